@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#pragma once
+
+/*
+ * One row per command. The control socket's method is "OBJECT.VERB", weirctl's words are
+ * "OBJECT VERB"; parameters are a schema object, so both take the same names and are checked by
+ * the same rows. Handlers run on the control thread and return quickly.
+ *
+ * This is only the table's shape; lib/ctl serves it, modules fill it.
+ */
+#include "schema/schema.h"
+
+/* A column of the table that weirctl prints for people: a path into each JSON row. */
+struct column {
+	const char *path;  /* "ifname", "stats64.rx.packets", "state" (arrays are joined by ',') */
+	const char *title; /* NULL closes the list */
+	bool is_detail;	   /* only with -s */
+};
+
+struct call; /* one request that is being served; see below */
+
+struct command {
+	const char *object, *verb; /* object NULL closes a table */
+	const char *help;
+	const struct object *args; /* NULL: takes none */
+	const struct column *columns;
+	/* NULL: in the contract, not yet in weir; answered with an error that says so. */
+	int (*run)(struct call *call, const void *args);
+	bool is_read_only;
+	bool is_stream; /* answers with notifications until the client leaves or the call is finished */
+};
+
+/*
+ * A call is answered exactly once: by returning from run() with call->result set (NULL gives null)
+ * or a negative errno with a text from call_fail(), or, after call_defer(), later by call_finish().
+ */
+struct call {
+	void *ctx;	  /* what ctl_create() was given: the struct dp */
+	json_t *result;	  /* new reference, set by run() */
+	char *error;	  /* set by call_fail() */
+	bool is_deferred; /* set by call_defer() */
+	void (*cancel)(struct call *call, void *owner); /* client left; call is gone after this */
+	void *owner;
+};
+
+/* Sets the error text (one line) and returns err, a negative errno. */
+int call_fail(struct call *call, int err, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+/* run() returns 0 after this; call stays valid until call_finish() or until cancel was called. */
+void call_defer(struct call *call, void (*cancel)(struct call *call, void *owner), void *owner);
+/* Sends one notification of a stream ({"method": "OBJECT.VERB", "params": event}); steals event. */
+void call_notify(struct call *call, json_t *event);
+/* Answers a deferred call with err 0 and call->result, or with call->error. */
+void call_finish(struct call *call, int err);
