@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#pragma once
+
+/*
+ * The control socket: JSON-RPC 2.0 objects, one a line, over a Unix stream socket (mode 0660).
+ * Serves the command tables that modules hand in, and `rpc.list`, which describes them all with
+ * their parameters, so that clients need no table of their own. Control thread only (libevent).
+ *
+ * Nobody can stall or kill the daemon through it: at most CTL_CLIENTS_MAX clients; a request line
+ * over CTL_LINE_MAX is answered with an error and ends its connection; a client's requests are
+ * served in slices of CTL_SLICE, so that ten thousand at once leave room for timers and others; a
+ * client that does not read has its input left unread, and one whose answers still pile up beyond
+ * CTL_BACKLOG_MAX is cut off. Bad requests are answered with the standard codes: -32700 parse
+ * error, -32600 invalid request, -32601 method not found, -32602 invalid params; a command that
+ * fails: -32000 with {"errno": N} as data. Requests without an id are executed, never answered.
+ */
+#include "schema/command.h"
+
+enum {
+	CTL_CLIENTS_MAX = 256,
+	CTL_LINE_MAX = 1 << 20,	     /* bytes, without the newline */
+	CTL_BACKLOG_MAX = 64 << 20,  /* bytes of answers that wait for a slow reader */
+	CTL_BACKLOG_PAUSE = 1 << 20, /* beyond this its further requests wait */
+	CTL_SLICE = 32,		     /* requests of one client per turn of the event loop */
+};
+
+struct event_base;
+struct ctl;
+
+/* ctx is handed to every command as call->ctx. tables: NULL-terminated array of command tables. */
+int ctl_create(struct event_base *base, void *ctx, const struct command *const *tables,
+	struct ctl **out);
+/*
+ * Opens the socket at path and begins to serve. A dead socket file of an earlier run is replaced,
+ * a live one is -EADDRINUSE. group may be NULL; an unknown one is -ENOENT. Missing directories of
+ * the path are made (0755).
+ */
+int ctl_listen(struct ctl *ctl, const char *path, const char *group);
+/* Cancels deferred calls, closes all clients, removes the socket file. */
+void ctl_destroy(struct ctl *ctl);
+
+/*
+ * Serves one request line as if a client had sent it and returns the answer line (heap, without
+ * newline), or NULL where none is due. Deferred calls are cancelled and answered with an error.
+ * For fuzzers and in-process tests.
+ */
+char *ctl_serve_line(struct ctl *ctl, const char *line, size_t len);
