@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#pragma once
+
+/*
+ * A worker runs the whole pipeline, to completion, on bursts from its own RX queues. It is an
+ * object, not a thread: tests, fuzzers and the daemon's lcores all call worker_pass() on one.
+ * Everything in it is written by whoever runs it and by nobody else; other threads read counters,
+ * send mail and inject packets.
+ */
+#include <rte_cycles.h>
+#include <rte_ring.h>
+
+#include "dp/module.h"
+#include "dp/stage.h"
+
+enum {
+	WORKER_MAX = 64,
+	MODULE_MAX = 32,
+	WORKER_INJECTS_MAX = 16,  /* times that one packet may re-enter */
+	WORKER_INJECT_BURST = 64, /* re-entering packets taken per pass */
+	WORKER_RING_SIZE = 4096,  /* inject ring */
+	WORKER_MAIL_SIZE = 1024,  /* mails each way */
+	WORKER_SAMPLE_EVERY = 64, /* passes between two that measure every stage */
+};
+
+/* A message by value, so that nobody has to free it. fn runs on the receiving side. */
+struct mail {
+	void (*fn)(void *receiver, const struct mail *mail); /* struct worker * or struct dp * */
+	uint64_t arg[7];
+};
+static_assert(sizeof(struct mail) == 64, "one cache line");
+
+/* Packet accounting: rx + originated + cloned + fragments = tx + punted + consumed + held + drops. */
+struct worker_stats {
+	uint64_t rx, originated, cloned, fragments;
+	uint64_t tx, punted, consumed;
+	int64_t held; /* a gauge: in this worker's neighbour queues and qdiscs */
+};
+
+struct trace;
+
+struct worker {
+	uint64_t pending;    /* bit i: the lane of stage i has packets */
+	uint64_t now;	     /* TSC at the start of the pass */
+	uint32_t room;	     /* packets that sources may still bring into this pass */
+	uint32_t n_passes;   /* low bits choose the passes that measure */
+	struct trace *trace; /* non-NULL while a trace is armed */
+	uint64_t *drops;     /* [reason * n_stages + stage] */
+	uint16_t n_stages;
+	uint16_t id;	  /* index in dp->workers */
+	uint16_t drop_index;   /* of the stage "drop" */
+	uint8_t is_sampling;  /* this pass measures */
+	struct dp *dp;	      /* read-only here: tables published by the control thread */
+	struct rte_mempool *pool;
+	struct rte_ring *inject;  /* packets that enter at meta->start_stage; many producers */
+	struct rte_ring *mail_in; /* control thread to worker */
+	struct rte_ring *mail_out; /* worker to control thread */
+	struct worker_stats stats;
+	uint64_t busy_cycles; /* in passes that had packets */
+	uint64_t loop_cycles; /* in all passes, sleeping included */
+	uint64_t passes, sleeps, mail_lost, handed_over;
+	unsigned int lcore; /* EAL lcore that runs it; LCORE_ID_ANY: driven by hand */
+	int cpu;	    /* for display; -1 not known */
+	bool is_adaptive;   /* may sleep when idle */
+	_Atomic bool stop;  /* set by the control thread, read by the loop (relaxed both) */
+	void *slot[MODULE_MAX]; /* by module id */
+	struct stage_node nodes[];
+} __rte_cache_aligned;
+
+/* Runs the pipeline once over what the sources have. Returns the packets that entered. */
+unsigned int worker_pass(struct worker *w);
+
+/* A stage's loop over its lane; only with tracing armed. Out of line on purpose. */
+void stage_each_traced(struct worker *w, struct stage_node *node, unsigned int likely_exit,
+	stage_pkt_fn *fn, void *ctx);
+
+/* Leaves through an exit that is not the likely one. */
+static inline void stage_leave(
+	struct worker *w, struct stage_node *node, struct rte_mbuf *m, unsigned int exit)
+{
+	if (exit == STAGE_CONSUMED)
+		return;
+	RTE_ASSERT(exit < STAGE_EXITS_MAX && node->next[exit] != NULL);
+	if (exit == STAGE_DROP)
+		pkt_meta(m)->drop_stage = node->index;
+	stage_push(&w->pending, node->next[exit], m);
+}
+
+/* The loop of almost every stage: see stage.h. fn and likely_exit are compile-time constants. */
+static __rte_always_inline void stage_each(struct worker *w, struct stage_node *node,
+	unsigned int likely_exit, stage_pkt_fn *fn, void *ctx)
+{
+	struct stage_node *likely = node->next[likely_exit];
+	struct rte_mbuf **out = likely->pkts + likely->n;
+	struct rte_mbuf **in = node->pkts;
+	unsigned int n = node->n;
+
+	if (unlikely(w->trace != NULL)) {
+		stage_each_traced(w, node, likely_exit, fn, ctx);
+		return;
+	}
+	for (unsigned int i = 0; i < n; i++) {
+		struct rte_mbuf *m = in[i];
+		unsigned int exit;
+
+		exit = fn(w, ctx, m, pkt_meta(m));
+		if (likely(exit == likely_exit)) {
+			*out++ = m;
+			continue;
+		}
+		likely->n = (uint32_t)(out - likely->pkts);
+		stage_leave(w, node, m, exit);
+		out = likely->pkts + likely->n;
+	}
+	likely->n = (uint32_t)(out - likely->pkts);
+	if (likely->n > 0)
+		w->pending |= UINT64_C(1) << likely->index;
+}
+
+/* Marks a packet as dropped for a module's reason; the stage then returns STAGE_DROP. */
+static inline unsigned int pkt_drop(
+	struct pkt_meta *meta, const struct module *module, unsigned int reason)
+{
+	meta->drop_reason = (uint16_t)(module->drop_base + reason);
+	return STAGE_DROP;
+}
+
+/*
+ * Lets a packet enter again, at the top of a later pass, at the stage of that index; from this or
+ * another worker, or the control thread. Takes the packet in any case: when it has entered too
+ * often or the ring is full it is dropped by name on `from` (NULL: on the control thread).
+ */
+void worker_inject(struct worker *to, struct worker *from, struct rte_mbuf *m, unsigned int stage);
+
+/* Sends mail to the control thread. False when its ring is full (counted in mail_lost). */
+bool worker_tell(struct worker *w, const struct mail *mail);
+
+/* Index of a stage by name in the running pipeline. Control thread, at start. */
+unsigned int worker_stage_index(const struct worker *w, const char *name);
+
+/* Counts and frees a packet outside the pipeline (end of a worker, held packets of a dead link). */
+void worker_free_dropped(struct worker *w, struct rte_mbuf *m, const struct module *module,
+	unsigned int reason, unsigned int stage);

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#pragma once
+
+/*
+ * Links: what Linux calls a net_device. Now of kind "port" (an ethdev); vlan, bond, bridge and veth
+ * join here. The control thread owns struct link; workers see struct link_dp, one cache line in a
+ * fixed array by ifindex, written by the control thread in single stores.
+ */
+#include <rte_ether.h>
+
+#include "base/addr.h"
+#include "dp/dp.h"
+
+enum { LINK_MAX = 1024, LINK_NAME_MAX = 16, LINK_MTU_MIN = 68, LINK_MTU_MAX = 9600 };
+
+enum link_dp_flag {
+	LINK_UP = 1 << 0,	/* administratively up: packets pass */
+	LINK_PROMISCUOUS = 1 << 1, /* every unicast frame counts as addressed to this link */
+	LINK_RUNNING = 1 << 2,	/* has a carrier */
+};
+
+/* A link as workers see it. ifindex 0 is no link: all zero, not up. */
+struct link_dp {
+	uint64_t mac;	/* the six bytes as they lie in a frame, in the low 48 bits; the rest 0 */
+	uint16_t flags; /* enum link_dp_flag */
+	uint16_t mtu;	/* L3 */
+	uint16_t ns;
+	uint16_t port; /* ethdev port id */
+} __rte_cache_aligned;
+
+/* Packets and bytes (whole frames without FCS), per worker and link. */
+struct link_counters {
+	uint64_t rx_packets, rx_bytes, tx_packets, tx_bytes, rx_dropped, tx_dropped;
+};
+
+struct link {
+	uint16_t ifindex; /* 1.. */
+	uint16_t ns;
+	char name[LINK_NAME_MAX];
+	uint16_t port;
+	uint16_t mtu;
+	struct mac_addr mac;
+	bool is_up;	 /* as configured: `link set dev L up|down` */
+	bool is_running; /* carrier */
+	const struct link_conf *conf; /* as decoded; owned by the link */
+};
+
+/* By name or index; NULL: no such link. Control thread. */
+struct link *link_by_name(const struct dp *dp, const char *name);
+struct link *link_by_index(const struct dp *dp, uint16_t ifindex);
+/* Calls fn for every link in the order of their indexes. */
+void link_each(const struct dp *dp, void (*fn)(struct link *link, void *ctx), void *ctx);
+/* A worker that can send on this link by itself, for packets of the control plane. */
+struct worker *link_worker(const struct dp *dp, const struct link *link);
+
+/* The array that workers read, by ifindex (LINK_MAX entries). */
+const struct link_dp *link_dp_table(const struct dp *dp);
+
+extern struct module link_module;
+extern const struct object link_object; /* for extensions: ns adds `addresses` */
+extern const struct stage rx_stage, parse_stage, tx_stage;
+/* Is there a link of this name in the configuration? For checks. */
+bool link_is_configured(const struct config *config, const char *name);

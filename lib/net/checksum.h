@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#pragma once
+
+/*
+ * Internet checksums: RFC 1071, incremental update RFC 1624 (eqn. 3). All values are as they lie
+ * in the packet (network order); one's complement sums do not care.
+ */
+#include <rte_byteorder.h>
+#include <rte_ip.h>
+#include <stdint.h>
+#include <string.h>
+
+static inline uint16_t checksum_fold(uint64_t sum)
+{
+	sum = (sum & 0xffffffff) + (sum >> 32);
+	sum = (sum & 0xffffffff) + (sum >> 32);
+	sum = (sum & 0xffff) + (sum >> 16);
+	sum = (sum & 0xffff) + (sum >> 16);
+	return (uint16_t)sum;
+}
+
+/* Folded sum over an IPv4 header of ihl 32-bit words (5..15), checksum field included. */
+static inline uint16_t checksum_ip4_sum(const void *header, unsigned int ihl)
+{
+	const uint8_t *p = header;
+	uint64_t a, b, sum;
+	uint32_t word;
+
+	memcpy(&a, p, 8);
+	memcpy(&b, p + 8, 8);
+	memcpy(&word, p + 16, 4);
+	sum = (a & 0xffffffff) + (a >> 32) + (b & 0xffffffff) + (b >> 32) + word;
+	for (unsigned int i = 5; i < ihl; i++) {
+		memcpy(&word, p + 4 * i, 4);
+		sum += word;
+	}
+	return checksum_fold(sum);
+}
+
+/* A header with a right checksum sums up to all ones (RFC 1071). */
+static inline bool checksum_ip4_is_valid(const void *header, unsigned int ihl)
+{
+	return checksum_ip4_sum(header, ihl) == 0xffff;
+}
+
+/* The checksum after one 16-bit word of the covered data changed (RFC 1624, eqn. 3). */
+static inline uint16_t checksum_update16(uint16_t checksum, uint16_t old_word, uint16_t new_word)
+{
+	uint32_t sum = (uint16_t)~checksum + (uint16_t)~old_word + new_word;
+
+	sum = (sum & 0xffff) + (sum >> 16);
+	sum = (sum & 0xffff) + (sum >> 16);
+	return (uint16_t)~sum;
+}
