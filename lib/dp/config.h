@@ -2,27 +2,34 @@
 #pragma once
 
 /*
- * A configuration as read: every section decoded and checked, nothing applied. Control thread.
+ * A configuration as read: every section decoded and checked, nothing applied. The grammar of the
+ * file is the sum of the modules' sections. Control thread.
  */
-#include "dp/module.h"
+#include "dp/dp.h"
+
+struct config_section {
+	const struct section *section;
+	void **objects; /* decoded objects; a group section has exactly one; scalars: none */
+	unsigned int n_objects;
+	const struct field_list *scalars; /* of a list of scalars */
+};
 
 struct config {
 	struct node *root; /* for lines */
-	const char *file;
-	struct module *const *modules;
-	struct config_section {
-		const struct section *section;
-		void **objects; /* a group section has exactly one */
-		unsigned int n_objects;
-	} *sections;
+	char *file;
+	struct object object; /* the file as one object, made from all sections */
+	struct field *fields;
+	void *instance;
+	struct config_section *sections;
 	unsigned int n_sections;
+	struct section *sysctl; /* made from all modules' groups */
 };
 
 /* Reads, decodes and checks. NULL when anything was wrong: all of it is in diag. */
 struct config *config_read_file(
 	struct module *const *modules, const char *path, struct diag *diag);
-struct config *config_read_text(
-	struct module *const *modules, const char *text, size_t len, struct diag *diag);
+struct config *config_read_text(struct module *const *modules, const char *text, size_t len,
+	struct diag *diag);
 void config_destroy(struct config *config);
 
 /* The decoded objects of a section, for checks across sections. Never NULL for a known key. */

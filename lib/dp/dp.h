@@ -23,7 +23,7 @@ struct dp {
 	struct event_base *events; /* NULL in tests that drive everything by hand */
 	struct module *const *modules; /* NULL-terminated */
 	const struct stage *const *stages; /* NULL-terminated, top to bottom */
-	unsigned int n_modules, n_stages, n_workers, n_reasons;
+	unsigned int n_modules, n_inited, n_stages, n_workers, n_reasons;
 	struct worker *workers[WORKER_MAX];
 	struct rte_mempool *pool;
 	struct rte_rcu_qsbr *rcu; /* one thread id per worker */
@@ -31,12 +31,12 @@ struct dp {
 	struct mail_backlog *backlog; /* mail that found a worker's ring full */
 	int wake_fd;		   /* eventfd: a worker has mail for us */
 	_Atomic bool is_wake_armed; /* set here after draining; cleared by the worker that wakes */
-	uint64_t control_dropped;   /* injections that no ring had room for; not yet counted as made */
+	uint64_t n_originated;	    /* packets made by the control thread */
+	uint64_t n_not_originated;  /* made, but no ring had room: freed at once, in no other counter */
 	uint64_t tsc_hz;
 	uint64_t now_ns; /* monotonic; set by dp_tick(): the control plane's only clock */
 	const struct drop_reason **reasons; /* by id */
-	struct module **reason_modules;	    /* by id */
-	struct config *config;		    /* what was applied; owned by the caller */
+	struct config *config; /* what was applied; owned by the boot ladder, NULL in tests */
 	void *slot[MODULE_MAX];		    /* control state by module id */
 };
 
@@ -91,7 +91,7 @@ uint64_t dp_drops(const struct dp *dp, const char *reason);
 
 unsigned int dp_stage_index(const struct dp *dp, const char *name); /* asserts that it exists */
 
-/* The dp module itself: its drop reasons, settings and commands. */
+/* The dataplane's own drop reasons and commands. */
 extern struct module dp_module;
 
 enum dp_drop {

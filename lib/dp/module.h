@@ -29,11 +29,14 @@ struct section {
 	const char *key; /* NULL closes a table */
 	const struct object *object;
 	bool is_list; /* `key = ( {...}, ... )`, else `key: { ... }` */
+	bool is_pending; /* in the contract, not yet in weir: refused with an error that says so */
+	enum field_type item; /* object NULL: a list of scalars of this type */
 	/* Finds what no single field shows: dangling names, duplicates. Changes nothing. */
 	void (*check)(const struct config *config, struct diag *diag);
 	/*
 	 * Makes one object real. On failure says why in diag, with path (that of the object, like
-	 * "links[0]"), and returns -errno. NULL: read by the boot ladder, nothing to apply.
+	 * "links[0]"), and returns -errno. NULL: read by the boot ladder, nothing to apply. A list of
+	 * scalars is never applied.
 	 */
 	int (*apply)(struct dp *dp, const void *object, const char *path, struct diag *diag);
 	/* Prints the running state of this section as configuration text (config show). */

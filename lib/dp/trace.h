@@ -8,10 +8,7 @@
  */
 #include <stdatomic.h>
 
-#include "net/pkt_meta.h"
-
-struct worker;
-struct dp;
+#include "dp/worker.h"
 
 enum { TRACE_RECORDS = 4096, TRACE_BYTES = 96 };
 
@@ -33,15 +30,19 @@ struct trace {
 	uint32_t n_left;	    /* packets still to be picked */
 	uint16_t last_id;
 	uint16_t id_step; /* number of workers: ids are unique over all of them */
+	uint8_t pick_stage; /* index of the stage that picks: parse */
 	uint64_t n_lost;	    /* records that found the buffer full */
 	_Atomic uint32_t head; /* written by the worker (release), read by control (acquire) */
 	_Atomic uint32_t tail; /* written by control (release), read by the worker (acquire) */
 	struct trace_record records[TRACE_RECORDS];
 };
 
-/* Worker: writes down what a stage did with a packet that is traced. */
-void trace_note(struct worker *w, unsigned int stage, unsigned int exit, struct rte_mbuf *m);
-/* Worker, in the stage parse: should this packet be traced from here on? Sets meta->trace. */
-void trace_pick(struct worker *w, struct rte_mbuf *m, struct pkt_meta *meta);
+/* Worker: writes down what a stage did. m NULL: the packet is out of its hands, no bytes. */
+void trace_note(struct worker *w, unsigned int stage, unsigned int exit, struct rte_mbuf *m,
+	const struct pkt_meta *meta, uint16_t id);
+/* Worker: notes every traced packet of a lane; for stages that do not use stage_each(). */
+void trace_note_lane(struct worker *w, const struct stage_node *node, unsigned int exit);
+/* Worker: the id under which this packet is traced from here on; 0: it is not. */
+uint16_t trace_pick(struct worker *w, const struct rte_mbuf *m);
 
-extern const struct command trace_commands[];
+extern struct module trace_module;

@@ -9,6 +9,7 @@
  */
 #include <rte_cycles.h>
 #include <rte_ring.h>
+#include <stdatomic.h>
 
 #include "dp/module.h"
 #include "dp/stage.h"
@@ -71,8 +72,8 @@ struct worker {
 unsigned int worker_pass(struct worker *w);
 
 /* A stage's loop over its lane; only with tracing armed. Out of line on purpose. */
-void stage_each_traced(struct worker *w, struct stage_node *node, unsigned int likely_exit,
-	stage_pkt_fn *fn, void *ctx);
+void stage_each_traced(
+	struct worker *w, struct stage_node *node, stage_pkt_fn *fn, void *ctx);
 
 /* Leaves through an exit that is not the likely one. */
 static inline void stage_leave(
@@ -86,9 +87,9 @@ static inline void stage_leave(
 	stage_push(&w->pending, node->next[exit], m);
 }
 
-/* The loop of almost every stage: see stage.h. fn and likely_exit are compile-time constants. */
-static __rte_always_inline void stage_each(struct worker *w, struct stage_node *node,
-	unsigned int likely_exit, stage_pkt_fn *fn, void *ctx)
+/* The body of the two loops below; all but w, node and ctx are compile-time constants. */
+static __rte_always_inline void stage_loop(struct worker *w, struct stage_node *node,
+	unsigned int likely_exit, stage_pkt_fn *fn, void *ctx, const bool is_first)
 {
 	struct stage_node *likely = node->next[likely_exit];
 	struct rte_mbuf **out = likely->pkts + likely->n;
@@ -96,13 +97,17 @@ static __rte_always_inline void stage_each(struct worker *w, struct stage_node *
 	unsigned int n = node->n;
 
 	if (unlikely(w->trace != NULL)) {
-		stage_each_traced(w, node, likely_exit, fn, ctx);
+		stage_each_traced(w, node, fn, ctx);
 		return;
 	}
 	for (unsigned int i = 0; i < n; i++) {
 		struct rte_mbuf *m = in[i];
 		unsigned int exit;
 
+		if (is_first && i + STAGE_PREFETCH < n) {
+			rte_prefetch0(pkt_meta(in[i + STAGE_PREFETCH]));
+			rte_prefetch0(rte_pktmbuf_mtod(in[i + STAGE_PREFETCH], void *));
+		}
 		exit = fn(w, ctx, m, pkt_meta(m));
 		if (likely(exit == likely_exit)) {
 			*out++ = m;
@@ -115,6 +120,20 @@ static __rte_always_inline void stage_each(struct worker *w, struct stage_node *
 	likely->n = (uint32_t)(out - likely->pkts);
 	if (likely->n > 0)
 		w->pending |= UINT64_C(1) << likely->index;
+}
+
+/* The loop of almost every stage: see stage.h. fn and likely_exit are compile-time constants. */
+static __rte_always_inline void stage_each(struct worker *w, struct stage_node *node,
+	unsigned int likely_exit, stage_pkt_fn *fn, void *ctx)
+{
+	stage_loop(w, node, likely_exit, fn, ctx, false);
+}
+
+/* The same for the first stage behind rx: it also prefetches metadata and packet bytes. */
+static __rte_always_inline void stage_each_first(struct worker *w, struct stage_node *node,
+	unsigned int likely_exit, stage_pkt_fn *fn, void *ctx)
+{
+	stage_loop(w, node, likely_exit, fn, ctx, true);
 }
 
 /* Marks a packet as dropped for a module's reason; the stage then returns STAGE_DROP. */

@@ -48,7 +48,7 @@ struct pkt_meta {
 	uint16_t pad;
 	uint32_t mark;		/* rules (zero until then)    rules, classifiers                   */
 	uint32_t next_hop_be;	/* route lookup, IPv4         hold: address to resolve             */
-	uint64_t reserved;
+	uint64_t reserved[2];
 };
 static_assert(sizeof(struct pkt_meta) == 64, "one cache line");
 

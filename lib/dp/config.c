@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+/*
+ * Reads a configuration: the sections of all modules are joined into one table, which lib/schema
+ * decodes; then every section's check looks at the whole. Applying goes through the sections in
+ * the order of the modules. Control thread only; nothing here is kept between calls.
+ */
+#include "dp/config.h"
+
+#include <stdarg.h>
+
+#include "base/mem.h"
+#include "dp/sysctl.h"
+
+/* Where the values of a section lie in the decoded file. */
+static size_t section_size(const struct section *section)
+{
+	if (section->is_pending)
+		return 0;
+	if (section->is_list || section->object == NULL)
+		return sizeof(struct field_list);
+	return (object_size(section->object) + 15) & ~(size_t)15;
+}
+
+static void config_add_section(struct config *config, const struct section *section)
+{
+	unsigned int i = config->n_sections++;
+	struct field *field;
+
+	config->sections =
+		mem_realloc(config->sections, config->n_sections, sizeof(*config->sections));
+	config->fields = mem_realloc(config->fields, config->n_sections + 1, sizeof(*config->fields));
+	config->sections[i] = (struct config_section){ .section = section };
+	field = &config->fields[i];
+	*field = (struct field){
+		.name = section->key,
+		.type = section->is_pending			   ? FIELD_PENDING :
+			section->is_list || section->object == NULL ? FIELD_LIST :
+								      FIELD_GROUP,
+		.offset = config->object.size,
+		.object = section->object,
+		.item = section->item,
+	};
+	config->fields[i + 1] = (struct field){ .type = FIELD_END };
+	config->object.size += section_size(section);
+}
+
+static struct config *config_create(struct module *const *modules, const char *file)
+{
+	struct config *config = mem_zalloc(sizeof(*config));
+
+	config->file = mem_strdup(file);
+	config->object = (struct object){
+		.name = "configuration",
+		.size = (sizeof(struct object_head) + 15) & ~(size_t)15,
+	};
+	config->sysctl = sysctl_section_create(modules);
+	for (; *modules != NULL; modules++)
+		for (const struct section *s = (*modules)->sections; s != NULL && s->key != NULL; s++)
+			config_add_section(config, s);
+	config_add_section(config, config->sysctl);
+	config->object.fields = config->fields;
+	return config;
+}
+
+/* Points every section at its decoded objects. */
+static void config_index(struct config *config)
+{
+	for (unsigned int i = 0; i < config->n_sections; i++) {
+		struct config_section *cs = &config->sections[i];
+		char *value = (char *)config->instance + config->fields[i].offset;
+		const struct field_list *list = (const struct field_list *)value;
+
+		if (cs->section->is_pending)
+			continue;
+		if (cs->section->object == NULL) {
+			cs->scalars = list;
+			continue;
+		}
+		cs->n_objects = cs->section->is_list ? list->n : 1;
+		cs->objects = mem_zalloc((cs->n_objects + 1) * sizeof(*cs->objects));
+		for (unsigned int j = 0; j < cs->n_objects; j++)
+			cs->objects[j] = cs->section->is_list ?
+				field_list_item(cs->section->object, list, j) :
+				value;
+	}
+}
+
+/* Takes root. */
+static struct config *config_decode(struct module *const *modules, const char *file,
+	struct node *root, struct diag *diag)
+{
+	struct config *config;
+
+	if (root == NULL)
+		return NULL;
+	config = config_create(modules, file);
+	config->root = root;
+	config->instance = schema_decode(&config->object, root, "", diag);
+	if (config->instance == NULL) {
+		config_destroy(config);
+		return NULL;
+	}
+	config_index(config);
+	for (unsigned int i = 0; i < config->n_sections; i++)
+		if (config->sections[i].section->check != NULL)
+			config->sections[i].section->check(config, diag);
+	if (diag->n_entries > 0) {
+		config_destroy(config);
+		return NULL;
+	}
+	return config;
+}
+
+struct config *config_read_file(struct module *const *modules, const char *path, struct diag *diag)
+{
+	return config_decode(modules, path, node_read_file(path, diag), diag);
+}
+
+struct config *config_read_text(
+	struct module *const *modules, const char *text, size_t len, struct diag *diag)
+{
+	return config_decode(modules, "-", node_read_text(text, len, diag), diag);
+}
+
+void config_destroy(struct config *config)
+{
+	if (config == NULL)
+		return;
+	if (config->instance != NULL)
+		schema_free(&config->object, config->instance);
+	for (unsigned int i = 0; i < config->n_sections; i++)
+		free(config->sections[i].objects);
+	free(config->sections);
+	free(config->fields);
+	sysctl_section_destroy(config->sysctl);
+	node_destroy(config->root);
+	free(config->file);
+	free(config);
+}
+
+const struct config_section *config_section(const struct config *config, const char *key)
+{
+	for (unsigned int i = 0; i < config->n_sections; i++)
+		if (strcmp(config->sections[i].section->key, key) == 0)
+			return &config->sections[i];
+	return NULL;
+}
+
+int config_error(
+	const struct config *config, struct diag *diag, const char *path, const char *fmt, ...)
+{
+	char *text;
+	va_list ap;
+
+	va_start(ap, fmt);
+	if (vasprintf(&text, fmt, ap) < 0)
+		abort();
+	va_end(ap);
+	diag_error(diag, node_line(config->root, path), path, "%s", text);
+	free(text);
+	return -EINVAL;
+}
+
+static int config_apply_section(struct dp *dp, const struct config *config,
+	const struct config_section *cs, struct diag *diag)
+{
+	unsigned int n_before = diag->n_entries;
+	char *path;
+	int err = 0;
+
+	if (cs->section->apply == NULL)
+		return 0;
+	for (unsigned int i = 0; i < cs->n_objects && err == 0; i++) {
+		path = cs->section->is_list ? mem_printf("%s[%u]", cs->section->key, i) :
+					      mem_strdup(cs->section->key);
+		err = cs->section->apply(dp, cs->objects[i], path, diag);
+		free(path);
+	}
+	/* The modules know the path; the line is found here, once for all. */
+	for (unsigned int i = n_before; i < diag->n_entries; i++)
+		if (diag->entries[i].line == 0 && diag->entries[i].path != NULL)
+			diag->entries[i].line = node_line(config->root, diag->entries[i].path);
+	return err;
+}
+
+int config_apply(struct dp *dp, const struct config *config, struct diag *diag)
+{
+	int err = 0;
+
+	for (unsigned int i = 0; i < config->n_sections && err == 0; i++)
+		err = config_apply_section(dp, config, &config->sections[i], diag);
+	return err;
+}
+
+char *config_print(struct dp *dp)
+{
+	char *text = NULL;
+	size_t len;
+	FILE *out = open_memstream(&text, &len);
+	struct section *sysctl;
+
+	if (out == NULL)
+		return NULL;
+	for (unsigned int i = 0; i < dp->n_modules; i++) {
+		const struct section *s = dp->modules[i]->sections;
+
+		for (; s != NULL && s->key != NULL; s++)
+			if (s->print != NULL)
+				s->print(dp, out);
+	}
+	sysctl = sysctl_section_create(dp->modules);
+	sysctl->print(dp, out);
+	sysctl_section_destroy(sysctl);
+	fclose(out);
+	return text;
+}

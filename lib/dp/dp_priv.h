@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#pragma once
+
+/* Between the files of lib/dp; nobody else includes this. */
+#include <errno.h>
+#include <rte_malloc.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "dp/dp.h"
+
+enum { POOL_CACHE_SIZE = 512 }; /* mbufs each lcore keeps at hand: a few bursts */
+
+/* rcu.c */
+int rcu_init(struct dp *dp);
+void rcu_fini(struct dp *dp);
+void rcu_tick(struct dp *dp);
+
+/* mailbox.c */
+int mailbox_init(struct dp *dp);
+void mailbox_fini(struct dp *dp);
+void mailbox_tick(struct dp *dp);
+bool mailbox_is_sent(const struct dp *dp); /* nothing waits in the backlog */
