@@ -9,7 +9,10 @@
 #include <rte_ether.h>
 
 #include "base/addr.h"
+#include "dp/config.h"
 #include "dp/dp.h"
+
+struct link_conf; /* link_priv.h */
 
 enum { LINK_MAX = 1024, LINK_NAME_MAX = 16, LINK_MTU_MIN = 68, LINK_MTU_MAX = 9600 };
 
@@ -42,7 +45,8 @@ struct link {
 	struct mac_addr mac;
 	bool is_up;	 /* as configured: `link set dev L up|down` */
 	bool is_running; /* carrier */
-	const struct link_conf *conf; /* as decoded; owned by the link */
+	bool is_open;
+	const struct link_conf *conf; /* as decoded; the configuration owns it and outlives the link */
 };
 
 /* By name or index; NULL: no such link. Control thread. */
@@ -55,6 +59,9 @@ struct worker *link_worker(const struct dp *dp, const struct link *link);
 
 /* The array that workers read, by ifindex (LINK_MAX entries). */
 const struct link_dp *link_dp_table(const struct dp *dp);
+
+/* A row of `ip -j link`; ns adds the addresses. New reference. */
+json_t *link_to_json(const struct link *link);
 
 extern struct module link_module;
 extern const struct object link_object; /* for extensions: ns adds `addresses` */

@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+/*
+ * Links: the table of struct link, its mirror for workers, administrative state, MTU, carrier.
+ * Control thread; workers see link_dp, whose fields change by single stores.
+ */
+#include "link/link.h"
+
+#include <rte_malloc.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "link/link_priv.h"
+
+enum { CARRIER_POLL_MS = 500 };
+
+struct link *link_by_name(const struct dp *dp, const char *name)
+{
+	const struct link_state *state = link_state(dp);
+
+	for (unsigned int i = 1; i <= state->n_links; i++)
+		if (state->links[i] != NULL && strcmp(state->links[i]->name, name) == 0)
+			return state->links[i];
+	return NULL;
+}
+
+struct link *link_by_index(const struct dp *dp, uint16_t ifindex)
+{
+	return ifindex < LINK_MAX ? link_state(dp)->links[ifindex] : NULL;
+}
+
+void link_each(const struct dp *dp, void (*fn)(struct link *link, void *ctx), void *ctx)
+{
+	const struct link_state *state = link_state(dp);
+
+	for (unsigned int i = 1; i <= state->n_links; i++)
+		if (state->links[i] != NULL)
+			fn(state->links[i], ctx);
+}
+
+struct worker *link_worker(const struct dp *dp, const struct link *link)
+{
+	for (unsigned int i = 0; i < dp->n_workers; i++) {
+		const struct link_worker *lw = worker_slot(dp->workers[i], &link_module);
+
+		if (lw->tx[link->port].queue != LINK_NO_QUEUE)
+			return dp->workers[i];
+	}
+	return dp->workers[0];
+}
+
+const struct link_dp *link_dp_table(const struct dp *dp)
+{
+	return link_state(dp)->table;
+}
+
+bool link_is_configured(const struct config *config, const char *name)
+{
+	const struct config_section *links = config_section(config, "links");
+
+	for (unsigned int i = 0; i < links->n_objects; i++) {
+		const struct link_conf *conf = links->objects[i];
+
+		if (strcmp(conf->name, name) == 0)
+			return true;
+	}
+	return false;
+}
+
+void link_publish(struct dp *dp, const struct link *link)
+{
+	struct link_dp *entry = &link_state(dp)->table[link->ifindex];
+	uint16_t flags = 0;
+	uint64_t mac = 0;
+
+	memcpy(&mac, link->mac.bytes, sizeof(link->mac.bytes));
+	if (link->is_up)
+		flags |= LINK_UP;
+	if (link->is_running)
+		flags |= LINK_RUNNING;
+	if (link->conf->is_promiscuous)
+		flags |= LINK_PROMISCUOUS;
+	__atomic_store_n(&entry->mac, mac, __ATOMIC_RELAXED);
+	__atomic_store_n(&entry->mtu, link->mtu, __ATOMIC_RELAXED);
+	__atomic_store_n(&entry->ns, link->ns, __ATOMIC_RELAXED);
+	__atomic_store_n(&entry->port, link->port, __ATOMIC_RELAXED);
+	/* Last: a worker that sees the link up sees the rest. */
+	__atomic_store_n(&entry->flags, flags, __ATOMIC_RELEASE);
+}
+
+int link_set_mtu(struct dp *dp, struct link *link, uint16_t mtu)
+{
+	int err = port_set_mtu(link, mtu);
+
+	if (err < 0 && err != -ENOTSUP)
+		return err;
+	link->mtu = mtu;
+	link_publish(dp, link);
+	log_notice("link", "mtu link=%s mtu=%u", link->name, mtu);
+	dp_publish(dp, EVENT_LINK_CHANGED, link);
+	return 0;
+}
+
+void link_set_up(struct dp *dp, struct link *link, bool is_up)
+{
+	if (link->is_up == is_up)
+		return;
+	link->is_up = is_up;
+	link_publish(dp, link);
+	log_notice("link", "administrative state link=%s state=%s", link->name, is_up ? "up" : "down");
+	dp_publish(dp, EVENT_LINK_CHANGED, link);
+}
+
+void link_sum_counters(const struct dp *dp, const struct link *link, struct link_counters *out)
+{
+	*out = (struct link_counters){ 0 };
+	for (unsigned int i = 0; i < dp->n_workers; i++) {
+		const struct link_worker *lw = worker_slot(dp->workers[i], &link_module);
+		const struct link_counters *c = &lw->counters[link->ifindex];
+
+		out->rx_packets += c->rx_packets;
+		out->rx_bytes += c->rx_bytes;
+		out->tx_packets += c->tx_packets;
+		out->tx_bytes += c->tx_bytes;
+		out->rx_dropped += c->rx_dropped;
+		out->tx_dropped += c->tx_dropped;
+	}
+}
+
+int link_create(struct dp *dp, const struct link_conf *conf, const char *path, struct diag *diag,
+	struct link **out)
+{
+	struct link_state *state = link_state(dp);
+	struct link *link;
+	int err;
+
+	if (state->n_links + 1 == LINK_MAX)
+		return diag_error(diag, 0, path, "there are %u links, more are not possible", LINK_MAX - 1);
+	link = mem_zalloc(sizeof(*link));
+	link->ifindex = (uint16_t)(state->n_links + 1);
+	link->conf = conf;
+	link->mtu = (uint16_t)conf->mtu;
+	link->is_up = conf->is_up;
+	snprintf(link->name, sizeof(link->name), "%s", conf->name);
+	err = port_open(dp, link, path, diag);
+	if (err < 0) {
+		free(link);
+		return err;
+	}
+	state->links[++state->n_links] = link;
+	link_publish(dp, link);
+	dp_publish(dp, EVENT_LINK_NEW, link);
+	*out = link;
+	return 0;
+}
+
+static void link_watch_carrier(struct link *link, void *ctx)
+{
+	bool is_running = port_has_carrier(link);
+
+	if (is_running == link->is_running)
+		return;
+	link->is_running = is_running;
+	link_publish(ctx, link);
+	log_notice("link", "carrier link=%s state=%s", link->name, is_running ? "up" : "down");
+	dp_publish(ctx, EVENT_LINK_CHANGED, link);
+}
+
+static void link_tick(struct dp *dp, uint64_t now_ns)
+{
+	struct link_state *state = link_state(dp);
+
+	if (now_ns < state->next_carrier_ns)
+		return;
+	state->next_carrier_ns = now_ns + CARRIER_POLL_MS * UINT64_C(1000000);
+	link_each(dp, link_watch_carrier, dp);
+}
+
+static int link_init(struct dp *dp)
+{
+	struct link_state *state = link_state(dp);
+
+	state->table = rte_zmalloc("links", LINK_MAX * sizeof(*state->table), RTE_CACHE_LINE_SIZE);
+	return state->table != NULL ? 0 : -ENOMEM;
+}
+
+static void link_fini(struct dp *dp)
+{
+	struct link_state *state = link_state(dp);
+
+	for (unsigned int i = state->n_links; i > 0; i--) {
+		dp_publish(dp, EVENT_LINK_DELETED, state->links[i]);
+		port_close(dp, state->links[i]);
+		free(state->links[i]);
+		state->links[i] = NULL;
+	}
+	rte_free(state->table);
+}
+
+static int link_worker_init(struct dp *dp, struct worker *w)
+{
+	struct link_worker *lw = worker_slot(w, &link_module);
+
+	lw->table = link_state(dp)->table;
+	lw->tx_stage = worker_stage_index(w, "tx");
+	for (unsigned int i = 0; i < RTE_MAX_ETHPORTS; i++)
+		lw->tx[i].queue = LINK_NO_QUEUE;
+	return 0;
+}
+
+static void link_worker_fini(struct dp *dp, struct worker *w)
+{
+	struct link_worker *lw = worker_slot(w, &link_module);
+
+	free(atomic_load_explicit(&lw->polls, memory_order_relaxed));
+}
+
+#define LINK_DROP_ROW(member, name, help) { name, help },
+static const struct drop_reason link_drops[] = { PARSE_ERRORS(LINK_DROP_ROW)
+		LINK_DROPS(LINK_DROP_ROW) };
+static_assert(RTE_DIM(link_drops) == LINK_N_DROPS, "one row per reason");
+
+struct module link_module = {
+	.name = "link",
+	.sections = link_sections,
+	.commands = link_commands,
+	.drops = link_drops,
+	.n_drops = LINK_N_DROPS,
+	.state_size = sizeof(struct link_state),
+	.worker_state_size = sizeof(struct link_worker),
+	.init = link_init,
+	.fini = link_fini,
+	.worker_init = link_worker_init,
+	.worker_fini = link_worker_fini,
+	.tick = link_tick,
+};

@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#pragma once
+
+/* Between the files of lib/link; nobody else includes this. */
+#include <rte_ethdev.h>
+
+#include "link/link.h"
+#include "net/parse.h"
+
+enum link_kind { LINK_KIND_PORT, LINK_KIND_VLAN, LINK_KIND_BRIDGE, LINK_KIND_BOND, LINK_KIND_VETH };
+
+/* As decoded from the configuration. */
+struct link_conf {
+	struct object_head head;
+	char *name;
+	int kind; /* enum link_kind */
+	char *device;
+	struct mac_addr mac; /* zero: the device's own */
+	int64_t mtu;
+	int64_t queues;
+	bool is_promiscuous;
+	bool is_up;
+};
+
+/* Control state of the module. */
+struct link_state {
+	struct link *links[LINK_MAX]; /* by ifindex; [0] unused */
+	struct link_dp *table;	      /* what workers read */
+	uint16_t n_links;
+	uint64_t next_carrier_ns; /* when to look for carriers again */
+};
+
+/* What a worker polls. Immutable once published; replaced as a whole, the old one retired. */
+struct link_polls {
+	unsigned int n;
+	struct {
+		uint16_t port, queue, ifindex;
+	} poll[];
+};
+
+enum { LINK_NO_QUEUE = UINT16_MAX };
+
+/* A port as one worker sends to it. */
+struct link_tx {
+	uint16_t queue; /* LINK_NO_QUEUE: hand over to owner */
+	uint16_t owner; /* worker */
+	uint16_t n;	/* collected in this run */
+	struct rte_mbuf *pkts[LANE_SIZE];
+};
+
+/* Per worker. polls, port_link, tx[].queue and owner: written by control; the rest by the worker. */
+struct link_worker {
+	_Atomic(struct link_polls *) polls;
+	const struct link_dp *table;
+	unsigned int next_poll; /* so that the first port is not always served first */
+	unsigned int tx_stage;
+	uint16_t port_link[RTE_MAX_ETHPORTS];
+	struct link_tx tx[RTE_MAX_ETHPORTS];
+	struct link_counters counters[LINK_MAX];
+};
+
+#define LINK_DROPS(X)                                                                              \
+	X(LINK_DROP_DOWN, "link_down", "the link is administratively down")                        \
+	X(LINK_DROP_OVERSIZE, "link_oversize", "larger than the MTU of the link it came in by")    \
+	X(LINK_DROP_TX_FULL, "link_tx_full", "the device's transmit queue had no room")            \
+	X(LINK_DROP_BAD_SOURCE, "eth_bad_source", "the source MAC address is multicast")   \
+	X(LINK_DROP_NOT_FOR_US, "eth_not_for_us", "unicast to another MAC address")                \
+	X(LINK_DROP_TYPE_UNKNOWN, "eth_type_unknown", "nothing in weir takes this EtherType")      \
+	X(LINK_DROP_IP6, "ip6_unsupported", "IPv6 is not yet in weir")
+
+#define LINK_DROP_ENUM(member, name, help) member,
+enum link_drop {
+	LINK_DROP_PARSE, /* the first PARSE_N_ERRORS are those of net/parse.h */
+	LINK_DROP_LAST_PARSE = PARSE_N_ERRORS - 1,
+	LINK_DROPS(LINK_DROP_ENUM) LINK_N_DROPS
+};
+#undef LINK_DROP_ENUM
+
+/* port.c: the ethdev side. Errors are told in diag with the path of the setting. */
+int port_open(struct dp *dp, struct link *link, const char *path, struct diag *diag);
+void port_close(struct dp *dp, struct link *link);
+/* -ENOTSUP is fine: the MTU then holds in software. */
+int port_set_mtu(const struct link *link, uint16_t mtu);
+bool port_has_carrier(const struct link *link);
+
+/* link.c. conf must live as long as the link: it is the configuration's. */
+int link_create(struct dp *dp, const struct link_conf *conf, const char *path, struct diag *diag,
+	struct link **out);
+void link_publish(struct dp *dp, const struct link *link); /* writes its link_dp */
+int link_set_mtu(struct dp *dp, struct link *link, uint16_t mtu);
+void link_set_up(struct dp *dp, struct link *link, bool is_up);
+void link_sum_counters(const struct dp *dp, const struct link *link, struct link_counters *out);
+
+/* link_ctl.c */
+extern const struct section link_sections[];
+extern const struct command link_commands[];
+
+static inline struct link_state *link_state(const struct dp *dp)
+{
+	return dp_slot(dp, &link_module);
+}

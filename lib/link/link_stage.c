@@ -1,0 +1,271 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+/*
+ * The two ends of the pipeline and its gate: `rx` polls the queues that belong to this worker,
+ * `parse` checks every frame and resets its metadata, `tx` sends. Run by the owning worker, which
+ * alone writes the counters; the table of links and the poll list are the control thread's.
+ *
+ * A worker without a transmit queue of its own on a port hands packets to the worker that owns one
+ * through that one's inject ring, with start stage tx.
+ */
+#include "dp/trace.h"
+#include "link/link_priv.h"
+
+enum { RX_BURST = 32 }; /* per queue and pass: bursts of 32 to 64 stay in the cache */
+
+/* rx */
+
+static void rx_run(struct worker *w, struct stage_node *node)
+{
+	struct link_worker *lw = worker_slot(w, &link_module);
+	/* Pairs with the release in port.c: the list is whole. */
+	const struct link_polls *polls = atomic_load_explicit(&lw->polls, memory_order_acquire);
+	struct stage_node *parse = node->next[1];
+	uint32_t before = parse->n;
+
+	if (unlikely(polls == NULL))
+		return;
+	for (unsigned int i = 0; i < polls->n; i++) {
+		unsigned int k = lw->next_poll + i;
+		struct rte_mbuf **pkts = parse->pkts + parse->n;
+		struct link_counters *counters;
+		uint64_t n_bytes = 0;
+		uint16_t n;
+
+		if (k >= polls->n)
+			k -= polls->n;
+		n = rte_eth_rx_burst(polls->poll[k].port, polls->poll[k].queue, pkts,
+			(uint16_t)RTE_MIN(w->room, (uint32_t)RX_BURST));
+		if (n == 0)
+			continue;
+		for (uint16_t j = 0; j < n; j++)
+			n_bytes += pkts[j]->pkt_len;
+		counters = &lw->counters[polls->poll[k].ifindex];
+		counters->rx_packets += n;
+		counters->rx_bytes += n_bytes;
+		parse->n += n;
+		w->room -= n;
+	}
+	if (++lw->next_poll >= polls->n)
+		lw->next_poll = 0;
+	if (parse->n == before)
+		return;
+	w->pending |= UINT64_C(1) << parse->index;
+	w->stats.rx += parse->n - before;
+	node->packets += parse->n - before;
+}
+
+const struct stage rx_stage = {
+	.name = "rx",
+	.help = "polls this worker's receive queues",
+	.run = rx_run,
+	.is_source = true,
+	.exits = { [1] = { "frames", "parse" } },
+};
+
+/* parse */
+
+enum { PARSE_EXIT_IP4 = 1, PARSE_EXIT_ARP };
+
+#define MAC_MASK UINT64_C(0x0000ffffffffffff)
+
+/* The destination address of a frame, and the first two bytes of the source on top. */
+static inline uint64_t ether_first8(const struct rte_ether_hdr *ether)
+{
+	uint64_t word;
+
+	memcpy(&word, ether, sizeof(word));
+	return word;
+}
+
+static unsigned int parse_drop(struct link_worker *lw, struct pkt_meta *meta, unsigned int reason)
+{
+	lw->counters[meta->in_link].rx_dropped++;
+	return pkt_drop(meta, &link_module, reason);
+}
+
+/* Frames that are not unicast to us: broadcast, multicast, other stations', forged ones. */
+static __rte_noinline enum link_drop parse_unusual_mac(
+	const struct link_dp *link, const struct rte_ether_hdr *ether, struct pkt_meta *meta)
+{
+	if (rte_is_multicast_ether_addr(&ether->src_addr))
+		return LINK_DROP_BAD_SOURCE;
+	if (rte_is_broadcast_ether_addr(&ether->dst_addr))
+		meta->flags |= PKT_LINK_BROADCAST;
+	else if (rte_is_multicast_ether_addr(&ether->dst_addr))
+		meta->flags |= PKT_LINK_MULTICAST;
+	else if ((ether_first8(ether) & MAC_MASK) != link->mac && !(link->flags & LINK_PROMISCUOUS))
+		return LINK_DROP_NOT_FOR_US;
+	return LINK_N_DROPS;
+}
+
+static inline unsigned int parse_one(
+	struct worker *w, void *ctx, struct rte_mbuf *m, struct pkt_meta *meta)
+{
+	struct link_worker *lw = ctx;
+	uint16_t ifindex = lw->port_link[m->port];
+	const struct link_dp *link = &lw->table[ifindex];
+	const struct rte_ether_hdr *ether = pkt_ether(m);
+	enum link_drop reason;
+	enum parse_error err;
+
+	*meta = (struct pkt_meta){
+		.in_link = ifindex,
+		.ns = link->ns,
+		.l3_off = sizeof(*ether),
+	};
+	if (unlikely(!(link->flags & LINK_UP)))
+		return parse_drop(lw, meta, LINK_DROP_DOWN);
+	if (unlikely(!parse_has(m, sizeof(*ether))))
+		return parse_drop(lw, meta, LINK_DROP_PARSE + PARSE_ETH_TRUNCATED);
+	/* One test for all that is unusual: not to our address, or an odd group bit in the source. */
+	if (unlikely((ether_first8(ether) & MAC_MASK) != link->mac ||
+		    (ether->src_addr.addr_bytes[0] & 1) != 0)) {
+		reason = parse_unusual_mac(link, ether, meta);
+		if (reason != LINK_N_DROPS)
+			return parse_drop(lw, meta, reason);
+	}
+	meta->ethertype = rte_be_to_cpu_16(ether->ether_type);
+	if (likely(meta->ethertype == RTE_ETHER_TYPE_IPV4)) {
+		err = parse_ip4(m, meta);
+		if (unlikely(err != PARSE_OK))
+			return parse_drop(lw, meta, LINK_DROP_PARSE + err);
+		if (unlikely(meta->l3_len > link->mtu))
+			return parse_drop(lw, meta, LINK_DROP_OVERSIZE);
+		return PARSE_EXIT_IP4;
+	}
+	if (unlikely(m->pkt_len > (uint32_t)link->mtu + sizeof(*ether)))
+		return parse_drop(lw, meta, LINK_DROP_OVERSIZE);
+	if (meta->ethertype == RTE_ETHER_TYPE_ARP)
+		return PARSE_EXIT_ARP;
+	if (meta->ethertype == RTE_ETHER_TYPE_IPV6)
+		return parse_drop(lw, meta, LINK_DROP_IP6);
+	return parse_drop(lw, meta,
+		meta->ethertype < 0x600 ? LINK_DROP_PARSE + PARSE_ETH_NOT_ETHERNET2 :
+					  (unsigned int)LINK_DROP_TYPE_UNKNOWN);
+}
+
+static void parse_run(struct worker *w, struct stage_node *node)
+{
+	stage_each_first(w, node, PARSE_EXIT_IP4, parse_one, worker_slot(w, &link_module));
+}
+
+static void parse_format(const struct trace_record *record, char *buf, size_t size)
+{
+	const struct pkt_meta *meta = &record->meta;
+
+	snprintf(buf, size, "link %u, EtherType 0x%04x, IP length %u, protocol %u%s%s", meta->in_link,
+		meta->ethertype, meta->l3_len, meta->proto,
+		meta->flags & PKT_FRAGMENT ? ", fragment" : "",
+		meta->flags & PKT_OPTIONS ? ", options" : "");
+}
+
+const struct stage parse_stage = {
+	.name = "parse",
+	.help = "checks Ethernet and IP headers, resets metadata",
+	.run = parse_run,
+	.exits = { [PARSE_EXIT_IP4] = { "ip4", "ip4_input" }, [PARSE_EXIT_ARP] = { "arp", "arp_input" } },
+	.format = parse_format,
+};
+
+/* tx */
+
+static void tx_drop(
+	struct worker *w, struct stage_node *node, struct rte_mbuf *m, uint16_t link, unsigned int reason)
+{
+	struct link_worker *lw = worker_slot(w, &link_module);
+
+	lw->counters[link].tx_dropped++;
+	stage_leave(w, node, m, pkt_drop(pkt_meta(m), &link_module, reason));
+}
+
+/* Gives packets to the worker that has a queue on the port. */
+static void tx_hand_over(struct worker *w, const struct link_tx *tx, unsigned int tx_stage_index,
+	struct rte_mbuf **pkts, unsigned int n)
+{
+	for (unsigned int i = 0; i < n; i++)
+		worker_inject(w->dp->workers[tx->owner], w, pkts[i], tx_stage_index);
+	w->handed_over += n;
+}
+
+/* Sends packets that all leave by the same link. */
+static void tx_send(struct worker *w, struct stage_node *node, struct link_worker *lw,
+	uint16_t ifindex, struct rte_mbuf **pkts, unsigned int n)
+{
+	const struct link_dp *link = &lw->table[ifindex];
+	const struct link_tx *tx = &lw->tx[link->port];
+	struct link_counters *counters = &lw->counters[ifindex];
+	uint64_t n_bytes = 0;
+	unsigned int sent;
+
+	if (unlikely(!(link->flags & LINK_UP))) {
+		for (unsigned int i = 0; i < n; i++)
+			tx_drop(w, node, pkts[i], ifindex, LINK_DROP_DOWN);
+		return;
+	}
+	if (unlikely(tx->queue == LINK_NO_QUEUE)) {
+		tx_hand_over(w, tx, lw->tx_stage, pkts, n);
+		return;
+	}
+	/* The driver may free them: lengths are summed before. */
+	for (unsigned int i = 0; i < n; i++)
+		n_bytes += pkts[i]->pkt_len;
+	sent = rte_eth_tx_burst(link->port, tx->queue, pkts, (uint16_t)n);
+	for (unsigned int i = sent; unlikely(i < n); i++) {
+		n_bytes -= pkts[i]->pkt_len;
+		tx_drop(w, node, pkts[i], ifindex, LINK_DROP_TX_FULL);
+	}
+	counters->tx_packets += sent;
+	counters->tx_bytes += n_bytes;
+	w->stats.tx += sent;
+}
+
+/* The lane holds packets for several links: they are sorted, so that each gets one burst. */
+static void tx_send_mixed(struct worker *w, struct stage_node *node, struct link_worker *lw)
+{
+	uint16_t links[LANE_SIZE];
+	unsigned int n_links = 0;
+
+	for (uint32_t i = 0; i < node->n; i++) {
+		uint16_t ifindex = pkt_meta(node->pkts[i])->out_link;
+		struct link_tx *tx = &lw->tx[lw->table[ifindex].port];
+
+		if (tx->n == 0)
+			links[n_links++] = ifindex;
+		tx->pkts[tx->n++] = node->pkts[i];
+	}
+	for (unsigned int i = 0; i < n_links; i++) {
+		struct link_tx *tx = &lw->tx[lw->table[links[i]].port];
+
+		tx_send(w, node, lw, links[i], tx->pkts, tx->n);
+		tx->n = 0;
+	}
+}
+
+static void tx_run(struct worker *w, struct stage_node *node)
+{
+	struct link_worker *lw = worker_slot(w, &link_module);
+	uint16_t first = pkt_meta(node->pkts[0])->out_link;
+	uint16_t differs = 0;
+
+	for (uint32_t i = 0; i < node->n; i++)
+		differs |= pkt_meta(node->pkts[i])->out_link ^ first;
+	if (unlikely(w->trace != NULL))
+		trace_note_lane(w, node, STAGE_CONSUMED);
+	if (likely(differs == 0))
+		tx_send(w, node, lw, first, node->pkts, node->n);
+	else
+		tx_send_mixed(w, node, lw);
+}
+
+static void tx_format(const struct trace_record *record, char *buf, size_t size)
+{
+	snprintf(buf, size, "link %u, %u bytes", record->meta.out_link, record->pkt_len);
+}
+
+const struct stage tx_stage = {
+	.name = "tx",
+	.help = "sends, or hands over to the worker that owns a queue of the port",
+	.run = tx_run,
+	.format = tx_format,
+};

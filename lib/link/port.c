@@ -1,0 +1,267 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+/*
+ * Links of kind port: an ethdev. Probes the device string, configures queues, starts the port and
+ * gives its queues to workers. Control thread; what workers read is published by pointer and the
+ * old retired.
+ *
+ * Receive queue q of a port goes to worker (ifindex - 1 + q) modulo the number of workers. Every
+ * worker gets a transmit queue of its own while the device has enough; the others hand over to the
+ * owner of a queue. Some drivers cannot do what others can; port_quirks lists them.
+ */
+#include <rte_bus_vdev.h>
+#include <rte_dev.h>
+#include <rte_errno.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "link/link_priv.h"
+
+enum { PORT_RX_DESC = 1024, PORT_TX_DESC = 1024 };
+
+enum port_quirk {
+	/* The kernel's end of a tap has the port's MAC address: ours must be another. */
+	QUIRK_MAC_IS_PEERS = 1 << 0,
+	/* The carrier is read by interface name, which fails once the tap is moved to a namespace. */
+	QUIRK_CARRIER_UNKNOWN = 1 << 1,
+	/* As many transmit as receive queues, or configuring fails. */
+	QUIRK_EVEN_QUEUES = 1 << 2,
+};
+
+static const struct {
+	const char *driver;
+	unsigned int quirks;
+} port_quirks[] = {
+	{ "net_tap", QUIRK_MAC_IS_PEERS | QUIRK_CARRIER_UNKNOWN | QUIRK_EVEN_QUEUES },
+};
+
+static unsigned int port_quirks_of(uint16_t port)
+{
+	struct rte_eth_dev_info info;
+
+	if (rte_eth_dev_info_get(port, &info) != 0)
+		return 0;
+	for (unsigned int i = 0; i < RTE_DIM(port_quirks); i++)
+		if (strcmp(port_quirks[i].driver, info.driver_name) == 0)
+			return port_quirks[i].quirks;
+	return 0;
+}
+
+/* Finds the port that a device string made or names. */
+static int port_probe(const char *device, uint16_t *out)
+{
+	struct rte_dev_iterator iterator;
+	char name[RTE_DEV_NAME_MAX_LEN];
+	uint16_t port;
+	int err;
+
+	snprintf(name, sizeof(name), "%.*s", (int)strcspn(device, ","), device);
+	if (rte_eth_dev_get_port_by_name(name, out) == 0)
+		return 0; /* already there: found at start, or a link of before */
+	err = rte_dev_probe(device);
+	if (err < 0)
+		return err;
+	if (rte_eth_dev_get_port_by_name(name, out) == 0)
+		return 0;
+	RTE_ETH_FOREACH_MATCHING_DEV(port, device, &iterator)
+	{
+		rte_eth_iterator_cleanup(&iterator);
+		*out = port;
+		return 0;
+	}
+	return -ENODEV;
+}
+
+/* How many queues to ask for, and whether frames larger than a packet buffer may come. */
+static int port_configure(const struct dp *dp, const struct link *link, uint16_t *n_rx, uint16_t *n_tx)
+{
+	struct rte_eth_conf conf = { .rxmode = { .mtu = link->mtu } };
+	struct rte_eth_dev_info info;
+	int err;
+
+	err = rte_eth_dev_info_get(link->port, &info);
+	if (err < 0)
+		return err;
+	if (info.max_rx_queues < *n_rx)
+		return -ERANGE;
+	*n_tx = (uint16_t)RTE_MIN(dp->n_workers, (unsigned int)info.max_tx_queues);
+	if (port_quirks_of(link->port) & QUIRK_EVEN_QUEUES)
+		*n_tx = *n_rx;
+	if (link->mtu + RTE_ETHER_HDR_LEN > rte_pktmbuf_data_room_size(dp->pool) - RTE_PKTMBUF_HEADROOM)
+		conf.rxmode.offloads |= info.rx_offload_capa & RTE_ETH_RX_OFFLOAD_SCATTER;
+	conf.txmode.offloads |= info.tx_offload_capa & RTE_ETH_TX_OFFLOAD_MULTI_SEGS;
+	conf.rxmode.mtu = RTE_MIN(conf.rxmode.mtu, (uint32_t)info.max_mtu);
+	err = rte_eth_dev_configure(link->port, *n_rx, *n_tx, &conf);
+	if (err == -EINVAL && conf.rxmode.mtu != RTE_ETHER_MTU) {
+		/* Drivers without MTU support take the standard one; ours then holds in software. */
+		conf.rxmode.mtu = RTE_ETHER_MTU;
+		err = rte_eth_dev_configure(link->port, *n_rx, *n_tx, &conf);
+	}
+	return err;
+}
+
+static int port_setup_queues(const struct dp *dp, const struct link *link, uint16_t n_rx, uint16_t n_tx)
+{
+	uint16_t rx_desc = PORT_RX_DESC, tx_desc = PORT_TX_DESC;
+	unsigned int socket = rte_socket_id();
+	int err;
+
+	err = rte_eth_dev_adjust_nb_rx_tx_desc(link->port, &rx_desc, &tx_desc);
+	for (uint16_t q = 0; q < n_rx && err == 0; q++)
+		err = rte_eth_rx_queue_setup(link->port, q, rx_desc, socket, NULL, dp->pool);
+	for (uint16_t q = 0; q < n_tx && err == 0; q++)
+		err = rte_eth_tx_queue_setup(link->port, q, tx_desc, socket, NULL);
+	return err;
+}
+
+static void port_choose_mac(struct link *link)
+{
+	bool is_peers = (port_quirks_of(link->port) & QUIRK_MAC_IS_PEERS) != 0;
+	struct rte_ether_addr mac;
+
+	if (mac_addr_is_zero(&link->conf->mac)) {
+		rte_eth_macaddr_get(link->port, &mac);
+		memcpy(link->mac.bytes, mac.addr_bytes, sizeof(link->mac.bytes));
+		if (is_peers)
+			link->mac.bytes[5] ^= 1;
+		return;
+	}
+	link->mac = link->conf->mac;
+	memcpy(mac.addr_bytes, link->mac.bytes, sizeof(mac.addr_bytes));
+	/* A driver without the call filters nothing: the address then holds in software. */
+	if (!is_peers)
+		rte_eth_dev_default_mac_addr_set(link->port, &mac);
+}
+
+static void polls_free(void *ptr, uint64_t arg)
+{
+	free(ptr);
+}
+
+static struct link_polls *polls_alloc(unsigned int n)
+{
+	return mem_zalloc(sizeof(struct link_polls) + n * sizeof(((struct link_polls *)0)->poll[0]));
+}
+
+static void polls_publish(struct dp *dp, struct worker *w, struct link_polls *polls)
+{
+	struct link_worker *lw = worker_slot(w, &link_module);
+	struct link_polls *old = atomic_load_explicit(&lw->polls, memory_order_relaxed);
+
+	/* Pairs with the acquire in rx_run(). */
+	atomic_store_explicit(&lw->polls, polls, memory_order_release);
+	if (old != NULL)
+		dp_retire(dp, polls_free, old, 0);
+}
+
+static void polls_add(struct dp *dp, struct worker *w, const struct link *link, uint16_t queue)
+{
+	struct link_worker *lw = worker_slot(w, &link_module);
+	const struct link_polls *old = atomic_load_explicit(&lw->polls, memory_order_relaxed);
+	unsigned int n = old == NULL ? 0 : old->n;
+	struct link_polls *polls = polls_alloc(n + 1);
+
+	for (unsigned int i = 0; i < n; i++)
+		polls->poll[i] = old->poll[i];
+	polls->n = n + 1;
+	polls->poll[n].port = link->port;
+	polls->poll[n].queue = queue;
+	polls->poll[n].ifindex = link->ifindex;
+	polls_publish(dp, w, polls);
+}
+
+static void polls_remove(struct dp *dp, struct worker *w, const struct link *link)
+{
+	struct link_worker *lw = worker_slot(w, &link_module);
+	const struct link_polls *old = atomic_load_explicit(&lw->polls, memory_order_relaxed);
+	struct link_polls *polls;
+
+	if (old == NULL)
+		return;
+	polls = polls_alloc(old->n);
+	for (unsigned int i = 0; i < old->n; i++)
+		if (old->poll[i].port != link->port)
+			polls->poll[polls->n++] = old->poll[i];
+	polls_publish(dp, w, polls);
+}
+
+static void port_assign_queues(struct dp *dp, const struct link *link, uint16_t n_rx, uint16_t n_tx)
+{
+	for (unsigned int i = 0; i < dp->n_workers; i++) {
+		struct link_worker *lw = worker_slot(dp->workers[i], &link_module);
+
+		lw->port_link[link->port] = link->ifindex;
+		lw->tx[link->port].queue = i < n_tx ? (uint16_t)i : LINK_NO_QUEUE;
+		lw->tx[link->port].owner = (uint16_t)(i % n_tx);
+	}
+	for (uint16_t q = 0; q < n_rx; q++)
+		polls_add(dp, dp->workers[(link->ifindex - 1u + q) % dp->n_workers], link, q);
+}
+
+int port_open(struct dp *dp, struct link *link, const char *path, struct diag *diag)
+{
+	uint16_t n_rx = (uint16_t)link->conf->queues, n_tx = 0;
+	char *at = mem_printf("%s.device", path);
+	int err;
+
+	err = port_probe(link->conf->device, &link->port);
+	if (err < 0) {
+		diag_error(diag, 0, at, "cannot open device \"%s\": %s", link->conf->device,
+			strerror(-err));
+		goto out;
+	}
+	err = port_configure(dp, link, &n_rx, &n_tx);
+	if (err == 0)
+		err = port_setup_queues(dp, link, n_rx, n_tx);
+	if (err < 0) {
+		diag_error(diag, 0, at, "cannot configure %u receive queues: %s", n_rx, strerror(-err));
+		goto err_close;
+	}
+	port_choose_mac(link);
+	port_set_mtu(link, link->mtu);
+	err = rte_eth_dev_start(link->port);
+	if (err < 0) {
+		diag_error(diag, 0, at, "cannot start device: %s", strerror(-err));
+		goto err_close;
+	}
+	if (link->conf->is_promiscuous)
+		rte_eth_promiscuous_enable(link->port);
+	link->is_running = port_has_carrier(link);
+	link->is_open = true;
+	port_assign_queues(dp, link, n_rx, n_tx);
+	free(at);
+	return 0;
+
+err_close:
+	rte_eth_dev_close(link->port);
+out:
+	free(at);
+	return err;
+}
+
+void port_close(struct dp *dp, struct link *link)
+{
+	if (!link->is_open)
+		return;
+	link->is_open = false;
+	for (unsigned int i = 0; i < dp->n_workers; i++)
+		polls_remove(dp, dp->workers[i], link);
+	rte_eth_dev_stop(link->port);
+	rte_eth_dev_close(link->port);
+}
+
+int port_set_mtu(const struct link *link, uint16_t mtu)
+{
+	return rte_eth_dev_set_mtu(link->port, mtu);
+}
+
+bool port_has_carrier(const struct link *link)
+{
+	struct rte_eth_link status;
+
+	if (port_quirks_of(link->port) & QUIRK_CARRIER_UNKNOWN)
+		return true;
+	if (rte_eth_link_get_nowait(link->port, &status) != 0)
+		return true;
+	return status.link_status == RTE_ETH_LINK_UP;
+}

@@ -1,0 +1,308 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+/*
+ * Addresses of links, and what is derived from them for workers: the table of own addresses of a
+ * namespace (published by pointer, the old retired) and the source address of each link (single
+ * stores). Control thread.
+ *
+ * The addresses of a link are kept where they were decoded to, in the field `addresses` of its
+ * configuration, so that `config show` prints the running ones.
+ */
+#include "ns/ns.h"
+
+#include <stdlib.h>
+
+#include "base/mem.h"
+#include "ns/ns_priv.h"
+
+static struct ns_state *ns_state(const struct dp *dp)
+{
+	return dp_slot(dp, &ns_module);
+}
+
+static struct ns_link_conf *ns_link_conf(const struct link *link)
+{
+	return object_ext_of(link->conf, &ns_link_ext);
+}
+
+uint32_t ns_prefix_broadcast4(const struct ip_prefix *prefix)
+{
+	uint32_t mask;
+
+	if (prefix->addr.family != AF_INET || prefix->len > 30)
+		return 0;
+	mask = prefix->len == 0 ? 0 : UINT32_MAX << (32 - prefix->len);
+	return rte_cpu_to_be_32(rte_be_to_cpu_32(prefix->addr.v4_be) | ~mask);
+}
+
+/* Own addresses for workers */
+
+static int compare_u32(const void *a, const void *b)
+{
+	uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+bool ns_own4_search(const struct ns_own4 *own, uint32_t addr_be)
+{
+	return bsearch(&addr_be, own->addr_be, own->n, sizeof(addr_be), compare_u32) != NULL;
+}
+
+static void own_add(struct ns_own4 *own, uint32_t addr_be)
+{
+	uint32_t hash = ns_own4_hash(addr_be);
+
+	own->bits[hash >> 6] |= UINT64_C(1) << (hash & 63);
+	own->addr_be[own->n++] = addr_be;
+}
+
+static void own_free(void *ptr, uint64_t arg)
+{
+	free(ptr);
+}
+
+/* Makes the table of own addresses of a namespace anew and publishes it. */
+static void ns_publish_own(struct dp *dp, uint16_t ns)
+{
+	struct ns_state *state = ns_state(dp);
+	struct ns_own4 *own, *old = state->own4[ns];
+	size_t size = sizeof(*own) + 2 * state->n_addrs * sizeof(own->addr_be[0]);
+
+	own = mem_zalloc((size + RTE_CACHE_LINE_MASK) & ~(size_t)RTE_CACHE_LINE_MASK);
+	for (unsigned int i = 0; i < state->n_addrs; i++) {
+		const struct ns_addr *addr = &state->addrs[i];
+
+		if (addr->ns != ns || addr->prefix.addr.family != AF_INET)
+			continue;
+		own_add(own, addr->prefix.addr.v4_be);
+		if (addr->broadcast_be != 0)
+			own_add(own, addr->broadcast_be);
+	}
+	qsort(own->addr_be, own->n, sizeof(own->addr_be[0]), compare_u32);
+	/* Pairs with the load in ns_own4(); the dependency through the pointer orders the rest. */
+	__atomic_store_n(&state->own4[ns], own, __ATOMIC_RELEASE);
+	if (old != NULL)
+		dp_retire(dp, own_free, old, 0);
+}
+
+const struct ns_own4 *ns_own4(const struct dp *dp, uint16_t ns)
+{
+	return __atomic_load_n(&ns_state(dp)->own4[ns], __ATOMIC_ACQUIRE);
+}
+
+uint32_t ns_link_source4(const struct dp *dp, uint16_t link)
+{
+	return __atomic_load_n(&ns_state(dp)->source4[link], __ATOMIC_RELAXED);
+}
+
+/* The first IPv4 address of a link; without one, the first of its namespace. */
+static void ns_publish_sources(struct dp *dp)
+{
+	struct ns_state *state = ns_state(dp);
+	uint32_t fallback[NS_MAX] = { 0 };
+	uint32_t source[LINK_MAX] = { 0 };
+
+	for (unsigned int i = state->n_addrs; i-- > 0;) {
+		const struct ns_addr *addr = &state->addrs[i];
+
+		if (addr->prefix.addr.family != AF_INET)
+			continue;
+		source[addr->link] = addr->prefix.addr.v4_be;
+		fallback[addr->ns] = addr->prefix.addr.v4_be;
+	}
+	for (unsigned int i = 1; i < LINK_MAX; i++) {
+		const struct link *link = link_by_index(dp, (uint16_t)i);
+		uint32_t value = source[i] != 0 || link == NULL ? source[i] : fallback[link->ns];
+
+		__atomic_store_n(&state->source4[i], value, __ATOMIC_RELAXED);
+	}
+}
+
+/* Keeps the link's own list, which config show prints, equal to the table. */
+static void ns_update_conf(const struct dp *dp, const struct link *link)
+{
+	const struct ns_state *state = ns_state(dp);
+	struct field_list *list = &ns_link_conf(link)->addresses;
+	struct ip_prefix *items;
+	unsigned int n = 0;
+
+	items = mem_zalloc((state->n_addrs + 1) * sizeof(*items));
+	for (unsigned int i = 0; i < state->n_addrs; i++)
+		if (state->addrs[i].link == link->ifindex)
+			items[n++] = state->addrs[i].prefix;
+	free(list->items);
+	list->items = items;
+	list->n = n;
+}
+
+const struct ns_addr *ns_addr_lookup(const struct dp *dp, uint16_t ns, const struct ip_addr *addr)
+{
+	const struct ns_state *state = ns_state(dp);
+
+	for (unsigned int i = 0; i < state->n_addrs; i++)
+		if (state->addrs[i].ns == ns && ip_addr_is_equal(&state->addrs[i].prefix.addr, addr))
+			return &state->addrs[i];
+	return NULL;
+}
+
+static void ns_changed(struct dp *dp, const struct link *link)
+{
+	ns_publish_own(dp, link->ns);
+	ns_publish_sources(dp);
+	ns_update_conf(dp, link);
+}
+
+int ns_addr_add(struct dp *dp, struct link *link, const struct ip_prefix *prefix)
+{
+	struct ns_state *state = ns_state(dp);
+	struct ns_addr *addr;
+
+	if (ns_addr_lookup(dp, link->ns, &prefix->addr) != NULL)
+		return -EEXIST;
+	state->addrs = mem_realloc(state->addrs, state->n_addrs + 1, sizeof(*state->addrs));
+	addr = &state->addrs[state->n_addrs++];
+	*addr = (struct ns_addr){
+		.prefix = *prefix,
+		.link = link->ifindex,
+		.ns = link->ns,
+		.broadcast_be = ns_prefix_broadcast4(prefix),
+	};
+	ns_changed(dp, link);
+	dp_publish(dp, EVENT_ADDR_NEW, addr);
+	return 0;
+}
+
+int ns_addr_del(struct dp *dp, struct link *link, const struct ip_prefix *prefix)
+{
+	struct ns_state *state = ns_state(dp);
+	struct ns_addr gone;
+	unsigned int i;
+
+	for (i = 0; i < state->n_addrs; i++) {
+		const struct ns_addr *addr = &state->addrs[i];
+
+		if (addr->link == link->ifindex && addr->prefix.len == prefix->len &&
+			ip_addr_is_equal(&addr->prefix.addr, &prefix->addr))
+			break;
+	}
+	if (i == state->n_addrs)
+		return -EADDRNOTAVAIL;
+	gone = state->addrs[i];
+	memmove(&state->addrs[i], &state->addrs[i + 1],
+		(--state->n_addrs - i) * sizeof(*state->addrs));
+	ns_changed(dp, link);
+	dp_publish(dp, EVENT_ADDR_DELETED, &gone);
+	return 0;
+}
+
+void ns_addr_each(const struct dp *dp, uint16_t link, void (*fn)(const struct ns_addr *, void *ctx),
+	void *ctx)
+{
+	const struct ns_state *state = ns_state(dp);
+
+	for (unsigned int i = 0; i < state->n_addrs; i++)
+		if (link == 0 || state->addrs[i].link == link)
+			fn(&state->addrs[i], ctx);
+}
+
+/* How well an address suits as the source of packets out of a link to dst; 0: not at all. */
+static unsigned int source_rank(
+	const struct ns_addr *addr, uint16_t ns, uint16_t link, const struct ip_addr *dst)
+{
+	if (addr->ns != ns || addr->prefix.addr.family != dst->family)
+		return 0;
+	if (addr->link != link)
+		return 1;
+	return ip_prefix_contains(&addr->prefix, dst) ? 3 : 2;
+}
+
+bool ns_addr_select(const struct dp *dp, uint16_t ns, uint16_t link, const struct ip_addr *dst,
+	struct ip_addr *out)
+{
+	const struct ns_state *state = ns_state(dp);
+	unsigned int best = 0;
+
+	for (unsigned int i = 0; i < state->n_addrs; i++) {
+		unsigned int rank = source_rank(&state->addrs[i], ns, link, dst);
+
+		if (rank > best) {
+			best = rank;
+			*out = state->addrs[i].prefix.addr;
+		}
+	}
+	return best > 0;
+}
+
+/* Takes over what the configuration gave a new link. */
+static void ns_link_new(struct dp *dp, struct link *link)
+{
+	struct field_list *list = &ns_link_conf(link)->addresses;
+	struct field_list configured = *list;
+	const struct ip_prefix *prefixes = configured.items;
+
+	*list = (struct field_list){ 0 };
+	if (configured.n == 0)
+		ns_publish_sources(dp);
+	for (unsigned int i = 0; i < configured.n; i++)
+		ns_addr_add(dp, link, &prefixes[i]);
+	free(configured.items);
+}
+
+static void ns_link_deleted(struct dp *dp, struct link *link)
+{
+	struct ns_state *state = ns_state(dp);
+	unsigned int i = 0;
+
+	while (i < state->n_addrs) {
+		struct ip_prefix prefix = state->addrs[i].prefix;
+
+		if (state->addrs[i].link != link->ifindex)
+			i++;
+		else
+			ns_addr_del(dp, link, &prefix);
+	}
+}
+
+static void ns_event(struct dp *dp, enum event_kind kind, const void *subject)
+{
+	const struct link *link = subject;
+
+	if (kind == EVENT_LINK_NEW)
+		ns_link_new(dp, link_by_index(dp, link->ifindex));
+	else if (kind == EVENT_LINK_DELETED)
+		ns_link_deleted(dp, link_by_index(dp, link->ifindex));
+}
+
+static int ns_init(struct dp *dp)
+{
+	/* Workers always find a table, also before the first address. */
+	for (unsigned int i = 0; i < NS_MAX; i++)
+		ns_publish_own(dp, (uint16_t)i);
+	return 0;
+}
+
+static void ns_fini(struct dp *dp)
+{
+	struct ns_state *state = ns_state(dp);
+
+	for (unsigned int i = 0; i < NS_MAX; i++)
+		free(state->own4[i]);
+	free(state->addrs);
+}
+
+static void ns_extend(void)
+{
+	object_extend(&link_object, &ns_link_ext);
+}
+
+struct module ns_module = {
+	.name = "ns",
+	.sections = ns_sections,
+	.commands = ns_commands,
+	.state_size = sizeof(struct ns_state),
+	.extend = ns_extend,
+	.init = ns_init,
+	.fini = ns_fini,
+	.event = ns_event,
+};
