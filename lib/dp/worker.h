@@ -110,6 +110,8 @@ static __rte_always_inline void stage_loop(struct worker *w, struct stage_node *
 		}
 		exit = fn(w, ctx, m, pkt_meta(m));
 		if (likely(exit == likely_exit)) {
+			if (likely_exit == STAGE_DROP)
+				pkt_meta(m)->drop_stage = node->index;
 			*out++ = m;
 			continue;
 		}
