@@ -1,0 +1,375 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+/*
+ * One JSON-RPC 2.0 request from its line to its answer, and the call_*() functions with which
+ * commands answer. Batch arrays are not supported: a connection carries any number of lines.
+ *
+ * A request lives on the heap from the moment its command is known until it is answered. It is
+ * on its client's list only while deferred; then it ends by call_finish() or request_cancel(),
+ * whichever is first. Both may happen inside the command's own run(), so a running request is
+ * only marked and is freed when run() is back. Control thread only.
+ */
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "ctl/ctl_priv.h"
+
+/* A request as it came, not yet judged. Borrowed from the parsed line. */
+struct rpc {
+	const char *method;
+	const json_t *params; /* NULL: none */
+	json_t *id;	      /* NULL: no answer is wanted */
+};
+
+/* Answers */
+
+/* Text for a person as JSON: one line, of bearable length, valid UTF-8 whatever it was made from. */
+static json_t *message_json(const char *text)
+{
+	size_t len = strnlen(text, CTL_MESSAGE_MAX);
+	char copy[CTL_MESSAGE_MAX + 1] = { 0 };
+	json_t *json;
+
+	while (len > 0 && ((unsigned char)text[len] & 0xc0) == 0x80)
+		len--;
+	for (size_t i = 0; i < len; i++)
+		copy[i] = (unsigned char)text[i] < 0x20 ? ' ' : text[i];
+	json = json_stringn(copy, len);
+	if (json != NULL)
+		return json;
+	for (size_t i = 0; i < len; i++)
+		if ((unsigned char)copy[i] >= 0x80)
+			copy[i] = '?';
+	return json_stringn(copy, len);
+}
+
+static json_t *answer_create(json_t *id, const char *key, json_t *value)
+{
+	json_t *answer = json_object();
+
+	json_object_set_new(answer, "jsonrpc", json_string("2.0"));
+	json_object_set_new(answer, "id", id != NULL ? json_incref(id) : json_null());
+	json_object_set_new(answer, key, value);
+	return answer;
+}
+
+json_t *request_error(json_t *id, int code, const char *message)
+{
+	return answer_create(id, "error",
+		json_pack("{s:i, s:o}", "code", code, "message", message_json(message)));
+}
+
+static json_t *request_failure(json_t *id, int err, const char *message)
+{
+	return answer_create(id, "error",
+		json_pack("{s:i, s:o, s:{s:i}}", "code", RPC_COMMAND_FAILED, "message",
+			message_json(message), "data", "errno", -err));
+}
+
+/* The life of a request */
+
+static struct request *request_create(
+	struct ctl *ctl, struct client *client, const struct command *command, json_t *id)
+{
+	struct request *request = mem_zalloc(sizeof(*request));
+
+	request->call.ctx = ctl->ctx;
+	request->ctl = ctl;
+	request->client = client;
+	request->command = command;
+	request->id = id != NULL ? json_incref(id) : NULL;
+	return request;
+}
+
+static void request_destroy(struct request *request)
+{
+	if (request->args != NULL)
+		schema_free(request->command->args, request->args);
+	json_decref(request->id);
+	json_decref(request->call.result);
+	free(request->call.error);
+	free(request);
+}
+
+/* In a sequence nothing is done after the first failure, also that of a request without id. */
+static void sequence_fail(struct client *client)
+{
+	if (client != NULL && client->is_sequence)
+		client->has_failed = true;
+}
+
+/* Ends a request that has run. Returns its answer, or NULL when none is wanted. */
+static json_t *request_end(struct request *request, int err)
+{
+	struct call *call = &request->call;
+	json_t *answer = NULL;
+
+	if (!request->command->is_read_only)
+		log_info("ctl", "command=%s.%s err=%d", request->command->object,
+			request->command->verb, err);
+	if (err < 0)
+		sequence_fail(request->client);
+	if (request->id != NULL && err < 0) {
+		answer = request_failure(
+			request->id, err, call->error != NULL ? call->error : strerror(-err));
+	} else if (request->id != NULL) {
+		answer = answer_create(
+			request->id, "result", call->result != NULL ? call->result : json_null());
+		call->result = NULL;
+	}
+	request_destroy(request);
+	return answer;
+}
+
+static void request_unlink(struct request *request)
+{
+	LIST_REMOVE(request, link);
+	request->client->n_requests--;
+	request->client->n_streams -= request->command->is_stream;
+}
+
+void request_cancel(struct request *request)
+{
+	struct call *call = &request->call;
+
+	request_unlink(request);
+	/* An owner that answers from within its cancel is not heard: the call is gone. */
+	request->is_finished = true;
+	if (call->cancel != NULL)
+		call->cancel(call, call->owner);
+	request_destroy(request);
+}
+
+static void request_park(struct request *request)
+{
+	LIST_INSERT_HEAD(&request->client->requests, request, link);
+	request->client->n_requests++;
+	request->client->n_streams += request->command->is_stream;
+}
+
+/* A call that was deferred where nobody can wait for it. */
+static json_t *request_give_up(struct request *request)
+{
+	struct call *call = &request->call;
+
+	request->is_finished = true;
+	if (call->cancel != NULL)
+		call->cancel(call, call->owner);
+	call_fail(call, -ECANCELED, "%s %s needs a connection that waits for it",
+		request->command->object, request->command->verb);
+	return request_end(request, -ECANCELED);
+}
+
+static json_t *request_run(struct request *request)
+{
+	struct call *call = &request->call;
+	int err;
+
+	request->is_running = true;
+	err = request->command->run(call, request->args);
+	request->is_running = false;
+	if (request->is_finished)
+		return request_end(request, request->err);
+	if (err < 0 || !call->is_deferred)
+		return request_end(request, err);
+	if (request->client == NULL || request->client->is_deaf)
+		return request_give_up(request);
+	request_park(request);
+	return NULL;
+}
+
+/* From the line to the command */
+
+static int decode_args(struct request *request, const json_t *params, char **why)
+{
+	const struct object *args = request->command->args;
+	const char *key = json_object_iter_key(json_object_iter((json_t *)(uintptr_t)params));
+	struct diag diag;
+	struct node *node;
+
+	if (args == NULL && key == NULL)
+		return 0;
+	if (args == NULL) {
+		*why = mem_printf("%.64s: unknown parameter; %s %s takes none", key,
+			request->command->object, request->command->verb);
+		return -EINVAL;
+	}
+	node = key != NULL ? node_from_json(params) : NULL;
+	diag_init(&diag, NULL);
+	request->args = schema_decode(args, node, "", &diag);
+	if (request->args == NULL)
+		*why = diag_text(&diag);
+	diag_fini(&diag);
+	node_destroy(node);
+	return request->args != NULL ? 0 : -EINVAL;
+}
+
+/* Refuses what the client's state does not allow now; NULL: go on. */
+static json_t *refuse_call(
+	const struct client *client, const struct command *command, const struct rpc *rpc)
+{
+	char text[128];
+
+	if (command->run == NULL) {
+		snprintf(text, sizeof(text), "%s %s is in the contract but not yet in weir",
+			command->object, command->verb);
+		return request_error(rpc->id, RPC_METHOD_NOT_FOUND, text);
+	}
+	if (client == NULL)
+		return NULL;
+	if (client->has_failed)
+		return request_failure(
+			rpc->id, -ECANCELED, "not run: an earlier request of the sequence failed");
+	if (command->is_stream && client->n_streams >= CTL_STREAMS_MAX)
+		return request_failure(rpc->id, -EBUSY, "too many streams on this connection");
+	return NULL;
+}
+
+static json_t *serve_rpc(struct ctl *ctl, struct client *client, const struct rpc *rpc)
+{
+	const struct command *command = ctl_command(ctl, rpc->method);
+	struct request *request;
+	char *why = NULL;
+	json_t *answer;
+
+	if (command == NULL)
+		return request_error(rpc->id, RPC_METHOD_NOT_FOUND, "no such method; see rpc.list");
+	answer = refuse_call(client, command, rpc);
+	if (answer != NULL)
+		return answer;
+	if (json_array_size(rpc->params) > 0)
+		return request_error(rpc->id, RPC_INVALID_PARAMS, "params must be given by name");
+	request = request_create(ctl, client, command, rpc->id);
+	if (decode_args(request, rpc->params, &why) == 0)
+		return request_run(request);
+	answer = request_error(rpc->id, RPC_INVALID_PARAMS, why);
+	free(why);
+	request_destroy(request);
+	return answer;
+}
+
+/* What is wrong with a request as such; NULL: nothing. */
+static const char *rpc_read(const json_t *json, struct rpc *rpc)
+{
+	const char *version = json_string_value(json_object_get(json, "jsonrpc"));
+	json_t *id = json_object_get(json, "id");
+
+	if (json_is_array(json))
+		return "batch arrays are not supported: send one request a line";
+	if (!json_is_object(json))
+		return "a request is an object";
+	if (id != NULL && !json_is_string(id) && !json_is_number(id) && !json_is_null(id))
+		return "id must be a string, a number or null";
+	rpc->id = id;
+	if (version == NULL || strcmp(version, "2.0") != 0)
+		return "jsonrpc must be \"2.0\"";
+	rpc->method = json_string_value(json_object_get(json, "method"));
+	if (rpc->method == NULL)
+		return "method must be a string";
+	rpc->params = json_object_get(json, "params");
+	if (rpc->params != NULL && !json_is_object(rpc->params) && !json_is_array(rpc->params))
+		return "params must be an object";
+	return NULL;
+}
+
+static json_t *serve_json(struct ctl *ctl, struct client *client, const json_t *json)
+{
+	struct rpc rpc = { .id = NULL };
+	const char *why = rpc_read(json, &rpc);
+	json_t *answer;
+
+	answer = why != NULL ? request_error(rpc.id, RPC_INVALID_REQUEST, why)
+			     : serve_rpc(ctl, client, &rpc);
+	if (json_object_get(answer, "error") != NULL)
+		sequence_fail(client);
+	if (why != NULL)
+		return answer;
+	if (answer != NULL && rpc.id == NULL) {
+		json_decref(answer);
+		answer = NULL;
+	}
+	return answer;
+}
+
+json_t *request_serve(struct ctl *ctl, struct client *client, const char *line, size_t len)
+{
+	json_error_t error;
+	json_t *json = json_loadb(line, len, JSON_DECODE_ANY | JSON_REJECT_DUPLICATES, &error);
+	json_t *answer;
+	char *text;
+
+	if (json == NULL) {
+		sequence_fail(client);
+		text = mem_printf("byte %d: %s", error.position, error.text);
+		answer = request_error(NULL, RPC_PARSE_ERROR, text);
+		free(text);
+	} else {
+		answer = serve_json(ctl, client, json);
+		json_decref(json);
+	}
+	return answer;
+}
+
+/* What commands call */
+
+int call_fail(struct call *call, int err, const char *fmt, ...)
+{
+	va_list ap;
+
+	free(call->error);
+	va_start(ap, fmt);
+	if (vasprintf(&call->error, fmt, ap) < 0)
+		call->error = NULL;
+	va_end(ap);
+	return err;
+}
+
+void call_defer(struct call *call, void (*cancel)(struct call *call, void *owner), void *owner)
+{
+	call->is_deferred = true;
+	call->cancel = cancel;
+	call->owner = owner;
+}
+
+void call_notify(struct call *call, json_t *event)
+{
+	struct request *request = request_of(call);
+	json_t *message;
+
+	if (request->client == NULL || request->is_finished) {
+		json_decref(event);
+		return;
+	}
+	message = json_object();
+	json_object_set_new(message, "jsonrpc", json_string("2.0"));
+	json_object_set_new(message, "method",
+		json_sprintf("%s.%s", request->command->object, request->command->verb));
+	json_object_set_new(message, "params", event);
+	client_send(request->client, message);
+}
+
+void call_finish(struct call *call, int err)
+{
+	struct request *request = request_of(call);
+	struct client *client = request->client;
+	json_t *answer;
+
+	if (request->is_finished)
+		return;
+	if (request->is_running) {
+		request->is_finished = true;
+		request->err = err;
+		return;
+	}
+	request_unlink(request);
+	answer = request_end(request, err);
+	if (answer != NULL)
+		client_send(client, answer);
+	/* It may have waited for this one. */
+	client_mark_ready(client);
+}
