@@ -8,8 +8,14 @@
  * default route is kept beside the table, so that it does not touch all of it.
  *
  * One writer, the control thread; any number of lock-free readers. Every entry changes in one
- * 32-bit store, so a reader gets the old or the new value of an address, never a third. A group is
- * filled before it is published and reused only after a grace period (the retire hook).
+ * store, so a reader gets the old or the new value of an address, never a third. A group is filled
+ * before it is published and reused only after a grace period (the retire hook).
+ *
+ * A lookup may touch two places that change at different times: the slot, and the default where
+ * the slot is empty. To pair an old slot with a later default would be a third value, one that the
+ * address never had (default, then a /8 is added, then the default removed: "no route"). So the
+ * default carries a generation, and a reader that needs it takes it only if it did not change
+ * around the load of the slot. Slots and default are stored with release, loaded with acquire.
  */
 #include <rte_branch_prediction.h>
 #include <rte_prefetch.h>
@@ -30,22 +36,38 @@ struct lpm4_pool; /* groups, shared by all tables of a process */
 struct lpm4 {
 	uint32_t *tbl24;       /* 1 << 24 entries, mmap */
 	uint32_t *tbl8;	       /* the pool's groups, 256 entries each; never moves */
-	uint32_t default_entry; /* what an all-zero entry stands for */
+	/* What an all-zero entry stands for, in the low half; the high half counts its changes. */
+	uint64_t default_entry;
 	struct lpm4_pool *pool;
+	struct lpm4_map *map; /* which parts of tbl24 are in use; writer only */
 };
+
+/* The slot that decides about addr; 0: the default does. */
+static inline uint32_t lpm4_slot(const struct lpm4 *lpm, uint32_t addr)
+{
+	uint32_t entry = __atomic_load_n(&lpm->tbl24[addr >> 8], __ATOMIC_ACQUIRE);
+
+	if (unlikely(entry & LPM4_IS_GROUP))
+		entry = __atomic_load_n(
+			&lpm->tbl8[(entry & LPM4_VALUE) << 8 | (addr & 0xff)], __ATOMIC_ACQUIRE);
+	return entry;
+}
 
 /* Value of the longest matching prefix; 0 (ADJ_NONE) when there is none. addr: host order. */
 static inline uint32_t lpm4_lookup(const struct lpm4 *lpm, uint32_t addr)
 {
-	uint32_t entry = __atomic_load_n(&lpm->tbl24[addr >> 8], __ATOMIC_RELAXED);
+	uint64_t before, after;
+	uint32_t entry;
 
-	/* The group was filled before it was published: the address dependency orders the loads. */
-	if (unlikely(entry & LPM4_IS_GROUP))
-		entry = __atomic_load_n(
-			&lpm->tbl8[(entry & LPM4_VALUE) << 8 | (addr & 0xff)], __ATOMIC_RELAXED);
-	if (entry == 0)
-		entry = __atomic_load_n(&lpm->default_entry, __ATOMIC_RELAXED);
-	return entry & LPM4_VALUE;
+	after = __atomic_load_n(&lpm->default_entry, __ATOMIC_ACQUIRE);
+	do {
+		before = after;
+		entry = lpm4_slot(lpm, addr);
+		if (entry != 0)
+			return entry & LPM4_VALUE;
+		after = __atomic_load_n(&lpm->default_entry, __ATOMIC_ACQUIRE);
+	} while (unlikely(after != before));
+	return (uint32_t)after & LPM4_VALUE;
 }
 
 static inline void lpm4_prefetch(const struct lpm4 *lpm, uint32_t addr)
@@ -59,10 +81,12 @@ typedef void lpm4_retire_fn(void *ctx, void (*fn)(void *ptr, uint64_t arg), void
 /* max_groups: reserves 1 KiB of address space each, touched as used. */
 int lpm4_pool_create(unsigned int max_groups, lpm4_retire_fn *retire, void *ctx,
 	struct lpm4_pool **out);
+/* After all of its tables, and after the retire hook has run everything. */
 void lpm4_pool_destroy(struct lpm4_pool *pool);
 unsigned int lpm4_pool_used(const struct lpm4_pool *pool); /* groups in use or not yet reusable */
 
 int lpm4_create(struct lpm4_pool *pool, struct lpm4 **out);
+/* No reader may be left (call it from the retire hook): groups are free for reuse at once. */
 void lpm4_destroy(struct lpm4 *lpm);
 
 /*
