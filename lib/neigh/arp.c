@@ -175,13 +175,15 @@ static void arp_own_publish(struct dp *dp, const struct ns_addr *except)
 
 void arp_addr_event(struct dp *dp, const struct ns_addr *addr, bool is_new)
 {
+	const struct neigh_table *table = neigh_table(dp);
 	const struct link *link = link_by_index(dp, addr->link);
 
 	if (addr->prefix.addr.family != AF_INET)
 		return;
 	arp_own_publish(dp, is_new ? NULL : addr);
-	if (is_new && link != NULL && link->is_up && link->is_running &&
-		neigh_table(dp)->sysctl.arp_notify)
+	/* A link that is only just being made announces all its addresses when it is done. */
+	if (is_new && link != NULL && table->links[addr->link].was_ready &&
+		table->sysctl.arp_notify)
 		arp_announce(dp, link, addr->prefix.addr.v4_be);
 }
 

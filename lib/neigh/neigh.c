@@ -461,6 +461,17 @@ static void link_changed(struct dp *dp, const struct link *link)
 		arp_announce_link(dp, link);
 }
 
+static void link_deleted(struct dp *dp, const struct link *link)
+{
+	struct neigh_link *nl = &neigh_table(dp)->links[link->ifindex];
+
+	link_flush(dp, link->ifindex, true);
+	/* The glean adjacency stays: routes hold it and give it back. */
+	nl->was_ready = false;
+	nl->mac = (struct mac_addr){ 0 };
+	nl->defended_ns = 0;
+}
+
 /*
  * An address of ours is gone, and with it the reason to think that its network is on this link.
  * Neighbours that another address still covers are learned again.
@@ -490,17 +501,16 @@ static void addr_claim(struct dp *dp, const struct ns_addr *addr)
 
 static void neigh_event(struct dp *dp, enum event_kind kind, const void *subject)
 {
+	/* Links go after us when the dataplane ends: nobody is left to be told. */
+	if (neigh_table(dp)->adjs == NULL)
+		return;
 	switch (kind) {
 	case EVENT_LINK_NEW:
-		memset(&neigh_table(dp)->links[((const struct link *)subject)->ifindex], 0,
-			sizeof(struct neigh_link));
-		link_changed(dp, subject);
-		return;
 	case EVENT_LINK_CHANGED:
 		link_changed(dp, subject);
 		return;
 	case EVENT_LINK_DELETED:
-		link_flush(dp, ((const struct link *)subject)->ifindex, true);
+		link_deleted(dp, subject);
 		return;
 	case EVENT_ADDR_NEW:
 		addr_claim(dp, subject);

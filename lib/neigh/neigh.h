@@ -15,14 +15,14 @@
 #include "ns/ns.h"
 
 enum adj_kind {
-	ADJ_KIND_NONE = 0,     /* no route to the destination */
-	ADJ_KIND_LOCAL,	       /* one of our addresses */
-	ADJ_KIND_BROADCAST,    /* directed broadcast of a connected network */
-	ADJ_KIND_BLACKHOLE,    /* routes of these types */
+	ADJ_KIND_NONE = 0,  /* no route to the destination */
+	ADJ_KIND_LOCAL,	    /* one of our addresses */
+	ADJ_KIND_BROADCAST, /* directed broadcast of a connected network */
+	ADJ_KIND_BLACKHOLE, /* routes of these types */
 	ADJ_KIND_UNREACHABLE,
 	ADJ_KIND_PROHIBIT,
-	ADJ_KIND_GLEAN,	       /* connected network: the packet's destination is the next hop */
-	ADJ_KIND_NEIGH,	       /* a neighbour */
+	ADJ_KIND_GLEAN, /* connected network: the packet's destination is the next hop */
+	ADJ_KIND_NEIGH, /* a neighbour */
 };
 
 enum {
@@ -46,10 +46,10 @@ struct adj {
 	uint8_t header[14]; /* Ethernet: destination, source, type; with state: one 16-byte store */
 	uint8_t state;	    /* enum adj_state */
 	uint8_t reserved;
-	uint8_t kind;	    /* enum adj_kind; constant while the index is in use */
+	uint8_t kind; /* enum adj_kind; constant while the index is in use */
 	uint8_t family;
-	uint16_t link;	    /* ifindex to send from; 0 for special ones */
-	uint16_t mtu;	    /* of that link */
+	uint16_t link; /* ifindex to send from; 0 for special ones */
+	uint16_t mtu;  /* of that link */
 	uint16_t ns;
 	struct ip_addr next_hop; /* NEIGH: the neighbour's address; GLEAN: none */
 } __rte_cache_aligned;

@@ -59,8 +59,8 @@ enum { NEIGH_HASH_SIZE = 4096, NEIGH_GC_PERIOD_S = 5 };
 
 /* The module's state on the control thread (dp_slot()). Workers read what is marked so. */
 struct neigh_table {
-	struct neigh_sysctl sysctl; /* workers: unres_qlen */
-	struct adj *adjs;	    /* workers */
+	struct neigh_sysctl sysctl;    /* workers: unres_qlen */
+	struct adj *adjs;	       /* workers */
 	_Atomic(struct arp_own *) own; /* workers; stored with release, pairs with their acquire */
 	/*
 	 * Counts what may make a repeated ARP frame news again (a probe sent, an entry removed):
@@ -148,8 +148,8 @@ enum hold_verdict {
 
 /* hold_stage.c */
 enum {
-	HOLD_SLOTS = 256,     /* neighbours waited for, per worker */
-	HOLD_QUEUE_MAX = 64,  /* highest unres_qlen */
+	HOLD_SLOTS = 256,	/* neighbours waited for, per worker */
+	HOLD_QUEUE_MAX = 64,	/* highest unres_qlen */
 	HOLD_INDEX_SIZE = 1024, /* hash of slots, a quarter full at most */
 };
 
@@ -210,16 +210,14 @@ extern const struct sysctl_group neigh_sysctls[];
 	X(ARP_TRUNCATED, "arp_truncated", "An ARP frame ended before its last field.")             \
 	X(ARP_BAD_HARDWARE, "arp_bad_hardware", "An ARP packet was not for Ethernet.")             \
 	X(ARP_BAD_PROTOCOL, "arp_bad_protocol", "An ARP packet was not for IPv4.")                 \
-	X(ARP_BAD_LENGTH, "arp_bad_length",                                                        \
-		"An ARP packet's address lengths were not 6 and 4.")                               \
+	X(ARP_BAD_LENGTH, "arp_bad_length", "An ARP packet's address lengths were not 6 and 4.")   \
 	X(ARP_BAD_OPCODE, "arp_bad_opcode", "An ARP packet was neither request nor reply.")        \
 	X(ARP_BAD_SENDER_MAC, "arp_bad_sender_mac",                                                \
 		"An ARP sender's MAC address was zero, broadcast or multicast.")                   \
 	X(ARP_BAD_SENDER_IP, "arp_bad_sender_ip",                                                  \
 		"An ARP sender's IP address was multicast, reserved or loopback, or a reply's "    \
 		"was zero.")                                                                       \
-	X(ARP_CONFLICT, "arp_conflict",                                                            \
-		"An ARP sender claimed an address of ours (RFC 5227).")                            \
+	X(ARP_CONFLICT, "arp_conflict", "An ARP sender claimed an address of ours (RFC 5227).")    \
 	X(ARP_OWN, "arp_own", "An ARP packet of our own came back.")                               \
 	X(ARP_NOT_FOR_US, "arp_not_for_us",                                                        \
 		"An ARP packet asked for, or answered to, somebody else.")                         \

@@ -60,8 +60,8 @@ enum nud_flag {
 	NUD_ADMIN = 1 << 1,    /* an operator's word: may change PERMANENT, may set STALE */
 };
 
-void nud_init(struct nud *nud, const struct neigh_sysctl *conf, const struct nud_ops *ops, void *ctx,
-	uint64_t now_ns, uint64_t seed);
+void nud_init(struct nud *nud, const struct neigh_sysctl *conf, const struct nud_ops *ops,
+	void *ctx, uint64_t now_ns, uint64_t seed);
 /* Moves the clock on and fires what is due. */
 void nud_advance(struct nud *nud, uint64_t now_ns);
 
