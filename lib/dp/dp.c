@@ -242,12 +242,12 @@ static void worker_empty_ring(struct worker *w)
 		worker_free_dropped(w, m, &dp_module, DP_DROP_STOPPED, 0);
 }
 
-void dp_destroy(struct dp *dp)
+int dp_destroy(struct dp *dp)
 {
-	unsigned int n_leaked;
+	unsigned int n_leaked = 0;
 
 	if (dp == NULL)
-		return;
+		return 0;
 	for (unsigned int i = 0; i < dp->n_workers; i++)
 		worker_empty_ring(dp->workers[i]);
 	for (unsigned int i = dp->n_inited; i-- > 0;)
@@ -267,6 +267,7 @@ void dp_destroy(struct dp *dp)
 	}
 	free(dp->reasons);
 	free(dp);
+	return (int)n_leaked;
 }
 
 int dp_launch(struct dp *dp, unsigned int i, unsigned int lcore, int cpu)

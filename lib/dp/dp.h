@@ -56,8 +56,11 @@ struct dp_conf {
  * (named in the log); -ENOMEM.
  */
 int dp_create(const struct dp_conf *conf, struct dp **out);
-/* Stops nothing: call dp_stop() first. Frees all packets; logs and counts any that leaked. */
-void dp_destroy(struct dp *dp);
+/*
+ * Stops nothing: call dp_stop() first. Frees all packets that are held; returns how many nobody
+ * knows of any more (also in the log): 0 unless weir has a fault.
+ */
+int dp_destroy(struct dp *dp);
 
 /* Gives worker i to an EAL lcore and launches it. */
 int dp_launch(struct dp *dp, unsigned int i, unsigned int lcore, int cpu);

@@ -67,6 +67,11 @@ bool link_is_configured(const struct config *config, const char *name)
 	return false;
 }
 
+const char *link_conf_device(const void *object)
+{
+	return ((const struct link_conf *)object)->device;
+}
+
 void link_publish(struct dp *dp, const struct link *link)
 {
 	struct link_dp *entry = &link_state(dp)->table[link->ifindex];

@@ -68,3 +68,5 @@ extern const struct object link_object; /* for extensions: ns adds `addresses` *
 extern const struct stage rx_stage, parse_stage, tx_stage;
 /* Is there a link of this name in the configuration? For checks. */
 bool link_is_configured(const struct config *config, const char *name);
+/* The device string of a decoded object of the section `links`; NULL: has none. */
+const char *link_conf_device(const void *object);

@@ -80,15 +80,15 @@ static void ns_publish_own(struct dp *dp, uint16_t ns)
 			own_add(own, addr->broadcast_be);
 	}
 	qsort(own->addr_be, own->n, sizeof(own->addr_be[0]), compare_u32);
-	/* Pairs with the load in ns_own4(); the dependency through the pointer orders the rest. */
+	/* Pairs with the load in ip4_input; the dependency through the pointer orders the rest. */
 	__atomic_store_n(&state->own4[ns], own, __ATOMIC_RELEASE);
 	if (old != NULL)
 		dp_retire(dp, own_free, old, 0);
 }
 
-const struct ns_own4 *ns_own4(const struct dp *dp, uint16_t ns)
+struct ns_own4 *const *ns_own4_tables(const struct dp *dp)
 {
-	return __atomic_load_n(&ns_state(dp)->own4[ns], __ATOMIC_ACQUIRE);
+	return ns_state(dp)->own4;
 }
 
 uint32_t ns_link_source4(const struct dp *dp, uint16_t link)

@@ -43,8 +43,9 @@ struct ns_own4 {
 	uint32_t addr_be[]; /* sorted as integers */
 };
 bool ns_own4_search(const struct ns_own4 *own, uint32_t addr_be);
-/* Worker: the published table of a namespace; valid until the end of the pass. */
-const struct ns_own4 *ns_own4(const struct dp *dp, uint16_t ns);
+/* The published tables by namespace id (NS_MAX pointers, never NULL); what a worker reads there is
+ * valid until the end of its pass. */
+struct ns_own4 *const *ns_own4_tables(const struct dp *dp);
 
 static inline uint32_t ns_own4_hash(uint32_t addr_be)
 {

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#pragma once
+
+/* The daemon's own parts: the two tables that tell its story, and how it starts. */
+#include "base/addr.h"
+#include "dp/config.h"
+
+extern const struct stage *const pipeline[]; /* pipeline.c */
+extern struct module *const modules[];	     /* modules.c */
+extern struct module boot_module;	     /* boot.c: settings that are needed before the EAL */
+extern struct module pending_module;	     /* pending.c: the contract's words that are yet to come */
+
+/* Lets modules extend each other's objects. Once per process, before a configuration is read. */
+void modules_extend(void);
+
+/* Settings of the sections workers, memory, control; as decoded. */
+enum idle_mode { IDLE_ADAPTIVE, IDLE_POLL };
+enum hugepages_mode { HUGEPAGES_AUTO, HUGEPAGES_OFF };
+
+struct workers_conf {
+	struct object_head head;
+	struct cpu_list lcores; /* empty: every CPU but the first */
+	int idle;		/* enum idle_mode */
+};
+
+struct memory_conf {
+	struct object_head head;
+	int hugepages; /* enum hugepages_mode */
+	int64_t mbufs;
+};
+
+struct control_conf {
+	struct object_head head;
+	char *socket;
+	char *group;
+};
+
+/* Where workers run, decided from the configuration and this machine. */
+struct boot_plan {
+	unsigned int n_workers;
+	int cpus[WORKER_MAX]; /* of worker i; it runs on EAL lcore i + 1 */
+	bool is_adaptive;
+	unsigned int n_mbufs;
+};
+
+/*
+ * Brings the EAL up as the configuration says: lcores, memory, PCI devices, extra arguments.
+ * -errno, with a line in the log.
+ */
+int boot_eal(const struct config *config, struct boot_plan *plan);
+/* Ends the EAL and gives back huge pages that boot_eal() had taken from the kernel. */
+void boot_eal_end(void);
+
+/* daemon.c: runs a configuration until a signal; until_idle_ms > 0: or until nothing moves. */
+int daemon_run(const struct config *config, unsigned int until_idle_ms);
+/* -EINVAL with the reason in diag when a port of this configuration never runs dry. */
+int daemon_check_until_idle(const struct config *config, struct diag *diag);
+
+extern const struct command config_commands[]; /* config_ctl.c */

@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+/*
+ * `config show|check`. Control thread. check reads a file on the daemon's side; a relative path
+ * counts from the directory of the running configuration's file.
+ */
+#include <libgen.h>
+#include <stdlib.h>
+
+#include "app.h"
+#include "base/mem.h"
+
+static int config_show(struct call *call, const void *args)
+{
+	char *text = config_print(call->ctx);
+
+	if (text == NULL)
+		return call_fail(call, -ENOMEM, "out of memory");
+	call->result = json_string(text);
+	free(text);
+	return 0;
+}
+
+struct config_check_args {
+	struct object_head head;
+	char *file;
+};
+
+static const struct object config_check_args = {
+	.name = "config",
+	.size = sizeof(struct config_check_args),
+	.fields =
+		(const struct field[]){
+			{ .name = "file",
+				.type = FIELD_STRING,
+				.flags = FIELD_REQUIRED | FIELD_POSITIONAL,
+				.offset = offsetof(struct config_check_args, file),
+				.max = 4095,
+				.help = "the file; a relative path counts from the running configuration" },
+			{ .type = FIELD_END },
+		},
+};
+
+/* The path as the daemon opens it. Caller frees. */
+static char *config_path(const struct dp *dp, const char *file)
+{
+	char *copy, *path;
+
+	if (file[0] == '/' || dp->config == NULL)
+		return mem_strdup(file);
+	copy = mem_strdup(dp->config->file);
+	path = mem_printf("%s/%s", dirname(copy), file);
+	free(copy);
+	return path;
+}
+
+static int config_check(struct call *call, const void *args)
+{
+	const struct config_check_args *a = args;
+	char *path = config_path(call->ctx, a->file), *text = NULL;
+	struct config *config;
+	struct diag diag;
+	size_t len;
+	FILE *out;
+	int err = 0;
+
+	diag_init(&diag, path);
+	config = config_read_file(modules, path, &diag);
+	if (config != NULL) {
+		call->result = json_pack("{s:s, s:b}", "file", path, "valid", 1);
+	} else {
+		out = open_memstream(&text, &len);
+		diag_print(&diag, out);
+		fclose(out);
+		while (len > 0 && text[len - 1] == '\n')
+			text[--len] = '\0';
+		err = call_fail(call, -EINVAL, "%s", text);
+		free(text);
+	}
+	config_destroy(config);
+	diag_fini(&diag);
+	free(path);
+	return err;
+}
+
+const struct command config_commands[] = {
+	{ .object = "config",
+		.verb = "show",
+		.help = "the running configuration, as a file that weir accepts",
+		.run = config_show,
+		.is_read_only = true },
+	{ .object = "config",
+		.verb = "check",
+		.help = "what is wrong with a configuration file, if anything",
+		.args = &config_check_args,
+		.run = config_check,
+		.is_read_only = true },
+	{ .object = NULL },
+};

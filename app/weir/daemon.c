@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+/*
+ * The running daemon: EAL, dataplane, configuration, workers, control socket, event loop, and all
+ * of it backwards at the end. Everything here runs on the main thread, the control thread.
+ */
+#include <event2/event.h>
+#include <rte_ethdev.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "app.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "ctl/ctl.h"
+#include "link/link.h"
+
+enum { TICK_MS = 10 };
+
+struct daemon {
+	const struct config *config;
+	struct event_base *events;
+	struct event *tick, *wake, *sigterm, *sigint, *sighup;
+	struct dp *dp;
+	struct ctl *ctl;
+	const struct command **tables; /* NULL-terminated, of all modules */
+	struct boot_plan plan;
+	unsigned int until_idle_ms; /* 0: run until told to stop */
+	uint64_t n_rx_seen;
+	uint64_t moved_ns; /* when something last moved */
+};
+
+static uint64_t monotonic_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
+}
+
+/* --until-idle: nothing came in, and nothing is held inside, for that long. */
+static void daemon_watch_idle(struct daemon *d)
+{
+	struct dp_totals totals;
+
+	dp_totals(d->dp, &totals);
+	if (totals.stats.rx != d->n_rx_seen || totals.stats.held != 0 || d->moved_ns == 0) {
+		d->n_rx_seen = totals.stats.rx;
+		d->moved_ns = d->dp->now_ns;
+		return;
+	}
+	if (d->dp->now_ns - d->moved_ns >= (uint64_t)d->until_idle_ms * 1000000)
+		event_base_loopbreak(d->events);
+}
+
+static void on_tick(evutil_socket_t fd, short what, void *arg)
+{
+	struct daemon *d = arg;
+
+	dp_tick(d->dp, monotonic_ns());
+	if (d->until_idle_ms > 0)
+		daemon_watch_idle(d);
+}
+
+static void on_wake(evutil_socket_t fd, short what, void *arg)
+{
+	struct daemon *d = arg;
+
+	dp_drain_mail(d->dp);
+}
+
+static void on_stop(evutil_socket_t fd, short what, void *arg)
+{
+	struct daemon *d = arg;
+
+	log_notice("daemon", "stopping signal=%d", (int)fd);
+	event_base_loopbreak(d->events);
+}
+
+static void on_reload(evutil_socket_t fd, short what, void *arg)
+{
+	log_warn("daemon", "reloading the configuration is not yet in weir, nothing changed");
+}
+
+static int daemon_init_events(struct daemon *d)
+{
+	static const struct timeval period = { .tv_usec = TICK_MS * 1000 };
+
+	d->tick = event_new(d->events, -1, EV_PERSIST, on_tick, d);
+	d->wake = event_new(d->events, d->dp->wake_fd, EV_READ | EV_PERSIST, on_wake, d);
+	d->sigterm = evsignal_new(d->events, SIGTERM, on_stop, d);
+	d->sigint = evsignal_new(d->events, SIGINT, on_stop, d);
+	d->sighup = evsignal_new(d->events, SIGHUP, on_reload, d);
+	if (d->tick == NULL || d->wake == NULL || d->sigterm == NULL || d->sigint == NULL ||
+		d->sighup == NULL)
+		return -ENOMEM;
+	if (event_add(d->tick, &period) != 0 || event_add(d->wake, NULL) != 0 ||
+		event_add(d->sigterm, NULL) != 0 || event_add(d->sigint, NULL) != 0 ||
+		event_add(d->sighup, NULL) != 0)
+		return -ENOMEM;
+	return 0;
+}
+
+static void daemon_free_events(struct daemon *d)
+{
+	struct event *events[] = { d->tick, d->wake, d->sigterm, d->sigint, d->sighup };
+
+	for (unsigned int i = 0; i < RTE_DIM(events); i++)
+		if (events[i] != NULL)
+			event_free(events[i]);
+}
+
+/* Serves the commands of all modules. */
+static int daemon_listen(struct daemon *d)
+{
+	const struct control_conf *conf = config_section(d->config, "control")->objects[0];
+	unsigned int n = 0;
+	int err;
+
+	d->tables = mem_zalloc((d->dp->n_modules + 1) * sizeof(*d->tables));
+	for (unsigned int i = 0; i < d->dp->n_modules; i++)
+		if (modules[i]->commands != NULL)
+			d->tables[n++] = modules[i]->commands;
+	err = ctl_create(d->events, d->dp, d->tables, &d->ctl);
+	if (err == 0)
+		err = ctl_listen(d->ctl, conf->socket, conf->group);
+	if (err < 0)
+		log_err("daemon", "no control socket path=%s error=%s", conf->socket, strerror(-err));
+	return err;
+}
+
+static int daemon_apply(struct daemon *d)
+{
+	struct diag diag;
+	int err;
+
+	d->dp->config = (struct config *)(uintptr_t)d->config;
+	diag_init(&diag, d->config->file);
+	err = config_apply(d->dp, d->config, &diag);
+	diag_print(&diag, stderr);
+	diag_fini(&diag);
+	return err;
+}
+
+static int daemon_launch(struct daemon *d)
+{
+	int err = 0;
+
+	for (unsigned int i = 0; i < d->plan.n_workers && err == 0; i++)
+		err = dp_launch(d->dp, i, i + 1, d->plan.cpus[i]);
+	if (err < 0)
+		log_err("daemon", "a worker does not start error=%s", strerror(-err));
+	return err;
+}
+
+/* The ladder: each rung is undone in reverse order below. */
+int daemon_run(const struct config *config, unsigned int until_idle_ms)
+{
+	struct daemon d = { .config = config, .until_idle_ms = until_idle_ms };
+	struct dp_conf conf = { .modules = modules, .stages = pipeline };
+	int n_leaked, err;
+
+	err = boot_eal(config, &d.plan);
+	if (err < 0)
+		return err;
+	d.events = event_base_new();
+	if (d.events == NULL) {
+		err = -ENOMEM;
+		goto end_eal;
+	}
+	conf.events = d.events;
+	conf.n_workers = d.plan.n_workers;
+	conf.n_mbufs = d.plan.n_mbufs;
+	conf.is_adaptive = d.plan.is_adaptive;
+	err = dp_create(&conf, &d.dp);
+	if (err < 0)
+		goto free_events;
+	d.dp->now_ns = monotonic_ns();
+	err = daemon_init_events(&d);
+	if (err == 0)
+		err = daemon_apply(&d);
+	if (err == 0)
+		err = daemon_listen(&d);
+	if (err == 0)
+		err = daemon_launch(&d);
+	if (err == 0) {
+		log_notice("daemon", "running workers=%u links=%u", d.dp->n_workers,
+			config_section(config, "links")->n_objects);
+		event_base_dispatch(d.events);
+	}
+
+	dp_stop(d.dp);
+	ctl_destroy(d.ctl);
+	daemon_free_events(&d);
+	n_leaked = dp_destroy(d.dp);
+	if (err == 0 && n_leaked > 0)
+		err = -EIO;
+	free(d.tables);
+free_events:
+	event_base_free(d.events);
+end_eal:
+	boot_eal_end();
+	return err;
+}
+
+int daemon_check_until_idle(const struct config *config, struct diag *diag)
+{
+	const struct config_section *links = config_section(config, "links");
+	char path[64];
+
+	for (unsigned int i = 0; i < links->n_objects; i++) {
+		const char *device = link_conf_device(links->objects[i]);
+
+		if (strncmp(device, "net_null", strlen("net_null")) != 0 &&
+			strstr(device, "infinite_rx=1") == NULL)
+			continue;
+		snprintf(path, sizeof(path), "links[%u].device", i);
+		config_error(config, diag, path, "this port never runs dry: --until-idle would never end");
+	}
+	return diag->n_entries > 0 ? -EINVAL : 0;
+}

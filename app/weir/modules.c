@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+/*
+ * What exists: every module, from the lowest floor up. Removing a line (and its stages from
+ * pipeline.c) removes the feature with its settings, commands and drop reasons.
+ */
+#include "app.h"
+#include "dp/dp.h"
+#include "dp/sysctl.h"
+#include "dp/trace.h"
+#include "fib/fib.h"
+#include "ip/ip.h"
+#include "link/link.h"
+#include "neigh/neigh.h"
+#include "ns/ns.h"
+
+struct module *const modules[] = {
+	&boot_module,
+	&dp_module,
+	&trace_module,
+	&sysctl_module,
+	&link_module,
+	&ns_module,
+	&neigh_module,
+	&fib_module,
+	&ip_module,
+	&pending_module,
+	NULL,
+};
+
+void modules_extend(void)
+{
+	for (struct module *const *module = modules; *module != NULL; module++)
+		if ((*module)->extend != NULL)
+			(*module)->extend();
+}

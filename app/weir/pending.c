@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+/*
+ * The words of the contract that weir does not know yet. They are refused with an error that says
+ * so; a module that brings one of them takes its row away from here.
+ */
+#include "app.h"
+
+static const struct section pending_sections[] = {
+	{ .key = "firewall", .is_pending = true },
+	{ .key = "qdiscs", .is_pending = true },
+	{ .key = NULL },
+};
+
+#define PENDING(object_, verb_, help_) { .object = (object_), .verb = (verb_), .help = (help_) }
+
+static const struct command pending_commands[] = {
+	PENDING("fdb", "show", "learned and static bridge entries"),
+	PENDING("fdb", "add", "adds a static bridge entry"),
+	PENDING("fdb", "del", "deletes a bridge entry"),
+	PENDING("qdisc", "show", "queueing disciplines"),
+	PENDING("class", "show", "classes of queueing disciplines"),
+	PENDING("firewall", "show", "firewall rules with their counters"),
+	PENDING("firewall", "reset", "sets rule counters to zero"),
+	PENDING("firewall", "load", "replaces all rules"),
+	PENDING("conntrack", "list", "tracked connections"),
+	PENDING("conntrack", "count", "how many connections are tracked"),
+	PENDING("conntrack", "flush", "forgets all connections"),
+	PENDING("conntrack", "del", "forgets connections"),
+	PENDING("netns", "list", "namespaces"),
+	PENDING("xdp", "show", "attached XDP programs"),
+	PENDING("xdp", "attach", "attaches an XDP program"),
+	PENDING("xdp", "detach", "detaches an XDP program"),
+	PENDING("bond", "show", "bonds and their members"),
+	PENDING("capture", "start", "captures packets"),
+	PENDING("explain", "packet", "what would happen to a packet, and why"),
+	PENDING("config", "load", "replaces the running configuration"),
+	PENDING("config", "reload", "reads the configuration file again"),
+	PENDING("config", "rollback", "returns to the configuration of before"),
+	PENDING("config", "commit", "keeps a configuration loaded with confirm"),
+	PENDING("monitor", "start", "a stream of events"),
+	PENDING("top", "show", "a live view"),
+	{ .object = NULL },
+};
+
+struct module pending_module = {
+	.name = "pending",
+	.sections = pending_sections,
+	.commands = pending_commands,
+};

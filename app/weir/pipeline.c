@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+/*
+ * What happens to a packet: every stage of the appliance, from top to bottom. An exit may only lead
+ * further down this list; that is checked at start. Reorder weir here.
+ */
+#include "app.h"
+#include "dp/dp.h"
+#include "ip/ip.h"
+#include "link/link.h"
+#include "neigh/neigh.h"
+
+const struct stage *const pipeline[] = {
+	/* sources */
+	&inject_stage,
+	&rx_stage,
+	/* link layer */
+	&parse_stage,
+	&arp_stage,
+	/* IPv4 */
+	&ip4_input_stage,
+	&ip4_local_stage,
+	&ip4_forward_stage,
+	&ip4_error_stage,
+	&ip4_output_stage,
+	/* out */
+	&hold_stage,
+	&tx_stage,
+	&drop_stage,
+	NULL,
+};

@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+/*
+ * ip4_error: tells the sender by ICMP why its packet goes no further, then drops the packet under
+ * the reason it came with. Run by the owning worker.
+ *
+ * RFC 1812 4.3.2: no error about an ICMP error, a broadcast or multicast, a fragment other than the
+ * first, or to a source that is no single host; as much of the packet as fits into 576 bytes is
+ * quoted (4.3.2.3), TOS is internetwork control (4.3.2.5), and the rate is limited (4.3.2.8): a
+ * token bucket of icmp_msgs_per_sec with icmp_msgs_burst, each worker having its share.
+ */
+#include "dp/trace.h"
+#include "ip/ip_priv.h"
+
+enum {
+	ERROR_OUTPUT = 1,
+	ERROR_MAX_LEN = 576, /* of the IP packet that carries the error */
+	ERROR_TOS = 0xc0,    /* precedence internetwork control */
+};
+
+static bool is_icmp_error_type(uint8_t type)
+{
+	/* The queries and their answers (RFC 792, 950); everything else may be an error. */
+	return !(type == 0 || type == 8 || type == 9 || type == 10 || (type >= 13 && type <= 18));
+}
+
+/* May an error be sent about this packet at all? */
+static bool error_is_allowed(struct rte_mbuf *m, struct pkt_meta *meta)
+{
+	const struct rte_ipv4_hdr *ip = pkt_ip4(m, meta);
+	uint32_t src = rte_be_to_cpu_32(ip->src_addr);
+	const uint8_t *type;
+
+	if (meta->flags & (PKT_ORIGINATED | PKT_FRAGMENT_LATER | PKT_LINK_BROADCAST | PKT_LINK_MULTICAST))
+		return false;
+	if (src - UINT32_C(0x01000000) >= UINT32_C(0xdf000000) || src >> 24 == 127)
+		return false;
+	if (meta->proto != IPPROTO_ICMP)
+		return true;
+	if (meta->l3_len <= meta->l4_off - meta->l3_off || !parse_has(m, meta->l4_off + 1u))
+		return false;
+	type = pkt_l4(m, meta);
+	return !is_icmp_error_type(*type);
+}
+
+/* Credit is kept in TSC cycles: one message costs hz / rate of them. */
+static bool error_take_token(struct worker *w, struct ip_worker *ip_worker)
+{
+	const struct ip4_sysctl *sysctl = ip_worker->sysctl;
+	uint64_t hz = w->dp->tsc_hz * w->dp->n_workers;
+	uint64_t cost, limit;
+
+	if (sysctl->icmp_msgs_per_sec == 0)
+		return false;
+	cost = hz / (uint64_t)sysctl->icmp_msgs_per_sec;
+	limit = cost * (uint64_t)RTE_MAX(sysctl->icmp_msgs_burst, 1);
+	ip_worker->icmp_tokens_cycles += w->now - ip_worker->icmp_refilled;
+	ip_worker->icmp_refilled = w->now;
+	if (ip_worker->icmp_tokens_cycles > limit)
+		ip_worker->icmp_tokens_cycles = limit;
+	if (ip_worker->icmp_tokens_cycles < cost)
+		return false;
+	ip_worker->icmp_tokens_cycles -= cost;
+	return true;
+}
+
+/* Copies the start of the failed packet behind the ICMP header. */
+static void error_quote(struct rte_mbuf *error, const struct rte_mbuf *m,
+	const struct pkt_meta *meta, uint16_t len)
+{
+	void *to = rte_pktmbuf_append(error, len);
+	const void *from = rte_pktmbuf_read(m, meta->l3_off, len, to);
+
+	if (from != to)
+		memcpy(to, from, len);
+}
+
+/* The answer, complete but for the source address, which depends on the route back. */
+static struct rte_mbuf *error_build(struct worker *w, struct ip_worker *ip_worker,
+	const struct rte_mbuf *m, const struct pkt_meta *meta)
+{
+	const struct rte_ipv4_hdr *failed = pkt_ip4(m, meta);
+	struct rte_mbuf *error = rte_pktmbuf_alloc(w->pool);
+	uint16_t header_len = sizeof(struct rte_ipv4_hdr) + sizeof(struct rte_icmp_hdr);
+	uint16_t quote_len = RTE_MIN(meta->l3_len, (uint16_t)(ERROR_MAX_LEN - header_len));
+	struct rte_icmp_hdr *icmp;
+	struct rte_ipv4_hdr *ip;
+
+	if (error == NULL)
+		return NULL;
+	rte_pktmbuf_append(error, (uint16_t)(RTE_ETHER_HDR_LEN + header_len));
+	error_quote(error, m, meta, quote_len);
+	*pkt_meta(error) = (struct pkt_meta){
+		.in_link = meta->in_link,
+		.ns = meta->ns,
+		.flags = PKT_ORIGINATED | PKT_L4_PRESENT,
+		.l3_off = RTE_ETHER_HDR_LEN,
+		.l4_off = RTE_ETHER_HDR_LEN + sizeof(*ip),
+		.l3_len = (uint16_t)(header_len + quote_len),
+		.ethertype = RTE_ETHER_TYPE_IPV4,
+		.proto = IPPROTO_ICMP,
+		.trace = meta->trace,
+	};
+	ip = pkt_ip4(error, pkt_meta(error));
+	*ip = (struct rte_ipv4_hdr){
+		.version_ihl = RTE_IPV4_VHL_DEF,
+		.type_of_service = ERROR_TOS,
+		.total_length = rte_cpu_to_be_16((uint16_t)(header_len + quote_len)),
+		.packet_id = rte_cpu_to_be_16(ip_worker->ip_id++),
+		.time_to_live = (uint8_t)ip_worker->sysctl->default_ttl,
+		.next_proto_id = IPPROTO_ICMP,
+		/* What was addressed to us is answered from that address. */
+		.src_addr = meta->adj == ADJ_LOCAL ? failed->dst_addr : 0,
+		.dst_addr = failed->src_addr,
+	};
+	icmp = (struct rte_icmp_hdr *)(ip + 1);
+	*icmp = (struct rte_icmp_hdr){
+		.icmp_type = meta->icmp_type,
+		.icmp_code = meta->icmp_code,
+		.icmp_seq_nb = rte_cpu_to_be_16((uint16_t)meta->icmp_info), /* next-hop MTU, RFC 1191 */
+	};
+	icmp->icmp_cksum = (uint16_t)~rte_raw_cksum(icmp, sizeof(*icmp) + quote_len);
+	return error;
+}
+
+static unsigned int error_one(
+	struct worker *w, void *ctx, struct rte_mbuf *m, struct pkt_meta *meta)
+{
+	struct ip_worker *ip_worker = ctx;
+	struct rte_mbuf *error;
+
+	if (!error_is_allowed(m, meta) || !error_take_token(w, ip_worker))
+		return STAGE_DROP;
+	error = error_build(w, ip_worker, m, meta);
+	if (error == NULL)
+		return STAGE_DROP; /* out of packets: the drop's own reason stands */
+	w->stats.originated++;
+	/* One error at most for each packet of the pass: the lane has room. */
+	stage_push(&w->pending, &w->nodes[ip_worker->output_stage], error);
+	return STAGE_DROP;
+}
+
+static void error_run(struct worker *w, struct stage_node *node)
+{
+	stage_each(w, node, STAGE_DROP, error_one, worker_slot(w, &ip_module));
+}
+
+static void error_format(const struct trace_record *record, char *buf, size_t size)
+{
+	snprintf(buf, size, "ICMP type %u code %u", record->meta.icmp_type, record->meta.icmp_code);
+}
+
+const struct stage ip4_error_stage = {
+	.name = "ip4_error",
+	.help = "sends an ICMP error about a packet and drops it",
+	.run = error_run,
+	.exits = { [ERROR_OUTPUT] = { "error", "ip4_output" } },
+	.format = error_format,
+};

@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+/*
+ * ip4_local: packets to one of our own addresses. Echo requests are answered here, in place
+ * (RFC 792, RFC 1122 3.2.2.6); nothing else listens yet, so other packets get the ICMP error that
+ * says so. Run by the owning worker.
+ */
+#include "dp/trace.h"
+#include "ip/ip_priv.h"
+
+enum { LOCAL_OUTPUT = 1, LOCAL_ERROR };
+
+/* IPv4 options are not sent back: the header moves up against the data. */
+static void reply_strip_options(struct rte_mbuf *m, struct pkt_meta *meta)
+{
+	uint16_t n = (uint16_t)(meta->l4_off - meta->l3_off - sizeof(struct rte_ipv4_hdr));
+	uint8_t *header = rte_pktmbuf_mtod_offset(m, uint8_t *, meta->l3_off);
+
+	if (n == 0)
+		return;
+	memmove(header + n, header, sizeof(struct rte_ipv4_hdr));
+	meta->l3_off += n;
+	meta->l3_len -= n;
+	pkt_ip4(m, meta)->version_ihl = RTE_IPV4_VHL_DEF;
+	pkt_ip4(m, meta)->total_length = rte_cpu_to_be_16(meta->l3_len);
+	meta->flags &= (uint16_t)~PKT_OPTIONS;
+}
+
+static unsigned int local_echo(struct worker *w, const struct ip_worker *ip_worker,
+	struct rte_mbuf *m, struct pkt_meta *meta)
+{
+	struct rte_icmp_hdr *icmp = pkt_l4(m, meta);
+	struct rte_ipv4_hdr *ip;
+	uint32_t addr;
+
+	if (!pkt_writable(m))
+		return ip_drop(meta, ICMP_DROP_SHARED);
+	reply_strip_options(m, meta);
+	ip = pkt_ip4(m, meta);
+	addr = ip->src_addr;
+	ip->src_addr = ip->dst_addr;
+	ip->dst_addr = addr;
+	ip->time_to_live = (uint8_t)ip_worker->sysctl->default_ttl;
+	icmp->icmp_cksum = checksum_update16(icmp->icmp_cksum,
+		RTE_BE16(RTE_IP_ICMP_ECHO_REQUEST << 8), RTE_BE16(RTE_IP_ICMP_ECHO_REPLY << 8));
+	icmp->icmp_type = RTE_IP_ICMP_ECHO_REPLY;
+	meta->flags |= PKT_ORIGINATED;
+	w->stats.consumed++;
+	w->stats.originated++;
+	return LOCAL_OUTPUT;
+}
+
+static unsigned int local_icmp(struct worker *w, const struct ip_worker *ip_worker,
+	struct rte_mbuf *m, struct pkt_meta *meta)
+{
+	const struct rte_icmp_hdr *icmp = pkt_l4(m, meta);
+	uint16_t sum;
+
+	if (rte_raw_cksum_mbuf(m, meta->l4_off, meta->l3_len - (meta->l4_off - meta->l3_off), &sum) !=
+			0 ||
+		sum != 0xffff)
+		return ip_drop(meta, ICMP_DROP_BAD_CHECKSUM);
+	if (icmp->icmp_type != RTE_IP_ICMP_ECHO_REQUEST || icmp->icmp_code != 0 ||
+		ip_worker->sysctl->icmp_echo_ignore_all)
+		return ip_drop(meta, ICMP_DROP_UNHANDLED);
+	return local_echo(w, ip_worker, m, meta);
+}
+
+static unsigned int local_one(
+	struct worker *w, void *ctx, struct rte_mbuf *m, struct pkt_meta *meta)
+{
+	const struct ip_worker *ip_worker = ctx;
+	enum parse_error err;
+
+	if (meta->flags & PKT_FRAGMENT)
+		return ip_drop(meta, IP4_DROP_FRAGMENT_TO_US);
+	err = parse_l4(m, meta);
+	if (err != PARSE_OK)
+		return ip_drop(meta,
+			err == PARSE_L4_TRUNCATED ? IP4_DROP_L4_TRUNCATED : IP4_DROP_L4_BAD_LEN);
+	switch (meta->proto) {
+	case IPPROTO_ICMP:
+		return local_icmp(w, ip_worker, m, meta);
+	case IPPROTO_TCP:
+	case IPPROTO_UDP:
+		ip4_set_error(meta, RTE_IP_ICMP_DEST_UNREACHABLE, ICMP_PORT_UNREACHABLE, 0,
+			IP4_DROP_NO_LISTENER);
+		return LOCAL_ERROR;
+	default:
+		ip4_set_error(meta, RTE_IP_ICMP_DEST_UNREACHABLE, ICMP_PROTOCOL_UNREACHABLE, 0,
+			IP4_DROP_NO_PROTOCOL);
+		return LOCAL_ERROR;
+	}
+}
+
+static void local_run(struct worker *w, struct stage_node *node)
+{
+	stage_each(w, node, LOCAL_OUTPUT, local_one, worker_slot(w, &ip_module));
+}
+
+static void local_format(const struct trace_record *record, char *buf, size_t size)
+{
+	snprintf(buf, size, "%s",
+		record->exit == LOCAL_OUTPUT ? "echo request, answered" : "nothing listens here");
+}
+
+const struct stage ip4_local_stage = {
+	.name = "ip4_local",
+	.help = "packets to our own addresses",
+	.run = local_run,
+	.exits = { [LOCAL_OUTPUT] = { "reply", "ip4_output" }, [LOCAL_ERROR] = { "error", "ip4_error" } },
+	.format = local_format,
+};
