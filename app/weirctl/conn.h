@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#pragma once
+
+/*
+ * The connection to the daemon: JSON-RPC requests out, answers and notifications in, one object a
+ * line. Requests are only queued; conn_recv() writes them while it reads, so that a full pipe in
+ * one direction never blocks the other.
+ */
+#include <jansson.h>
+#include <stddef.h>
+
+struct conn_buf {
+	char *bytes;
+	size_t begin, end; /* what is in use; begin moves on as it is used up */
+	size_t size;
+};
+
+struct conn {
+	int fd;
+	json_int_t last_id;
+	size_t n_scanned; /* bytes of in known to hold no newline */
+	struct conn_buf in, out;
+};
+
+/* 0 or -errno. */
+int conn_open(struct conn *conn, const char *path);
+void conn_close(struct conn *conn);
+/* Queues a request and returns its id. Steals params, which may be NULL. */
+json_int_t conn_send(struct conn *conn, const char *method, json_t *params);
+/*
+ * Waits for the next message. 0 with a new reference, -EPIPE when the daemon has closed the
+ * connection, -EBADMSG for what is not a JSON object, or another -errno.
+ */
+int conn_recv(struct conn *conn, json_t **out);
