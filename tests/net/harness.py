@@ -1,0 +1,412 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What the net ring stands on: network namespaces, the daemon, its client.
+
+A Lab owns everything a test makes. Lab.close() stops the daemons, judges how they ended and takes
+everything away again, whatever happened before. Names carry the pid of the test run; what a killed
+run left is removed by the next one, but only once that pid is dead.
+"""
+import contextlib
+import ctypes
+import errno
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+import libconfig
+from wire import Wire
+
+ROOT = Path(__file__).resolve().parents[2]
+BUILD = ROOT / os.environ.get("WEIR_BUILD", "build/gcc")
+PREFIX = "weirt"
+START_SECONDS = 60  # the sanitized daemon on a busy machine
+CLONE_NEWNET = 0x40000000
+PR_SET_PDEATHSIG = 1
+libc = ctypes.CDLL(None, use_errno=True)
+
+
+def program(name):
+    for path in (BUILD / "app" / name, BUILD / "app" / name / name):
+        if path.is_file():
+            return str(path)
+    raise FileNotFoundError(f"{name} is not under {BUILD}/app")
+
+
+def run(*command, check=True, timeout=60, **options):
+    """A command to its end, output as text. A failing one raises with what it printed."""
+    done = subprocess.run([str(word) for word in command], capture_output=True, text=True,
+                          timeout=timeout, check=False, **options)
+    if check and done.returncode != 0:
+        raise AssertionError(f"{' '.join(map(str, command))}: exit {done.returncode}\n{done.stdout}{done.stderr}")
+    return done
+
+
+def wait_until(condition, timeout=10.0, what="condition"):
+    """Polls until condition() is true and returns what it gave."""
+    deadline = time.monotonic() + timeout
+    while True:
+        value = condition()
+        if value:
+            return value
+        if time.monotonic() > deadline:
+            raise AssertionError(f"{what}: not within {timeout} s, last was {value!r}")
+        time.sleep(0.02)
+
+
+def die_with_parent():
+    libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+class Namespace:
+    """A network namespace with a peer of the router in it."""
+
+    def __init__(self, name):
+        self.name = name
+        self.dev = None
+        self.background = []
+        run("ip", "netns", "add", name)
+        run("ip", "-n", name, "link", "set", "lo", "up")
+        # Neighbour discovery and router solicitations would blur the counters.
+        self.exec("sysctl", "-qw", "net.ipv6.conf.all.disable_ipv6=1", "net.ipv6.conf.default.disable_ipv6=1")
+
+    def exec(self, *command, **options):
+        return run("ip", "netns", "exec", self.name, *command, **options)
+
+    def ip(self, *words, **options):
+        return run("ip", "-n", self.name, *words, **options)
+
+    def ip_json(self, *words):
+        return json.loads(run("ip", "-n", self.name, "-j", *words).stdout)
+
+    def popen(self, *command, **options):
+        """Started here, killed with the namespace."""
+        # pylint: disable-next=consider-using-with,subprocess-popen-preexec-fn
+        child = subprocess.Popen(["ip", "netns", "exec", self.name, *map(str, command)], text=True,
+                                 stdin=subprocess.DEVNULL, preexec_fn=die_with_parent, **options)
+        self.background.append(child)
+        return child
+
+    @contextlib.contextmanager
+    def entered(self):
+        """Sockets made inside belong to this namespace, for good."""
+        with open("/proc/self/ns/net", "rb") as home, open(f"/run/netns/{self.name}", "rb") as there:
+            if libc.setns(there.fileno(), CLONE_NEWNET) != 0:
+                raise OSError(ctypes.get_errno(), "setns")
+            try:
+                yield
+            finally:
+                libc.setns(home.fileno(), CLONE_NEWNET)
+
+    def udp_socket(self, address, port=0):
+        with self.entered():
+            sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        sock.bind((address, port))
+        sock.settimeout(5)
+        return sock
+
+    def wire(self):
+        with self.entered():
+            return Wire(self.dev)
+
+    def ping(self, destination, *words, count=3, interval=0.05, timeout=60, wait=2):
+        """Echo requests, quietly spaced; (sent, received, output)."""
+        done = self.exec("ping", "-n", "-c", count, "-i", interval, "-W", wait, *words, destination, check=False,
+                         timeout=timeout)
+        found = re.search(r"(\d+) packets transmitted, (\d+) received", done.stdout)
+        assert found, f"ping {destination}: {done.stdout}{done.stderr}"
+        return int(found[1]), int(found[2]), done.stdout
+
+    def close(self):
+        for child in self.background:
+            if child.poll() is None:
+                child.kill()
+            child.wait()
+            for stream in (child.stdout, child.stderr):
+                if stream:
+                    stream.close()
+        run("ip", "netns", "del", self.name, check=False)
+
+
+class Rpc:
+    """A connection to the control socket: JSON-RPC, an object a line."""
+
+    def __init__(self, sock):
+        self.sock = sock
+        self.lines = sock.makefile("rb")
+        self.last_id = 0
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.lines.close()
+        self.sock.close()
+
+    def write(self, data):
+        self.sock.sendall(data)
+
+    def read(self):
+        """The next object, or None when the daemon has hung up."""
+        line = self.lines.readline()
+        return json.loads(line) if line else None
+
+    def send(self, method, **params):
+        self.last_id += 1
+        request = {"jsonrpc": "2.0", "id": self.last_id, "method": method, "params": params}
+        self.write(json.dumps(request).encode() + b"\n")
+        return self.last_id
+
+    def call(self, method, **params):
+        """Sends a request and returns its answer; what else comes meanwhile is passed over."""
+        wanted = self.send(method, **params)
+        while (answer := self.read()) is not None:
+            if answer.get("id") == wanted:
+                return answer
+        raise AssertionError(f"{method}: the daemon hung up")
+
+
+class Weir:
+    """One daemon with its configuration, and weirctl to talk to it."""
+
+    def __init__(self, lab, conf, args=(), netns=None):
+        self.dir = Path(tempfile.mkdtemp(prefix="weir-", dir=lab.dir))
+        self.socket = str(self.dir / "control.sock")
+        self.conf = self.dir / "weir.conf"
+        self.log = self.dir / "stderr"
+        self.netns = netns
+        self.args = [str(word) for word in args]
+        self.process = None
+        self.may_fail = False
+        if isinstance(conf, dict):
+            conf = libconfig.text({"control": {"socket": self.socket}, **conf})
+        self.conf.write_text(conf, encoding="utf-8")
+
+    def spawn(self):
+        where = ["ip", "netns", "exec", self.netns.name] if self.netns else []
+        with open(self.log, "ab") as log:
+            # pylint: disable-next=consider-using-with,subprocess-popen-preexec-fn
+            self.process = subprocess.Popen(
+                where + [program("weir"), "-c", str(self.conf)] + self.args, stdin=subprocess.DEVNULL, stdout=log,
+                stderr=log, preexec_fn=die_with_parent)
+        return self
+
+    def start(self):
+        self.spawn()
+        wait_until(lambda: self.is_ready() or self.process.poll() is not None, START_SECONDS, "weir is ready")
+        assert self.process.poll() is None, f"weir ended with {self.process.returncode}:\n{self.stderr()}"
+        return self
+
+    def is_ready(self):
+        try:
+            with self.connect():
+                return True
+        except OSError as error:
+            if error.errno not in (errno.ENOENT, errno.ECONNREFUSED):
+                raise
+            return False
+
+    def connect(self):
+        sock = socket.socket(socket.AF_UNIX)
+        sock.settimeout(30)
+        try:
+            sock.connect(self.socket)
+        except OSError:
+            sock.close()
+            raise
+        return sock
+
+    def rpc(self):
+        return Rpc(self.connect())
+
+    def stderr(self):
+        return self.log.read_text(encoding="utf-8", errors="replace")
+
+    def weirctl(self, *words, **options):
+        """weirctl as a user runs it; the finished process."""
+        return run(program("weirctl"), "-S", self.socket, *words, check=False, **options)
+
+    def ctl(self, *words):
+        """weirctl -j ...: the answer, parsed (None where there is none)."""
+        done = self.weirctl("-j", *words)
+        assert done.returncode == 0, f"weirctl {' '.join(map(str, words))}: {done.stderr}{self.stderr()[-2000:]}"
+        return json.loads(done.stdout) if done.stdout.strip() else None
+
+    def refused(self, *words):
+        """A command that must fail: (exit code, its one line on stderr)."""
+        done = self.weirctl(*words)
+        lines = done.stderr.splitlines()
+        assert done.returncode != 0, f"weirctl {' '.join(map(str, words))} succeeded: {done.stdout}"
+        assert len(lines) == 1, f"one line on stderr was due: {done.stderr!r}"
+        return done.returncode, lines[0]
+
+    def row(self, *words, **wanted):
+        """The only row of an answer whose fields are as wanted, or None."""
+        rows = [row for row in self.ctl(*words) if all(row.get(key) == value for key, value in wanted.items())]
+        assert len(rows) < 2, f"{words} {wanted}: {rows}"
+        return rows[0] if rows else None
+
+    def link(self, name):
+        (link,) = self.ctl("-s", "link", "show", "dev", name)
+        return link
+
+    def drops(self, reason=None):
+        """Packets dropped, by reason or in all."""
+        return sum(row["packets"] for row in self.ctl("drop", "show") if reason in (None, row["reason"]))
+
+    def drop_reasons(self):
+        """{reason: packets} over all stages."""
+        sums = {}
+        for row in self.ctl("drop", "show"):
+            sums[row["reason"]] = sums.get(row["reason"], 0) + row["packets"]
+        return sums
+
+    def quiet(self):
+        """Waits until the counters stand still and nothing is held; the accounting then."""
+        last = [None]
+
+        def is_still():
+            now = self.ctl("stats", "show")
+            still = now == last[0] and now["held"] == 0
+            last[0] = now
+            return now if still else None
+
+        return wait_until(is_still, 20, "weir is quiet")
+
+    def wait(self, timeout=60):
+        self.process.wait(timeout)
+        return self.process.returncode
+
+    def stop(self):
+        """SIGTERM; returns the exit code."""
+        if self.process is not None and self.process.poll() is None:
+            self.process.terminate()
+            try:
+                self.process.wait(30)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+        return self.process.returncode if self.process else 0
+
+    def problems(self):
+        """Stops it and says what was wrong with how it lived and ended."""
+        status = self.stop()
+        text = self.stderr() if self.log.exists() else ""
+        found = []
+        if status != 0 and not self.may_fail:
+            found.append(f"weir ended with {status}")
+        if re.search(r"Sanitizer|runtime error|leak", text):
+            found.append("a sanitizer or a leak spoke up")
+        return [f"{'; '.join(found)}\n{text[-20000:]}"] if found else []
+
+
+def link_conf(name, number, address, **settings):
+    """A TAP port whose other end will be NAME0 in the namespace of that name."""
+    return {"name": name, "type": "port", "device": f"net_tap{number},iface={name}0",
+            "mac": f"02:00:00:00:00:{number + 1:02x}", "addresses": [address], **settings}
+
+
+def base_conf(**sections):
+    cpu = "1" if (os.cpu_count() or 1) > 1 else "0"
+    return {"workers": {"lcores": cpu, "idle": "adaptive"}, "memory": {"hugepages": "off", "mbufs": 8192}, **sections}
+
+
+class Lab:
+    """All that one test, or one module of tests, has made."""
+
+    serial = 0
+
+    def __init__(self):
+        self.dir = Path(tempfile.mkdtemp(prefix=f"{PREFIX}-{os.getpid()}-"))
+        self.namespaces = []
+        self.daemons = []
+        self.lan = self.wan = self.weir = None
+
+    def namespace(self, role):
+        Lab.serial += 1
+        namespace = Namespace(f"{PREFIX}-{os.getpid()}-{Lab.serial}-{role}")
+        self.namespaces.append(namespace)
+        return namespace
+
+    def daemon(self, conf, *args, netns=None):
+        """A daemon that is not started yet."""
+        weir = Weir(self, conf, args, netns)
+        self.daemons.append(weir)
+        return weir
+
+    def peer(self, role, gateway_ns, mac, addresses=(), gateway=None):
+        """Moves the TAP ROLE0 out of the daemon's namespace into one of its own."""
+        peer = self.namespace(role)
+        peer.dev = f"{role}0"
+        gateway_ns.ip("link", "set", peer.dev, "netns", peer.name)
+        peer.ip("link", "set", peer.dev, "address", mac, "up")
+        for address in addresses:
+            peer.ip("address", "add", address, "dev", peer.dev)
+        if gateway:
+            peer.ip("route", "add", "default", "via", gateway)
+        return peer
+
+    def router(self, is_scripted=False, lan=None, wan=None, **sections):
+        """
+        The usual topology; lan and wan are settings of these links:
+
+            lan                       weir                       wan
+            10.1.0.2/24 [lan0] -- 10.1.0.1/24  10.2.0.1/24 -- [wan0] 10.2.0.2/24
+
+        is_scripted: the peers have no addresses, so their kernels keep silent; weir has static
+        neighbours for them, and tests speak for them through Namespace.wire().
+        """
+        home = self.namespace("gw")
+        conf = base_conf(links=[link_conf("lan", 0, "10.1.0.1/24", **(lan or {})),
+                                link_conf("wan", 1, "10.2.0.1/24", **(wan or {}))])
+        if is_scripted:
+            conf["neighbors"] = [{"to": "10.1.0.2", "lladdr": LAN_MAC, "dev": "lan"},
+                                 {"to": "10.2.0.2", "lladdr": WAN_MAC, "dev": "wan"}]
+        self.weir = self.daemon({**conf, **sections}, netns=home).start()
+        peers = [("lan", LAN_MAC, "10.1.0.2/24", "10.1.0.1"), ("wan", WAN_MAC, "10.2.0.2/24", "10.2.0.1")]
+        self.lan, self.wan = (self.peer(role, home, mac, () if is_scripted else (address,),
+                                        None if is_scripted else gateway)
+                              for role, mac, address, gateway in peers)
+        return self
+
+    def close(self):
+        problems = [problem for weir in self.daemons for problem in weir.problems()]
+        for namespace in self.namespaces:
+            namespace.close()
+        shutil.rmtree(self.dir, ignore_errors=True)
+        assert not problems, "\n".join(problems)
+
+
+LAN_MAC, WAN_MAC = "02:00:00:00:01:02", "02:00:00:00:02:02"
+WEIR_LAN_MAC, WEIR_WAN_MAC = "02:00:00:00:00:01", "02:00:00:00:00:02"
+
+
+def is_dead(pid):
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:
+        return False
+    return False
+
+
+def remove_leftovers():
+    """What test runs left that were killed before they could clean up."""
+    listed = run("ip", "netns", "list").stdout.splitlines()
+    for name in (line.split()[0] for line in listed if line):
+        found = re.fullmatch(rf"{PREFIX}-(\d+)-\d+-\w+", name)
+        if found and is_dead(int(found[1])):
+            for pid in run("ip", "netns", "pids", name, check=False).stdout.split():
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(int(pid), signal.SIGKILL)
+            run("ip", "netns", "del", name, check=False)
+    for path in Path(tempfile.gettempdir()).glob(f"{PREFIX}-*"):
+        found = re.match(rf"{PREFIX}-(\d+)-", path.name)
+        if found and is_dead(int(found[1])):
+            shutil.rmtree(path, ignore_errors=True)

@@ -1,0 +1,161 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""
+What weir tells of itself: drops, statistics, workers, graph, trace, tunables.
+
+    10.1.0.2 [lan0] -- 10.1.0.1/24 weir 10.2.0.1/24 -- [wan0] 10.2.0.2
+"""
+import json
+import re
+import subprocess
+
+from harness import program, wait_until
+
+
+def test_each_drop_is_in_one_named_row(router):
+    weir = router.weir
+    weir.ctl("route", "replace", "192.0.2.0/24", "type", "blackhole")
+    before = weir.drops()
+    router.lan.ping("192.0.2.1", count=4, wait=1)
+    wait_until(lambda: weir.drops() == before + 4, what="four drops")
+    for row in weir.ctl("drop", "show"):
+        assert re.fullmatch(r"[a-z0-9_]+", row["reason"]) and row["node"] and row["packets"] > 0
+    pairs = [(row["reason"], row["node"]) for row in weir.ctl("drop", "show")]
+    assert len(pairs) == len(set(pairs))
+    stats = weir.quiet()
+    assert stats["dropped"] == weir.drops()
+    assert stats["difference"] == 0
+
+
+def test_stats_show_has_exactly_the_terms_of_the_balance(router):
+    assert set(router.weir.ctl("stats", "show")) == {
+        "rx", "originated", "cloned", "fragments", "tx", "punted", "consumed", "held", "dropped", "difference"}
+
+
+def test_worker_show_tells_its_load(router):
+    router.lan.ping("10.2.0.2", count=20, interval=0.01)
+    (row,) = router.weir.ctl("worker", "show")
+    assert row["worker"] == 0 and row["packets"] >= 40
+    assert 0 <= row["busy_percent"] <= 100
+    assert row["cycles_per_packet"] > 0
+
+
+def test_an_idle_worker_sleeps(router):
+    router.weir.quiet()
+    before = router.weir.ctl("worker", "show")[0]["sleeps"]
+    wait_until(lambda: router.weir.ctl("worker", "show")[0]["sleeps"] > before, what="it sleeps")
+
+
+def test_graph_show_counts_each_node(router):
+    before = {row["node"]: row for row in router.weir.ctl("graph", "show")}
+    router.lan.ping("10.2.0.2", count=10)
+    after = {row["node"]: row for row in router.weir.ctl("graph", "show")}
+    assert list(after) == list(before)
+    for node in ("rx", "parse", "ip4_input", "ip4_forward", "tx"):
+        assert after[node]["calls"] > before[node]["calls"], node
+    assert after["ip4_forward"]["packets"] - before["ip4_forward"]["packets"] >= 20
+    assert {"node", "calls", "packets", "cycles"} <= set(after["tx"])
+
+
+def test_graph_dot_draws_a_pipeline_that_only_leads_down(router):
+    text = router.weir.ctl("graph", "dot")
+    assert text.startswith("digraph")
+    nodes = re.findall(r"^\s*\"?(\w+)\"? \[label=", text, re.MULTILINE)
+    edges = re.findall(r"^\s*\"?(\w+)\"? -> \"?(\w+)\"?", text, re.MULTILINE)
+    rank = {node: i for i, node in enumerate(nodes)}
+    assert nodes == [row["node"] for row in router.weir.ctl("graph", "show")]
+    assert len(edges) > 5
+    assert [edge for edge in edges if rank[edge[0]] >= rank[edge[1]]] == []
+    plain = router.weir.weirctl("graph", "dot")
+    assert plain.returncode == 0 and plain.stdout.startswith("digraph"), "ready for dot(1) without -j"
+
+
+def trace(router, destination, *words):
+    """Runs weirctl until it has its packets, which the pings to destination are; its output."""
+    # pylint: disable-next=consider-using-with
+    child = subprocess.Popen([program("weirctl"), "-S", router.weir.socket, *words], text=True,
+                             stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+    def feed():
+        router.lan.ping(destination, count=1, wait=0.2)
+        return child.poll() is not None
+
+    try:
+        wait_until(feed, 30, "weirctl trace has its packets")
+    finally:
+        child.kill()
+        output, errors = child.communicate()
+    assert child.returncode == 0, errors
+    return output
+
+
+def test_trace_tells_a_packets_way_through_the_nodes(router):
+    router.lan.ping("10.2.0.2", count=1)
+    output = trace(router, "10.2.0.2", "-j", "trace", "-c", "1", "icmp[icmptype] == icmp-echo")
+    events = [json.loads(line) for line in output.splitlines()]
+    (packet,) = [event for event in events if event and "steps" in event]
+    nodes = [step["node"] for step in packet["steps"]]
+    graph = [row["node"] for row in router.weir.ctl("graph", "show")]
+    assert nodes == sorted(nodes, key=graph.index), "one step after the other, downwards"
+    assert {"parse", "ip4_input", "ip4_forward", "tx"} <= set(nodes)
+
+
+def test_trace_is_readable_and_names_the_reason_of_a_drop(router):
+    router.weir.ctl("route", "replace", "192.0.2.0/24", "type", "blackhole")
+    output = trace(router, "192.0.2.77", "trace", "-c", "1", "host", "192.0.2.77")
+    assert "parse" in output and "drop" in output and "blackhole" in output
+
+
+def test_trace_refuses_a_filter_that_is_none(router):
+    status, line = router.weir.refused("trace", "-c", "1", "no such filter")
+    assert status != 0 and line
+
+
+def test_one_trace_at_a_time_and_it_ends_when_its_client_leaves(router):
+    with router.weir.rpc() as client:
+        client.send("trace.start", count=100, filter="host 192.0.2.200")
+        client.call("stats.show")  # answers come in order: the trace runs
+        status, line = router.weir.refused("trace", "-c", "1", "icmp")
+        assert status == 1 and "another trace" in line
+    assert trace(router, "10.2.0.2", "trace", "-c", "1", "icmp")
+
+
+def test_tunables_are_shown_read_and_changed(router):
+    weir = router.weir
+    names = [row["name"] for row in weir.ctl("sysctl", "show")]
+    assert {"ipv4.default_ttl", "ipv4.icmp_msgs_per_sec"} <= set(names)
+    assert weir.ctl("sysctl", "get", "ipv4.default_ttl")[0]["value"] == 64
+    weir.ctl("sysctl", "set", "ipv4.default_ttl", "33")
+    assert "ttl=33" in router.lan.ping("10.1.0.1", count=1)[2]
+    weir.ctl("sysctl", "set", "ipv4.default_ttl", "64")
+    assert weir.refused("sysctl", "set", "ipv4.default_ttl", "256")[0] == 2
+    assert weir.refused("sysctl", "get", "ipv4.no_such")[0] == 1
+    assert "ttl=64" in router.lan.ping("10.1.0.1", count=1)[2]
+
+
+def test_tables_for_people_have_a_head_and_the_same_rows(router):
+    output = router.weir.weirctl("link", "show").stdout.splitlines()
+    assert len(output) == 1 + len(router.weir.ctl("link", "show"))
+    assert "lan" in output[1] and "wan" in output[2]
+
+
+def test_pretty_json_is_the_same_json(router):
+    plain = router.weir.weirctl("-j", "link", "show").stdout
+    pretty = router.weir.weirctl("-j", "-p", "link", "show").stdout
+    assert json.loads(plain) == json.loads(pretty)
+    assert plain.count("\n") == 1 < pretty.count("\n")
+
+
+def test_config_show_is_a_configuration_that_passes_the_check(router, tmp_path):
+    text = router.weir.weirctl("config", "show").stdout
+    assert "10.1.0.1/24" in text
+    saved = tmp_path / "saved.conf"
+    saved.write_text(text)
+    done = subprocess.run([program("weir"), "-c", str(saved), "--check"], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_rpc_list_names_what_weirctl_can_say(router):
+    with router.weir.rpc() as client:
+        methods = {row["method"] for row in client.call("rpc.list")["result"]}
+    assert {"link.show", "link.set", "addr.add", "route.add", "route.get", "neigh.replace", "stats.show", "drop.show",
+            "worker.show", "graph.dot", "sysctl.set", "config.show", "rpc.list"} <= methods
