@@ -320,12 +320,15 @@ static void eal_args_memory(
 {
 	unsigned int need_mb = memory_need_mb(plan);
 
-	eal_arg(args, mem_strdup("--in-memory"));
-	if (conf->hugepages == HUGEPAGES_AUTO && huge_get(need_mb))
+	if (conf->hugepages == HUGEPAGES_AUTO && huge_get(need_mb)) {
+		eal_arg(args, mem_strdup("--in-memory"));
 		return;
+	}
 	if (conf->hugepages == HUGEPAGES_AUTO)
 		log_warn("boot", "no huge pages to be had, running on ordinary memory need_mb=%u", need_mb);
+	/* --in-memory means huge pages to the EAL; this is the same without them. */
 	eal_arg(args, mem_strdup("--no-huge"));
+	eal_arg(args, mem_strdup("--no-shconf"));
 	eal_arg(args, mem_strdup("-m"));
 	eal_arg(args, mem_printf("%u", need_mb));
 }

@@ -51,6 +51,8 @@ void mailbox_tick(struct dp *dp)
 	struct mail_backlog *backlog = dp->backlog;
 	unsigned int n_sent = 0;
 
+	if (backlog->n == 0)
+		return;
 	while (n_sent < backlog->n &&
 		mail_send(backlog->items[n_sent].w, &backlog->items[n_sent].mail))
 		n_sent++;

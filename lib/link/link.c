@@ -194,7 +194,6 @@ static void link_fini(struct dp *dp)
 	struct link_state *state = link_state(dp);
 
 	for (unsigned int i = state->n_links; i > 0; i--) {
-		dp_publish(dp, EVENT_LINK_DELETED, state->links[i]);
 		port_close(dp, state->links[i]);
 		free(state->links[i]);
 		state->links[i] = NULL;

@@ -38,8 +38,10 @@ static void rx_run(struct worker *w, struct stage_node *node)
 			(uint16_t)RTE_MIN(w->room, (uint32_t)RX_BURST));
 		if (n == 0)
 			continue;
-		for (uint16_t j = 0; j < n; j++)
+		for (uint16_t j = 0; j < n; j++) {
 			n_bytes += pkts[j]->pkt_len;
+			pkts[j]->port = polls->poll[k].port; /* net_ring leaves it as it was */
+		}
 		counters = &lw->counters[polls->poll[k].ifindex];
 		counters->rx_packets += n;
 		counters->rx_bytes += n_bytes;

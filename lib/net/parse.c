@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+/*
+ * The parts of the checked parser that most packets do not need: pulling headers together that
+ * lie in several segments, cutting off padding, L4 headers. Pure functions, any thread.
+ */
+#include "net/parse.h"
+
+bool parse_pull(struct rte_mbuf *m, uint16_t len)
+{
+	uint16_t missing = (uint16_t)(len - m->data_len);
+	struct rte_mbuf *next;
+
+	/* Bytes are written, so the segment must be ours alone and must have room behind its data. */
+	if (len <= m->data_len)
+		return true;
+	if (len > m->pkt_len || !pkt_writable(m) || rte_pktmbuf_tailroom(m) < missing)
+		return false;
+	while (missing > 0) {
+		uint16_t n;
+
+		next = m->next;
+		n = RTE_MIN(missing, next->data_len);
+		memcpy(rte_pktmbuf_mtod_offset(m, char *, m->data_len),
+			rte_pktmbuf_mtod(next, const char *), n);
+		m->data_len += n;
+		missing -= n;
+		next->data_off += n;
+		next->data_len -= n;
+		if (next->data_len == 0) {
+			m->next = next->next;
+			m->nb_segs--;
+			next->next = NULL;
+			next->nb_segs = 1;
+			rte_pktmbuf_free_seg(next);
+		}
+	}
+	return true;
+}
+
+void parse_trim(struct rte_mbuf *m, uint32_t len)
+{
+	struct rte_mbuf *seg = m;
+	uint32_t before = 0;
+	uint16_t n_segs = 1;
+
+	while (before + seg->data_len < len) {
+		before += seg->data_len;
+		seg = seg->next;
+		n_segs++;
+	}
+	seg->data_len = (uint16_t)(len - before);
+	m->pkt_len = len;
+	if (seg->next != NULL) {
+		rte_pktmbuf_free(seg->next);
+		seg->next = NULL;
+		m->nb_segs = n_segs;
+	}
+}
+
+enum parse_error parse_l4(struct rte_mbuf *m, struct pkt_meta *meta)
+{
+	uint32_t end = (uint32_t)meta->l3_off + meta->l3_len;
+	uint32_t room = end - meta->l4_off;
+	uint32_t min_len;
+	const struct rte_tcp_hdr *tcp;
+	const struct rte_udp_hdr *udp;
+
+	if (meta->flags & PKT_FRAGMENT_LATER)
+		return PARSE_OK;
+	switch (meta->proto) {
+	case IPPROTO_TCP:
+		min_len = sizeof(*tcp);
+		break;
+	case IPPROTO_UDP:
+		min_len = sizeof(*udp);
+		break;
+	case IPPROTO_ICMP:
+		min_len = sizeof(struct rte_icmp_hdr);
+		break;
+	default:
+		return PARSE_OK;
+	}
+	if (room < min_len || !parse_has(m, meta->l4_off + min_len))
+		return PARSE_L4_TRUNCATED;
+	if (meta->proto == IPPROTO_TCP) {
+		tcp = pkt_l4(m, meta);
+		if ((tcp->data_off >> 4) * 4u < sizeof(*tcp) || (tcp->data_off >> 4) * 4u > room)
+			return PARSE_L4_BAD_LEN;
+	} else if (meta->proto == IPPROTO_UDP) {
+		udp = pkt_l4(m, meta);
+		/* A first fragment holds less than the datagram: only the lower bound is known. */
+		if (rte_be_to_cpu_16(udp->dgram_len) < sizeof(*udp) ||
+			(!(meta->flags & PKT_FRAGMENT) && rte_be_to_cpu_16(udp->dgram_len) > room))
+			return PARSE_L4_BAD_LEN;
+	}
+	meta->flags |= PKT_L4_PRESENT;
+	return PARSE_OK;
+}

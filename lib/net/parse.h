@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#pragma once
+
+/*
+ * The one checked parser: the only place that compares a length in a header with the real length
+ * of the packet. What it accepts, later stages may use without looking again; what it refuses is
+ * dropped under the name of the check that failed. Pure functions on one packet, any thread.
+ *
+ * Ethernet II (IEEE 802.3 3.2.6), IPv4 header (RFC 791, RFC 1812 5.2.2), minimal TCP, UDP and ICMP
+ * headers. All headers are pulled into the first segment.
+ */
+#include <rte_ether.h>
+#include <rte_icmp.h>
+#include <rte_ip.h>
+#include <rte_tcp.h>
+#include <rte_udp.h>
+
+#include "net/checksum.h"
+#include "net/pkt_meta.h"
+
+/* Every check that a packet can fail here: enum member, name of the drop, meaning. */
+#define PARSE_ERRORS(X)                                                                            \
+	X(PARSE_ETH_TRUNCATED, "eth_truncated", "shorter than an Ethernet header")                 \
+	X(PARSE_ETH_NOT_ETHERNET2, "eth_not_ethernet2", "an IEEE 802.3 length where a type must be") \
+	X(PARSE_IP4_TRUNCATED, "ip4_truncated", "shorter than an IPv4 header")                     \
+	X(PARSE_IP4_BAD_VERSION, "ip4_bad_version", "EtherType IPv4, but the version is not 4")    \
+	X(PARSE_IP4_BAD_HEADER_LEN, "ip4_bad_header_len",                                          \
+		"header length below 20 bytes or beyond the packet")                               \
+	X(PARSE_IP4_BAD_TOTAL_LEN, "ip4_bad_total_len",                                            \
+		"total length below the header length or beyond the frame")                        \
+	X(PARSE_IP4_BAD_CHECKSUM, "ip4_bad_checksum", "IPv4 header checksum is wrong")             \
+	X(PARSE_L4_TRUNCATED, "l4_truncated", "the packet ends within its TCP, UDP or ICMP header") \
+	X(PARSE_L4_BAD_LEN, "l4_bad_len", "a length in the TCP or UDP header is beyond the packet")
+
+#define PARSE_ENUM(member, name, help) member,
+enum parse_error { PARSE_ERRORS(PARSE_ENUM) PARSE_N_ERRORS, PARSE_OK = PARSE_N_ERRORS };
+#undef PARSE_ENUM
+
+static inline struct rte_ether_hdr *pkt_ether(const struct rte_mbuf *m)
+{
+	return rte_pktmbuf_mtod(m, struct rte_ether_hdr *);
+}
+
+static inline struct rte_ipv4_hdr *pkt_ip4(const struct rte_mbuf *m, const struct pkt_meta *meta)
+{
+	return rte_pktmbuf_mtod_offset(m, struct rte_ipv4_hdr *, meta->l3_off);
+}
+
+static inline void *pkt_l4(const struct rte_mbuf *m, const struct pkt_meta *meta)
+{
+	return rte_pktmbuf_mtod_offset(m, void *, meta->l4_off);
+}
+
+/* Moves bytes from later segments until the first one holds len. false: the packet is shorter. */
+bool parse_pull(struct rte_mbuf *m, uint16_t len);
+
+/* Are the first len bytes in the first segment, or can they be brought there? */
+static inline bool parse_has(struct rte_mbuf *m, uint32_t len)
+{
+	return likely(m->data_len >= len) || (len <= m->pkt_len && parse_pull(m, (uint16_t)len));
+}
+
+/* Removes what lies behind len bytes: link-layer padding. */
+void parse_trim(struct rte_mbuf *m, uint32_t len);
+
+/*
+ * Checks an IPv4 header at meta->l3_off and fills in l3_len, l4_off, proto and the fragment and
+ * option flags. Link-layer padding is cut off.
+ */
+static inline enum parse_error parse_ip4(struct rte_mbuf *m, struct pkt_meta *meta)
+{
+	uint16_t l3_off = meta->l3_off;
+	const struct rte_ipv4_hdr *ip = pkt_ip4(m, meta);
+	uint16_t fragment;
+	uint32_t len;
+	unsigned int ihl;
+
+	if (unlikely(!parse_has(m, l3_off + sizeof(*ip))))
+		return PARSE_IP4_TRUNCATED;
+	if (unlikely(ip->version_ihl != 0x45)) {
+		if (ip->version_ihl >> 4 != 4)
+			return PARSE_IP4_BAD_VERSION;
+		ihl = ip->version_ihl & 15;
+		if (ihl < 5 || !parse_has(m, l3_off + 4 * ihl))
+			return PARSE_IP4_BAD_HEADER_LEN;
+		if (ihl > 5)
+			meta->flags |= PKT_OPTIONS;
+	} else {
+		ihl = 5;
+	}
+	len = rte_be_to_cpu_16(ip->total_length);
+	if (unlikely(len < 4 * ihl || l3_off + len > m->pkt_len))
+		return PARSE_IP4_BAD_TOTAL_LEN;
+	if (likely((m->ol_flags & RTE_MBUF_F_RX_IP_CKSUM_MASK) != RTE_MBUF_F_RX_IP_CKSUM_GOOD) &&
+		unlikely(!checksum_ip4_is_valid(ip, ihl)))
+		return PARSE_IP4_BAD_CHECKSUM;
+	if (l3_off + len != m->pkt_len)
+		parse_trim(m, l3_off + len);
+	meta->l3_len = (uint16_t)len;
+	meta->l4_off = (uint16_t)(l3_off + 4 * ihl);
+	meta->proto = ip->next_proto_id;
+	fragment = ip->fragment_offset;
+	if (unlikely(fragment & RTE_BE16(RTE_IPV4_HDR_MF_FLAG | RTE_IPV4_HDR_OFFSET_MASK)))
+		meta->flags |= fragment & RTE_BE16(RTE_IPV4_HDR_OFFSET_MASK) ?
+			PKT_FRAGMENT | PKT_FRAGMENT_LATER :
+			PKT_FRAGMENT;
+	return PARSE_OK;
+}
+
+/*
+ * Checks the L4 header of a packet that parse_ip4() took, for who reads beyond the IP header.
+ * Sets PKT_L4_PRESENT for TCP, UDP and ICMP; others and later fragments pass without it.
+ */
+enum parse_error parse_l4(struct rte_mbuf *m, struct pkt_meta *meta);
