@@ -45,7 +45,6 @@ def test_without_hugepages_it_says_so_in_one_line(lab):
     assert len([line for line in weir.stderr().splitlines() if "hugepages" in line.lower()]) <= 1
 
 
-@pytest.mark.skipif((os.cpu_count() or 1) < 2, reason="one CPU")
 @pytest.mark.parametrize("idle", ["adaptive", "poll"])
 def test_two_workers_forward_between_their_ports(lab, idle):
     lab.router(workers={"lcores": "0-1", "idle": idle})
