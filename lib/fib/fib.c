@@ -1,0 +1,364 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+/*
+ * The table of routes of a namespace and its image in the LPM. Control thread; workers read what
+ * lpm4.c stores.
+ *
+ * An entry holds all that leads to one prefix: routes by preference, and for hosts the adjacency
+ * of the neighbour with that address. Its value is that of the first usable route, else of the
+ * neighbour, else it is not in the LPM. entry_sync() brings the LPM in line after any change, with
+ * at most one set or clear: a route is replaced without a gap because the list is changed first.
+ *
+ * A neighbour's entry must not be reached where a route leads elsewhere: it exists only while the
+ * longest match of its address is a glean route of its own link. So whoever changes a route inside
+ * a glean route's prefix looks at the neighbours in it again (hosts_update()).
+ */
+#include "fib/fib_priv.h"
+
+#include "base/log.h"
+#include "base/mem.h"
+
+struct fib_entry *fib_entry_lookup(const struct fib *fib, const struct ip_prefix *prefix)
+{
+	return (struct fib_entry *)rib_lookup(&fib->rib, prefix);
+}
+
+static struct fib_entry *entry_parent(const struct fib *fib, const struct fib_entry *entry)
+{
+	return (struct fib_entry *)rib_parent(&fib->rib, &entry->node.prefix);
+}
+
+static int entry_get(struct fib *fib, const struct ip_prefix *prefix, struct fib_entry **out)
+{
+	struct fib_entry *entry = fib_entry_lookup(fib, prefix);
+	int err;
+
+	if (entry == NULL) {
+		entry = calloc(1, sizeof(*entry));
+		if (entry == NULL)
+			return -ENOMEM;
+		entry->node.prefix = *prefix;
+		err = rib_insert(&fib->rib, &entry->node);
+		if (err < 0) {
+			free(entry);
+			return err;
+		}
+	}
+	*out = entry;
+	return 0;
+}
+
+/* Frees an entry that nothing is left of. */
+static void entry_put(struct fib *fib, struct fib_entry *entry)
+{
+	if (entry->routes != NULL || entry->host_adj != 0)
+		return;
+	RTE_ASSERT(!entry->is_published);
+	rib_remove(&fib->rib, &entry->node);
+	free(entry);
+}
+
+/* The route in use. NULL: none is usable. */
+static struct route *entry_best(const struct fib_entry *entry)
+{
+	struct route *route = entry->routes;
+
+	while (route != NULL && route->is_linkdown)
+		route = route->next;
+	return route;
+}
+
+static void entry_clear(struct fib *fib, struct fib_entry *entry)
+{
+	const struct ip_prefix *prefix = &entry->node.prefix;
+	const struct fib_entry *parent = entry_parent(fib, entry);
+
+	while (parent != NULL && !parent->is_published)
+		parent = entry_parent(fib, parent);
+	lpm4_clear(fib->lpm, rte_be_to_cpu_32(prefix->addr.v4_be), prefix->len, parent != NULL,
+		parent != NULL ? parent->node.prefix.len : 0, parent != NULL ? parent->value : 0);
+	entry->is_published = false;
+}
+
+/* Brings the LPM in line with the entry. -ENOSPC: the LPM is as before. */
+static int entry_sync(struct fib *fib, struct fib_entry *entry)
+{
+	const struct ip_prefix *prefix = &entry->node.prefix;
+	const struct route *best = entry_best(entry);
+	uint32_t value = best != NULL ? best->adj : entry->host_adj;
+	int err;
+
+	if (best == NULL && entry->host_adj == 0) {
+		if (entry->is_published)
+			entry_clear(fib, entry);
+		return 0;
+	}
+	if (entry->is_published && entry->value == value)
+		return 0;
+	err = lpm4_set(fib->lpm, rte_be_to_cpu_32(prefix->addr.v4_be), prefix->len, value);
+	if (err < 0)
+		return err;
+	entry->value = value;
+	entry->is_published = true;
+	return 0;
+}
+
+/* The route that packets to addr take. NULL: none. */
+static struct route *fib_match(const struct fib *fib, const struct ip_addr *addr)
+{
+	struct fib_entry *entry = (struct fib_entry *)rib_match(&fib->rib, addr);
+
+	for (; entry != NULL; entry = entry_parent(fib, entry))
+		if (entry_best(entry) != NULL)
+			return entry_best(entry);
+	return NULL;
+}
+
+const struct route *fib_glean_match(
+	const struct fib *fib, const struct ip_addr *addr, uint16_t link)
+{
+	for (int len = 32; len >= 0; len--) {
+		struct ip_prefix prefix = { .addr = *addr, .len = (uint8_t)len };
+		const struct fib_entry *entry;
+
+		if (fib->n_glean[len] == 0)
+			continue;
+		prefix = ip_prefix_network(&prefix);
+		entry = fib_entry_lookup(fib, &prefix);
+		if (entry == NULL)
+			continue;
+		for (const struct route *r = entry->routes; r != NULL; r = r->next)
+			if (route_is_glean(r) && (link == 0 || r->link == link))
+				return r;
+	}
+	return NULL;
+}
+
+/* Neighbours */
+
+void fib_host_update(struct fib *fib, const struct neigh *neigh)
+{
+	const struct ip_prefix host = { .addr = neigh->addr, .len = 32 };
+	const struct route *route = fib_match(fib, &neigh->addr);
+	struct fib_entry *entry = fib_entry_lookup(fib, &host);
+
+	if (neigh_is_valid(neigh) && route != NULL && route_is_glean(route) &&
+		route->link == neigh->link) {
+		if (entry_get(fib, &host, &entry) < 0)
+			return;
+		entry->host_adj = neigh->adj;
+	} else if (entry != NULL && entry->host_adj == neigh->adj) {
+		entry->host_adj = 0;
+	} else {
+		return;
+	}
+	if (entry_sync(fib, entry) < 0) {
+		/* The glean route still leads there, by way of the hold queue. */
+		log_warn("fib", "no room for hosts' entries groups=%u", FIB_GROUPS_MAX);
+		entry->host_adj = 0;
+	}
+	entry_put(fib, entry);
+}
+
+struct hosts_update {
+	struct fib *fib;
+	const struct ip_prefix *prefix;
+};
+
+static void hosts_update_one(const struct neigh *neigh, void *ctx)
+{
+	const struct hosts_update *update = ctx;
+
+	if (neigh->ns == update->fib->ns && ip_prefix_contains(update->prefix, &neigh->addr))
+		fib_host_update(update->fib, neigh);
+}
+
+/* After a change to a prefix: the neighbours in it may have lost or got their entries. */
+static void hosts_update(struct fib *fib, const struct ip_prefix *prefix, bool is_glean)
+{
+	struct hosts_update update = { .fib = fib, .prefix = prefix };
+
+	if (is_glean || fib_glean_match(fib, &prefix->addr, 0) != NULL)
+		neigh_each(fib->dp, hosts_update_one, &update);
+}
+
+/* Changes */
+
+/* Where a new route belongs: after all that are preferred to it. */
+static struct route **entry_place(struct fib_entry *entry, const struct route *route)
+{
+	struct route **at = &entry->routes;
+	bool is_local = route_is_in_local(route);
+
+	for (; *at != NULL; at = &(*at)->next) {
+		bool is_other_local = route_is_in_local(*at);
+
+		if (is_other_local != is_local ? is_local : (*at)->metric > route->metric)
+			break;
+	}
+	return at;
+}
+
+static struct route **entry_place_of(struct fib_entry *entry, const struct route *route)
+{
+	struct route **at = &entry->routes;
+
+	while (*at != route)
+		at = &(*at)->next;
+	return at;
+}
+
+/* Puts add in, or takes old out, or both in the same place. */
+static void entry_link(struct fib_entry *entry, struct route *add, struct route *old)
+{
+	struct route **at = old != NULL ? entry_place_of(entry, old) : entry_place(entry, add);
+
+	if (old != NULL)
+		*at = old->next;
+	if (add == NULL)
+		return;
+	add->next = *at;
+	*at = add;
+}
+
+int fib_change(struct fib *fib, struct route *add, struct route *old)
+{
+	const struct ip_prefix prefix = add != NULL ? add->prefix : old->prefix;
+	bool was_glean = old != NULL && route_is_glean(old);
+	bool is_glean = add != NULL && route_is_glean(add);
+	struct fib_entry *entry;
+	int err = entry_get(fib, &prefix, &entry);
+
+	if (err < 0)
+		return err;
+	entry_link(entry, add, old);
+	err = entry_sync(fib, entry);
+	if (err < 0) {
+		entry_link(entry, old, add);
+		entry_put(fib, entry);
+		return err;
+	}
+	entry_put(fib, entry);
+	fib->n_glean[prefix.len] += is_glean;
+	fib->n_glean[prefix.len] -= was_glean;
+	hosts_update(fib, &prefix, is_glean || was_glean);
+	return 0;
+}
+
+int fib_refresh(struct fib *fib, struct route *route)
+{
+	int err = entry_sync(fib, fib_entry_lookup(fib, &route->prefix));
+
+	if (err == 0)
+		hosts_update(fib, &route->prefix, route_is_glean(route));
+	return err;
+}
+
+/* Tables */
+
+static int fib_create(struct dp *dp, uint16_t ns, struct fib **out)
+{
+	struct fib_state *state = fib_state(dp);
+	struct fib *fib = mem_zalloc(sizeof(*fib));
+	int err;
+
+	fib->dp = dp;
+	fib->ns = ns;
+	err = lpm4_create(state->pool, &fib->lpm);
+	if (err < 0) {
+		free(fib);
+		return err;
+	}
+	rib_init(&fib->rib);
+	*out = fib;
+	return 0;
+}
+
+int fib_get(struct dp *dp, uint16_t ns, struct fib **out)
+{
+	struct fib_state *state = fib_state(dp);
+	int err;
+
+	if (state->fibs[ns] == NULL) {
+		err = fib_create(dp, ns, &state->fibs[ns]);
+		if (err < 0)
+			return err;
+		/* Pairs with the load in fib4_table(). */
+		__atomic_store_n(&state->tables[ns], state->fibs[ns]->lpm, __ATOMIC_RELEASE);
+	}
+	*out = state->fibs[ns];
+	return 0;
+}
+
+static void table_free(void *ptr, uint64_t arg)
+{
+	lpm4_destroy(ptr);
+}
+
+void fib_destroy(struct fib *fib)
+{
+	struct rib_node *node;
+	size_t cursor = 0;
+
+	if (fib == NULL)
+		return;
+	while ((node = rib_next(&fib->rib, &cursor)) != NULL) {
+		struct fib_entry *entry = (struct fib_entry *)node;
+
+		while (entry->routes != NULL) {
+			struct route *route = entry->routes;
+
+			entry->routes = route->next;
+			free(route);
+		}
+		free(entry);
+	}
+	rib_fini(&fib->rib);
+	dp_retire(fib->dp, table_free, fib->lpm, 0);
+	free(fib);
+}
+
+const struct lpm4 *fib4_table(const struct dp *dp, uint16_t ns)
+{
+	return __atomic_load_n(&fib_state(dp)->tables[ns], __ATOMIC_ACQUIRE);
+}
+
+/* Views */
+
+const struct route *fib_lookup(const struct dp *dp, uint16_t ns, const struct ip_addr *addr)
+{
+	const struct fib *fib = fib_state(dp)->fibs[ns];
+
+	return fib != NULL && addr->family == AF_INET ? fib_match(fib, addr) : NULL;
+}
+
+const struct route *fib_routes(const struct dp *dp, uint16_t ns, const struct ip_prefix *prefix)
+{
+	const struct fib *fib = fib_state(dp)->fibs[ns];
+	const struct fib_entry *entry = fib == NULL ? NULL : fib_entry_lookup(fib, prefix);
+
+	return entry == NULL ? NULL : entry->routes;
+}
+
+static int routes_compare(const void *a, const void *b)
+{
+	const struct route *const *x = a, *const *y = b;
+
+	return ip_prefix_compare(&(*x)->prefix, &(*y)->prefix);
+}
+
+const struct route **fib_routes_all(const struct dp *dp, uint16_t ns, size_t *n)
+{
+	const struct fib *fib = fib_state(dp)->fibs[ns];
+	const struct route **all;
+	struct rib_node *node;
+	size_t cursor = 0;
+
+	*n = 0;
+	all = mem_zalloc(((fib == NULL ? 0 : fib->rib.n_nodes) + 1) * sizeof(*all));
+	while (fib != NULL && (node = rib_next(&fib->rib, &cursor)) != NULL)
+		if (((struct fib_entry *)node)->routes != NULL)
+			all[(*n)++] = ((struct fib_entry *)node)->routes;
+	qsort(all, *n, sizeof(*all), routes_compare);
+	return all;
+}

@@ -1,0 +1,388 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+/*
+ * The commands of `route`: words, answers and errors as ip-route(8) has them. Control thread.
+ */
+#include "fib/fib_priv.h"
+
+#include <string.h>
+
+enum table_filter { TABLE_MAIN, TABLE_LOCAL, TABLE_ALL };
+
+static const struct field_enum all_types[] = {
+	{ "unicast", ROUTE_UNICAST, "to a gateway or on the link" },
+	{ "local", ROUTE_LOCAL, "to an address of this router" },
+	{ "broadcast", ROUTE_BROADCAST, "to a broadcast address" },
+	{ "blackhole", ROUTE_BLACKHOLE, "dropped silently" },
+	{ "unreachable", ROUTE_UNREACHABLE, "dropped and answered" },
+	{ "prohibit", ROUTE_PROHIBIT, "dropped and answered" },
+	{ 0 },
+};
+
+static const struct field_enum tables[] = {
+	{ "main", TABLE_MAIN, "all routes but local and broadcast ones" },
+	{ "local", TABLE_LOCAL, "local and broadcast routes" },
+	{ "all", TABLE_ALL, "both" },
+	{ 0 },
+};
+
+/* Rows */
+
+/* Sets what iproute2 shows in both `route show` and `route get`: a string unless empty. */
+static void row_set_addr(json_t *row, const char *key, const struct ip_addr *addr)
+{
+	char text[IP_ADDR_TEXT_MAX];
+
+	if (addr->family != 0)
+		json_object_set_new(row, key, json_string(ip_addr_text(addr, text)));
+}
+
+static void row_set_type(json_t *row, const struct route *route)
+{
+	if (route->type != ROUTE_UNICAST)
+		json_object_set_new(row, "type", json_string(route_type_name(route->type)));
+}
+
+static void row_set_link(json_t *row, const struct dp *dp, uint16_t ifindex)
+{
+	const struct link *link = link_by_index(dp, ifindex);
+
+	if (link != NULL)
+		json_object_set_new(row, "dev", json_string(link->name));
+}
+
+static json_t *route_flags(const struct route *route)
+{
+	json_t *flags = json_array();
+
+	if (route->is_linkdown)
+		json_array_append_new(flags, json_string("linkdown"));
+	if (route->is_onlink)
+		json_array_append_new(flags, json_string("onlink"));
+	return flags;
+}
+
+/* How far away destinations are, as Linux derives it. NULL: anywhere, which is not shown. */
+static const char *route_scope(const struct route *route)
+{
+	if (route->type == ROUTE_LOCAL)
+		return "host";
+	if (route->type == ROUTE_BROADCAST || route_is_glean(route))
+		return "link";
+	return NULL;
+}
+
+static json_t *route_row(const struct dp *dp, const struct route *route, enum table_filter table)
+{
+	const char *scope = route_scope(route);
+	char text[IP_PREFIX_TEXT_MAX];
+	json_t *row = json_object();
+
+	row_set_type(row, route);
+	json_object_set_new(row, "dst", json_string(ip_prefix_text(&route->prefix, text)));
+	row_set_addr(row, "gateway", &route->gateway);
+	row_set_link(row, dp, route->link);
+	if (table == TABLE_ALL && route_is_in_local(route))
+		json_object_set_new(row, "table", json_string("local"));
+	json_object_set_new(row, "protocol", json_string(route_protocol_name(route->protocol)));
+	if (scope != NULL)
+		json_object_set_new(row, "scope", json_string(scope));
+	row_set_addr(row, "prefsrc", &route->prefsrc);
+	if (route->metric != 0)
+		json_object_set_new(row, "metric", json_integer(route->metric));
+	json_object_set_new(row, "flags", route_flags(route));
+	return row;
+}
+
+/* route show */
+
+struct show_args {
+	struct object_head head;
+	struct ip_prefix to;
+	char *dev;
+	int type;
+	int table;
+};
+
+static const struct object show_object = {
+	.name = "route",
+	.size = sizeof(struct show_args),
+	.fields =
+		(const struct field[]){
+			{ .name = "to",
+				.type = FIELD_PREFIX,
+				.flags = FIELD_POSITIONAL,
+				.offset = offsetof(struct show_args, to),
+				.help = "only routes to exactly this prefix" },
+			{ .name = "dev",
+				.type = FIELD_STRING,
+				.offset = offsetof(struct show_args, dev),
+				.help = "only routes over this link" },
+			{ .name = "type",
+				.type = FIELD_ENUM,
+				.flags = FIELD_NAMED,
+				.offset = offsetof(struct show_args, type),
+				.enums = all_types,
+				.help = "only routes of this type" },
+			{ .name = "table",
+				.type = FIELD_ENUM,
+				.flags = FIELD_NAMED,
+				.offset = offsetof(struct show_args, table),
+				.enums = tables,
+				.def = "main",
+				.help = "which routes" },
+			{ .type = FIELD_END },
+		},
+};
+
+static bool show_has(
+	const struct show_args *args, const struct link *link, const struct route *route)
+{
+	if (args->table != TABLE_ALL && route_is_in_local(route) != (args->table == TABLE_LOCAL))
+		return false;
+	if (link != NULL && route->link != link->ifindex)
+		return false;
+	return args->type == ROUTE_TYPE_ANY || args->type == route->type;
+}
+
+static int route_show(struct call *call, const void *args)
+{
+	const struct show_args *a = args;
+	const struct dp *dp = call->ctx;
+	const struct link *link = a->dev == NULL ? NULL : link_by_name(dp, a->dev);
+	const struct route **all;
+	size_t n;
+
+	if (a->dev != NULL && link == NULL)
+		return call_fail(call, -ENODEV, "Cannot find device \"%s\"", a->dev);
+	call->result = json_array();
+	all = fib_routes_all(dp, NS_DEFAULT, &n);
+	for (size_t i = 0; i < n; i++) {
+		if (a->to.addr.family != 0 && ip_prefix_compare(&a->to, &all[i]->prefix) != 0)
+			continue;
+		for (const struct route *r = all[i]; r != NULL; r = r->next)
+			if (show_has(a, link, r))
+				json_array_append_new(call->result,
+					route_row(dp, r, (enum table_filter)a->table));
+	}
+	free(all);
+	return 0;
+}
+
+/* route add, replace, del */
+
+static int route_put(struct call *call, const struct route_conf *conf,
+	int (*put)(struct dp *dp, const struct route *want, const char **why))
+{
+	const struct link *link = conf->dev == NULL ? NULL : link_by_name(call->ctx, conf->dev);
+	const char *why = "";
+	struct route want = {
+		.prefix = conf->to,
+		.gateway = conf->via,
+		.metric = (uint32_t)conf->metric,
+		.ns = NS_DEFAULT,
+		.link = link == NULL ? 0 : link->ifindex,
+		.type = (uint8_t)conf->type,
+		.protocol = ROUTE_PROTOCOL_BOOT,
+	};
+	int err;
+
+	if (conf->dev != NULL && link == NULL)
+		return call_fail(call, -ENODEV, "Cannot find device \"%s\"", conf->dev);
+	err = put(call->ctx, &want, &why);
+	return err < 0 ? call_fail(call, err, "%s", why) : 0;
+}
+
+static int route_add(struct call *call, const void *args)
+{
+	return route_put(call, args, fib_route_add);
+}
+
+static int route_replace(struct call *call, const void *args)
+{
+	return route_put(call, args, fib_route_replace);
+}
+
+static int route_del(struct call *call, const void *args)
+{
+	const struct route_conf *conf = args;
+	const struct link *link = conf->dev == NULL ? NULL : link_by_name(call->ctx, conf->dev);
+	struct route_match match = {
+		.ns = NS_DEFAULT,
+		.prefix = conf->to,
+		.gateway = conf->via,
+		.link = link == NULL ? 0 : link->ifindex,
+		.type = object_has(&route_object, conf, "type") ? (enum route_type)conf->type
+								: ROUTE_TYPE_ANY,
+		.metric = object_has(&route_object, conf, "metric") ? conf->metric : -1,
+	};
+
+	if (conf->dev != NULL && link == NULL)
+		return call_fail(call, -ENODEV, "Cannot find device \"%s\"", conf->dev);
+	if (fib_route_del(call->ctx, &match) < 0)
+		return call_fail(call, -ESRCH, "No such process: there is no such route");
+	return 0;
+}
+
+/* route get */
+
+struct get_args {
+	struct object_head head;
+	struct ip_addr to;
+	struct ip_addr from;
+	char *iif;
+};
+
+static const struct object get_object = {
+	.name = "route",
+	.size = sizeof(struct get_args),
+	.fields =
+		(const struct field[]){
+			{ .name = "to",
+				.type = FIELD_ADDR,
+				.flags = FIELD_REQUIRED | FIELD_POSITIONAL,
+				.offset = offsetof(struct get_args, to),
+				.help = "destination" },
+			{ .name = "from",
+				.type = FIELD_ADDR,
+				.offset = offsetof(struct get_args, from),
+				.help = "source; one of our own unless iif is given" },
+			{ .name = "iif",
+				.type = FIELD_STRING,
+				.offset = offsetof(struct get_args, iif),
+				.help = "link that the packet came in by; it is forwarded" },
+			{ .type = FIELD_END },
+		},
+};
+
+static int get_check(struct call *call, const struct get_args *args)
+{
+	if (args->to.family != AF_INET || (args->from.family != 0 && args->from.family != AF_INET))
+		return call_fail(
+			call, -EAFNOSUPPORT, "IPv6 is not yet in weir: give an IPv4 address");
+	if (args->iif != NULL && link_by_name(call->ctx, args->iif) == NULL)
+		return call_fail(call, -ENODEV, "Cannot find device \"%s\"", args->iif);
+	if (args->iif == NULL && args->from.family != 0 &&
+		ns_addr_lookup(call->ctx, NS_DEFAULT, &args->from) == NULL)
+		return call_fail(call, -ENETUNREACH, "Network is unreachable");
+	return 0;
+}
+
+/* What a sender would be told. */
+static int get_refuse(struct call *call, const struct route *route)
+{
+	if (route == NULL)
+		return call_fail(call, -ENETUNREACH, "Network is unreachable");
+	switch ((enum route_type)route->type) {
+	case ROUTE_BLACKHOLE:
+		return call_fail(call, -EINVAL, "Invalid argument");
+	case ROUTE_UNREACHABLE:
+		return call_fail(call, -EHOSTUNREACH, "No route to host");
+	case ROUTE_PROHIBIT:
+		return call_fail(call, -EACCES, "Permission denied");
+	case ROUTE_TYPE_ANY:
+	case ROUTE_UNICAST:
+	case ROUTE_LOCAL:
+	case ROUTE_BROADCAST:
+		break;
+	}
+	return 0;
+}
+
+static void get_set_source(
+	const struct dp *dp, const struct get_args *args, const struct route *route, json_t *row)
+{
+	struct ip_addr source = route->prefsrc;
+
+	/* A forwarded packet brings its own, which is shown as "from". */
+	if (args->iif != NULL)
+		return;
+	if (args->from.family != 0)
+		source = args->from;
+	else if (source.family == 0)
+		ns_addr_select(dp, NS_DEFAULT, route->link,
+			route->gateway.family != 0 ? &route->gateway : &args->to, &source);
+	row_set_addr(row, "prefsrc", &source);
+}
+
+static int route_get(struct call *call, const void *args)
+{
+	const struct get_args *a = args;
+	const struct route *route;
+	json_t *row, *cache = json_array();
+	int err = get_check(call, a);
+
+	route = err < 0 ? NULL : fib_lookup(call->ctx, NS_DEFAULT, &a->to);
+	if (err == 0)
+		err = get_refuse(call, route);
+	if (err < 0) {
+		json_decref(cache);
+		return err;
+	}
+	row = json_object();
+	row_set_type(row, route);
+	row_set_addr(row, "dst", &a->to);
+	if (a->iif != NULL)
+		row_set_addr(row, "from", &a->from);
+	row_set_addr(row, "gateway", &route->gateway);
+	/* There is no "lo" here: a local address is shown with its link. */
+	row_set_link(row, call->ctx, route->link);
+	get_set_source(call->ctx, a, route, row);
+	json_object_set_new(row, "flags", route_flags(route));
+	if (route_is_in_local(route))
+		json_array_append_new(cache, json_string("local"));
+	if (route->type == ROUTE_BROADCAST)
+		json_array_append_new(cache, json_string("brd"));
+	json_object_set_new(row, "cache", cache);
+	if (a->iif != NULL)
+		json_object_set_new(row, "iif", json_string(a->iif));
+	call->result = json_array();
+	json_array_append_new(call->result, row);
+	return 0;
+}
+
+static const struct column route_columns[] = {
+	{ .path = "type", .title = "TYPE" },
+	{ .path = "dst", .title = "DESTINATION" },
+	{ .path = "gateway", .title = "GATEWAY" },
+	{ .path = "dev", .title = "LINK" },
+	{ .path = "protocol", .title = "PROTOCOL" },
+	{ .path = "scope", .title = "SCOPE" },
+	{ .path = "prefsrc", .title = "SOURCE" },
+	{ .path = "metric", .title = "METRIC" },
+	{ .path = "flags", .title = "FLAGS" },
+	{ .title = NULL },
+};
+
+const struct command fib_commands[] = {
+	{ .object = "route",
+		.verb = "show",
+		.help = "routes",
+		.args = &show_object,
+		.columns = route_columns,
+		.run = route_show,
+		.is_read_only = true },
+	{ .object = "route",
+		.verb = "add",
+		.help = "adds a route",
+		.args = &route_object,
+		.run = route_add },
+	{ .object = "route",
+		.verb = "replace",
+		.help = "adds a route, in place of one to the same prefix with the same metric",
+		.args = &route_object,
+		.run = route_replace },
+	{ .object = "route",
+		.verb = "del",
+		.help = "deletes the first route that matches",
+		.args = &route_object,
+		.run = route_del },
+	{ .object = "route",
+		.verb = "get",
+		.help = "the route that packets to an address take",
+		.args = &get_object,
+		.columns = route_columns,
+		.run = route_get,
+		.is_read_only = true },
+	{ .object = NULL },
+};

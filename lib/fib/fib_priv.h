@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#pragma once
+
+/* Between the files of lib/fib; nobody else includes this. Control thread. */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "fib/fib.h"
+#include "fib/rib.h"
+
+enum {
+	FIB_GROUPS_MAX = 1 << 18,    /* for prefixes longer than /24; 256 MiB of address space */
+	FIB_ROUTES_PER_TICK = 16384, /* that follow their link's state: a few milliseconds */
+};
+
+/* All that leads to one prefix. */
+struct fib_entry {
+	struct rib_node node;  /* first: the table's key */
+	struct route *routes;  /* by preference */
+	uint32_t host_adj;     /* of the neighbour that has this address; 0: none */
+	uint32_t value;	       /* in the LPM */
+	bool is_published;     /* is in the LPM */
+};
+
+/* The routes of a namespace. */
+struct fib {
+	struct dp *dp;
+	uint16_t ns;
+	struct lpm4 *lpm;
+	struct rib rib;
+	size_t n_glean[33]; /* prefixes' glean routes, by length */
+};
+
+/* The routes over a link. While it has stale ones, they are at the head of the list. */
+struct fib_link {
+	TAILQ_HEAD(, route) routes;
+	size_t n_routes;
+	size_t n_stale; /* at most: routes that have not followed the link's state yet */
+	bool is_usable; /* up and has a carrier */
+};
+
+struct fib_state {
+	struct lpm4 *tables[NS_MAX]; /* for workers; `none` where there is no fib */
+	struct fib *fibs[NS_MAX];
+	struct lpm4_pool *pool;
+	struct lpm4 *none;
+	struct fib_link *links; /* by ifindex */
+};
+
+static inline struct fib_state *fib_state(const struct dp *dp)
+{
+	return dp_slot(dp, &fib_module);
+}
+
+/* fib.c */
+int fib_get(struct dp *dp, uint16_t ns, struct fib **out); /* made if need be */
+void fib_destroy(struct fib *fib);
+struct fib_entry *fib_entry_lookup(const struct fib *fib, const struct ip_prefix *prefix);
+/*
+ * Puts add (NULL: none) in the place that its metric gives it, or of old, and takes old (NULL:
+ * none) out: one step for workers. -ENOSPC, -ENOMEM: nothing changed. Neither is freed.
+ */
+int fib_change(struct fib *fib, struct route *add, struct route *old);
+/* Makes the LPM follow a change of route->is_linkdown. */
+int fib_refresh(struct fib *fib, struct route *route);
+/* Installs or removes the entry of a neighbour, as its state and the routes demand. */
+void fib_host_update(struct fib *fib, const struct neigh *neigh);
+/* The longest glean route to addr over a link (0: any), usable or not. */
+const struct route *fib_glean_match(
+	const struct fib *fib, const struct ip_addr *addr, uint16_t link);
+
+/* route.c */
+/* Adds a route whose adjacency is known and held: it is the route's from now on. */
+int route_install(struct dp *dp, const struct route *want, struct route *old);
+void route_remove(struct dp *dp, struct route *route);
+void route_follow_link(struct dp *dp, const struct link *link);
+void route_follow_links_tick(struct dp *dp);
+
+/* fib_conf.c */
+struct route_conf {
+	struct object_head head;
+	struct ip_prefix to;
+	struct ip_addr via;
+	char *dev;
+	int64_t metric;
+	int type; /* enum route_type */
+};
+extern const struct object route_object;
+extern const struct field_enum route_conf_types[];
+extern const struct section fib_sections[];
+
+/* fib_ctl.c */
+extern const struct command fib_commands[];
