@@ -8,7 +8,7 @@
 extern const struct stage *const pipeline[]; /* pipeline.c */
 extern struct module *const modules[];	     /* modules.c */
 extern struct module boot_module;	     /* boot.c: settings that are needed before the EAL */
-extern struct module pending_module;	     /* pending.c: the contract's words that are yet to come */
+extern struct module pending_module; /* pending.c: the contract's words that are yet to come */
 
 /* Lets modules extend each other's objects. Once per process, before a configuration is read. */
 void modules_extend(void);

@@ -23,8 +23,8 @@
 
 enum {
 	EAL_ARGS_MAX = 128,
-	MBUF_BYTES = 2560,	/* an mbuf with metadata, headroom, data and its share of the pool */
-	BASE_MEMORY_MB = 96,	/* tables, rings, device queues */
+	MBUF_BYTES = 2560,   /* an mbuf with metadata, headroom, data and its share of the pool */
+	BASE_MEMORY_MB = 96, /* tables, rings, device queues */
 	WORKER_MEMORY_MB = 4,
 };
 
@@ -167,7 +167,8 @@ static bool cpu_list_has(const struct cpu_list *list, int cpu)
 }
 
 /* Chooses the CPU of each worker. */
-static int plan_cpus(const struct workers_conf *conf, const cpu_set_t *allowed, struct boot_plan *plan)
+static int plan_cpus(
+	const struct workers_conf *conf, const cpu_set_t *allowed, struct boot_plan *plan)
 {
 	static const struct cpu_list none;
 	bool is_default = memcmp(&conf->lcores, &none, sizeof(none)) == 0;
@@ -177,7 +178,8 @@ static int plan_cpus(const struct workers_conf *conf, const cpu_set_t *allowed, 
 		bool is_allowed = CPU_ISSET(cpu, allowed);
 
 		if (!is_default && cpu_list_has(&conf->lcores, cpu) && !is_allowed) {
-			log_err("boot", "workers.lcores names a CPU that this machine does not give cpu=%d",
+			log_err("boot",
+				"workers.lcores names a CPU that this machine does not give cpu=%d",
 				cpu);
 			return -EINVAL;
 		}
@@ -272,7 +274,7 @@ static bool huge_get(unsigned int need_mb)
 static unsigned int memory_need_mb(const struct boot_plan *plan)
 {
 	return BASE_MEMORY_MB + WORKER_MEMORY_MB * plan->n_workers +
-		(unsigned int)((uint64_t)plan->n_mbufs * MBUF_BYTES >> 20);
+	       (unsigned int)((uint64_t)plan->n_mbufs * MBUF_BYTES >> 20);
 }
 
 /* The EAL */
@@ -293,7 +295,7 @@ static bool is_pci_address(const char *device)
 	unsigned int domain, bus, slot, function;
 
 	return sscanf(device, "%x:%x:%x.%x", &domain, &bus, &slot, &function) == 4 ||
-		sscanf(device, "%x:%x.%x", &bus, &slot, &function) == 3;
+	       sscanf(device, "%x:%x.%x", &bus, &slot, &function) == 3;
 }
 
 /* Only the PCI devices that links name are touched. */
@@ -325,7 +327,8 @@ static void eal_args_memory(
 		return;
 	}
 	if (conf->hugepages == HUGEPAGES_AUTO)
-		log_warn("boot", "no huge pages to be had, running on ordinary memory need_mb=%u", need_mb);
+		log_warn("boot", "no huge pages to be had, running on ordinary memory need_mb=%u",
+			need_mb);
 	/* --in-memory means huge pages to the EAL; this is the same without them. */
 	eal_arg(args, mem_strdup("--no-huge"));
 	eal_arg(args, mem_strdup("--no-shconf"));

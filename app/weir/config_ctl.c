@@ -36,7 +36,8 @@ static const struct object config_check_args = {
 				.flags = FIELD_REQUIRED | FIELD_POSITIONAL,
 				.offset = offsetof(struct config_check_args, file),
 				.max = 4095,
-				.help = "the file; a relative path counts from the running configuration" },
+				.help = "the file; a relative path counts from the running "
+					"configuration" },
 			{ .type = FIELD_END },
 		},
 };

@@ -126,7 +126,8 @@ static int daemon_listen(struct daemon *d)
 	if (err == 0)
 		err = ctl_listen(d->ctl, conf->socket, conf->group);
 	if (err < 0)
-		log_err("daemon", "no control socket path=%s error=%s", conf->socket, strerror(-err));
+		log_err("daemon", "no control socket path=%s error=%s", conf->socket,
+			strerror(-err));
 	return err;
 }
 
@@ -216,7 +217,8 @@ int daemon_check_until_idle(const struct config *config, struct diag *diag)
 			strstr(device, "infinite_rx=1") == NULL)
 			continue;
 		snprintf(path, sizeof(path), "links[%u].device", i);
-		config_error(config, diag, path, "this port never runs dry: --until-idle would never end");
+		config_error(config, diag, path,
+			"this port never runs dry: --until-idle would never end");
 	}
 	return diag->n_entries > 0 ? -EINVAL : 0;
 }

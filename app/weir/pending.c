@@ -12,7 +12,10 @@ static const struct section pending_sections[] = {
 	{ .key = NULL },
 };
 
-#define PENDING(object_, verb_, help_) { .object = (object_), .verb = (verb_), .help = (help_) }
+#define PENDING(object_, verb_, help_)                                                             \
+	{                                                                                          \
+		.object = (object_), .verb = (verb_), .help = (help_)                              \
+	}
 
 static const struct command pending_commands[] = {
 	PENDING("fdb", "show", "learned and static bridge entries"),

@@ -191,6 +191,9 @@ static int wish_fill(const struct session *session, const char *object, const ch
 	char *reason = NULL;
 
 	wish->params = json_object();
+	/* What weir does not have yet has no arguments described either: let the daemon say so. */
+	if (json_is_false(json_object_get(row, "available")))
+		n = 0;
 	if (args_parse(fields, words, n, wish->params, &reason) < 0 ||
 		params_add_options(&session->options, fields, wish->params, &reason) < 0) {
 		*why = mem_printf("%s %s: %s", object, verb, reason);

@@ -56,7 +56,8 @@ void print_error(const char *where, const char *fmt, ...)
 	if (n >= 0)
 		free(text);
 	fflush(stdout);
-	text_put_line(stderr, line);
+	/* One line, unless the daemon has several things to say, as about a whole configuration. */
+	text_put_lines(stderr, line);
 	free(line);
 }
 

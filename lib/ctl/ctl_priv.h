@@ -17,7 +17,7 @@ enum {
 	CTL_STREAMS_MAX = 16,	/* unfinished streams of one client; beyond it they are refused */
 	CTL_ROWS_SLICE = 256,	/* rows of a long answer that are printed in one go */
 	CTL_CLOSE_MAX_S = 10,	/* how long a connection that we end waits to be read empty */
-	CTL_MESSAGE_MAX = 4096, /* bytes of an error's text */
+	CTL_MESSAGE_MAX = 16 << 10, /* bytes of an error's text */
 };
 
 enum rpc_error {

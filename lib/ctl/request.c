@@ -28,7 +28,7 @@ struct rpc {
 
 /* Answers */
 
-/* Text for a person as JSON: one line, of bearable length, valid UTF-8 whatever it was made from. */
+/* Text for a person as JSON: of bearable length, valid UTF-8 whatever it was made from. */
 static json_t *message_json(const char *text)
 {
 	size_t len = strnlen(text, CTL_MESSAGE_MAX);
@@ -38,7 +38,7 @@ static json_t *message_json(const char *text)
 	while (len > 0 && ((unsigned char)text[len] & 0xc0) == 0x80)
 		len--;
 	for (size_t i = 0; i < len; i++)
-		copy[i] = (unsigned char)text[i] < 0x20 ? ' ' : text[i];
+		copy[i] = (unsigned char)text[i] < 0x20 && text[i] != '\n' ? ' ' : text[i];
 	json = json_stringn(copy, len);
 	if (json != NULL)
 		return json;

@@ -29,14 +29,15 @@ static void config_add_section(struct config *config, const struct section *sect
 
 	config->sections =
 		mem_realloc(config->sections, config->n_sections, sizeof(*config->sections));
-	config->fields = mem_realloc(config->fields, config->n_sections + 1, sizeof(*config->fields));
+	config->fields =
+		mem_realloc(config->fields, config->n_sections + 1, sizeof(*config->fields));
 	config->sections[i] = (struct config_section){ .section = section };
 	field = &config->fields[i];
 	*field = (struct field){
 		.name = section->key,
-		.type = section->is_pending			   ? FIELD_PENDING :
-			section->is_list || section->object == NULL ? FIELD_LIST :
-								      FIELD_GROUP,
+		.type = section->is_pending			      ? FIELD_PENDING
+			: section->is_list || section->object == NULL ? FIELD_LIST
+								      : FIELD_GROUP,
 		.offset = config->object.size,
 		.object = section->object,
 		.item = section->item,
@@ -56,7 +57,8 @@ static struct config *config_create(struct module *const *modules, const char *f
 	};
 	config->sysctl = sysctl_section_create(modules);
 	for (; *modules != NULL; modules++)
-		for (const struct section *s = (*modules)->sections; s != NULL && s->key != NULL; s++)
+		for (const struct section *s = (*modules)->sections; s != NULL && s->key != NULL;
+			s++)
 			config_add_section(config, s);
 	config_add_section(config, config->sysctl);
 	config->object.fields = config->fields;
@@ -80,15 +82,15 @@ static void config_index(struct config *config)
 		cs->n_objects = cs->section->is_list ? list->n : 1;
 		cs->objects = mem_zalloc((cs->n_objects + 1) * sizeof(*cs->objects));
 		for (unsigned int j = 0; j < cs->n_objects; j++)
-			cs->objects[j] = cs->section->is_list ?
-				field_list_item(cs->section->object, list, j) :
-				value;
+			cs->objects[j] = cs->section->is_list
+						 ? field_list_item(cs->section->object, list, j)
+						 : value;
 	}
 }
 
 /* Takes root. */
-static struct config *config_decode(struct module *const *modules, const char *file,
-	struct node *root, struct diag *diag)
+static struct config *config_decode(
+	struct module *const *modules, const char *file, struct node *root, struct diag *diag)
 {
 	struct config *config;
 
@@ -172,8 +174,8 @@ static int config_apply_section(struct dp *dp, const struct config *config,
 	if (cs->section->apply == NULL)
 		return 0;
 	for (unsigned int i = 0; i < cs->n_objects && err == 0; i++) {
-		path = cs->section->is_list ? mem_printf("%s[%u]", cs->section->key, i) :
-					      mem_strdup(cs->section->key);
+		path = cs->section->is_list ? mem_printf("%s[%u]", cs->section->key, i)
+					    : mem_strdup(cs->section->key);
 		err = cs->section->apply(dp, cs->objects[i], path, diag);
 		free(path);
 	}

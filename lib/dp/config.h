@@ -26,10 +26,9 @@ struct config {
 };
 
 /* Reads, decodes and checks. NULL when anything was wrong: all of it is in diag. */
-struct config *config_read_file(
-	struct module *const *modules, const char *path, struct diag *diag);
-struct config *config_read_text(struct module *const *modules, const char *text, size_t len,
-	struct diag *diag);
+struct config *config_read_file(struct module *const *modules, const char *path, struct diag *diag);
+struct config *config_read_text(
+	struct module *const *modules, const char *text, size_t len, struct diag *diag);
 void config_destroy(struct config *config);
 
 /* The decoded objects of a section, for checks across sections. Never NULL for a known key. */

@@ -97,8 +97,8 @@ static void worker_link_nodes(struct dp *dp, struct worker *w)
 	}
 }
 
-static struct rte_ring *worker_ring(
-	const struct worker *w, const char *what, unsigned int esize, unsigned int size, unsigned int flags)
+static struct rte_ring *worker_ring(const struct worker *w, const char *what, unsigned int esize,
+	unsigned int size, unsigned int flags)
 {
 	char name[RTE_RING_NAMESIZE];
 
@@ -131,7 +131,8 @@ static int worker_init_modules(struct dp *dp, struct worker *w)
 
 		if (module->worker_state_size == 0)
 			continue;
-		w->slot[i] = rte_zmalloc(module->name, module->worker_state_size, RTE_CACHE_LINE_SIZE);
+		w->slot[i] =
+			rte_zmalloc(module->name, module->worker_state_size, RTE_CACHE_LINE_SIZE);
 		if (w->slot[i] == NULL)
 			return -ENOMEM;
 		if (module->worker_init == NULL)
@@ -162,10 +163,10 @@ static int worker_create(struct dp *dp, unsigned int id, const struct dp_conf *c
 	w->inject = worker_ring(w, "inject", sizeof(void *), WORKER_RING_SIZE, RING_F_SC_DEQ);
 	w->mail_in = worker_ring(
 		w, "mail_in", sizeof(struct mail), WORKER_MAIL_SIZE, RING_F_SP_ENQ | RING_F_SC_DEQ);
-	w->mail_out = worker_ring(
-		w, "mail_out", sizeof(struct mail), WORKER_MAIL_SIZE, RING_F_SP_ENQ | RING_F_SC_DEQ);
-	w->drops = rte_zmalloc("drops", dp->n_reasons * dp->n_stages * sizeof(*w->drops),
-		RTE_CACHE_LINE_SIZE);
+	w->mail_out = worker_ring(w, "mail_out", sizeof(struct mail), WORKER_MAIL_SIZE,
+		RING_F_SP_ENQ | RING_F_SC_DEQ);
+	w->drops = rte_zmalloc(
+		"drops", dp->n_reasons * dp->n_stages * sizeof(*w->drops), RTE_CACHE_LINE_SIZE);
 	if (w->inject == NULL || w->mail_in == NULL || w->mail_out == NULL || w->drops == NULL)
 		return -ENOMEM;
 	worker_link_nodes(dp, w);
@@ -208,8 +209,8 @@ int dp_create(const struct dp_conf *conf, struct dp **out)
 		goto err_destroy;
 	dp->pool = rte_pktmbuf_pool_create("packets", conf->n_mbufs, POOL_CACHE_SIZE,
 		sizeof(struct pkt_meta),
-		RTE_PKTMBUF_HEADROOM +
-			(uint16_t)(conf->mbuf_size == 0 ? RTE_MBUF_DEFAULT_DATAROOM : conf->mbuf_size),
+		RTE_PKTMBUF_HEADROOM + (uint16_t)(conf->mbuf_size == 0 ? RTE_MBUF_DEFAULT_DATAROOM
+								       : conf->mbuf_size),
 		(int)rte_socket_id());
 	if (dp->pool == NULL) {
 		err = -rte_errno;
@@ -356,7 +357,7 @@ void dp_totals(const struct dp *dp, struct dp_totals *out)
 	}
 	out->difference = (int64_t)(sum->rx + sum->originated + sum->cloned + sum->fragments -
 				    sum->tx - sum->punted - sum->consumed - out->dropped) -
-		sum->held;
+			  sum->held;
 }
 
 uint64_t dp_drops(const struct dp *dp, const char *reason)

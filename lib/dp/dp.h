@@ -16,12 +16,12 @@
 /* Takes what an RCU grace period has made unreachable. */
 typedef void rcu_free_fn(void *ptr, uint64_t arg);
 
-struct rcu_retired; /* rcu.c */
+struct rcu_retired;  /* rcu.c */
 struct mail_backlog; /* mailbox.c */
 
 struct dp {
-	struct event_base *events; /* NULL in tests that drive everything by hand */
-	struct module *const *modules; /* NULL-terminated */
+	struct event_base *events;	   /* NULL in tests that drive everything by hand */
+	struct module *const *modules;	   /* NULL-terminated */
 	const struct stage *const *stages; /* NULL-terminated, top to bottom */
 	unsigned int n_modules, n_inited, n_stages, n_workers, n_reasons;
 	struct worker *workers[WORKER_MAX];
@@ -29,15 +29,16 @@ struct dp {
 	struct rte_rcu_qsbr *rcu; /* one thread id per worker */
 	struct rcu_retired *retired;
 	struct mail_backlog *backlog; /* mail that found a worker's ring full */
-	int wake_fd;		   /* eventfd: a worker has mail for us */
+	int wake_fd;		      /* eventfd: a worker has mail for us */
 	_Atomic bool is_wake_armed; /* set here after draining; cleared by the worker that wakes */
 	uint64_t n_originated;	    /* packets made by the control thread */
-	uint64_t n_not_originated;  /* made, but no ring had room: freed at once, in no other counter */
+	uint64_t
+		n_not_originated; /* made, but no ring had room: freed at once, in no other counter */
 	uint64_t tsc_hz;
 	uint64_t now_ns; /* monotonic; set by dp_tick(): the control plane's only clock */
 	const struct drop_reason **reasons; /* by id */
-	struct config *config; /* what was applied; owned by the boot ladder, NULL in tests */
-	void *slot[MODULE_MAX];		    /* control state by module id */
+	struct config *config;	/* what was applied; owned by the boot ladder, NULL in tests */
+	void *slot[MODULE_MAX]; /* control state by module id */
 };
 
 struct dp_conf {

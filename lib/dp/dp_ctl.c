@@ -51,8 +51,8 @@ static int graph_show(struct call *call, const void *args)
 			json_object_set_new(
 				exits, stage->exits[e].name, json_string(stage->exits[e].target));
 		json_array_append_new(call->result,
-			json_pack("{s:s, s:I, s:I, s:f, s:f, s:o, s:s}", "node", stage->name, "calls",
-				(json_int_t)sum.calls, "packets", (json_int_t)sum.packets,
+			json_pack("{s:s, s:I, s:I, s:f, s:f, s:o, s:s}", "node", stage->name,
+				"calls", (json_int_t)sum.calls, "packets", (json_int_t)sum.packets,
 				"packets_per_call", ratio(sum.packets, sum.calls), "cycles",
 				ratio(sum.sampled_cycles, sum.sampled_packets), "exits", exits,
 				"help", stage->help));
@@ -98,12 +98,12 @@ static int worker_show(struct call *call, const void *args)
 		uint64_t n = w->stats.rx + w->stats.originated;
 
 		json_array_append_new(call->result,
-			json_pack("{s:i, s:i, s:f, s:I, s:f, s:I, s:I, s:I, s:I, s:I, s:I}", "worker",
-				w->id, "cpu", w->cpu, "busy_percent",
+			json_pack("{s:i, s:i, s:f, s:I, s:f, s:I, s:I, s:I, s:I, s:I, s:I}",
+				"worker", w->id, "cpu", w->cpu, "busy_percent",
 				ratio(100 * w->busy_cycles, w->loop_cycles), "packets",
-				(json_int_t)n, "cycles_per_packet", ratio(w->busy_cycles, n), "passes",
-				(json_int_t)w->passes, "sleeps", (json_int_t)w->sleeps, "held",
-				(json_int_t)w->stats.held, "inject_queue",
+				(json_int_t)n, "cycles_per_packet", ratio(w->busy_cycles, n),
+				"passes", (json_int_t)w->passes, "sleeps", (json_int_t)w->sleeps,
+				"held", (json_int_t)w->stats.held, "inject_queue",
 				(json_int_t)rte_ring_count(w->inject), "handed_over",
 				(json_int_t)w->handed_over, "mail_lost", (json_int_t)w->mail_lost));
 	}
@@ -126,9 +126,9 @@ static int drop_show(struct call *call, const void *args)
 			if (sum == 0)
 				continue;
 			json_array_append_new(call->result,
-				json_pack("{s:s, s:s, s:I, s:s}", "reason", dp->reasons[r]->name, "node",
-					dp->stages[s]->name, "packets", (json_int_t)sum, "help",
-					dp->reasons[r]->help));
+				json_pack("{s:s, s:s, s:I, s:s}", "reason", dp->reasons[r]->name,
+					"node", dp->stages[s]->name, "packets", (json_int_t)sum,
+					"help", dp->reasons[r]->help));
 		}
 	}
 	return 0;
@@ -143,9 +143,9 @@ static int stats_show(struct call *call, const void *args)
 		(json_int_t)totals.stats.rx, "originated", (json_int_t)totals.stats.originated,
 		"cloned", (json_int_t)totals.stats.cloned, "fragments",
 		(json_int_t)totals.stats.fragments, "tx", (json_int_t)totals.stats.tx, "punted",
-		(json_int_t)totals.stats.punted, "consumed", (json_int_t)totals.stats.consumed, "held",
-		(json_int_t)totals.stats.held, "dropped", (json_int_t)totals.dropped, "difference",
-		(json_int_t)totals.difference);
+		(json_int_t)totals.stats.punted, "consumed", (json_int_t)totals.stats.consumed,
+		"held", (json_int_t)totals.stats.held, "dropped", (json_int_t)totals.dropped,
+		"difference", (json_int_t)totals.difference);
 	return 0;
 }
 

@@ -8,13 +8,13 @@
 struct dp;
 
 enum event_kind {
-	EVENT_LINK_NEW,	    /* const struct link * */
-	EVENT_LINK_CHANGED, /* const struct link *: up, down, carrier, mac or mtu */
-	EVENT_LINK_DELETED, /* const struct link *: still complete, about to go */
-	EVENT_ADDR_NEW,	    /* const struct ns_addr * */
-	EVENT_ADDR_DELETED, /* const struct ns_addr * */
+	EVENT_LINK_NEW,	     /* const struct link * */
+	EVENT_LINK_CHANGED,  /* const struct link *: up, down, carrier, mac or mtu */
+	EVENT_LINK_DELETED,  /* const struct link *: still complete, about to go */
+	EVENT_ADDR_NEW,	     /* const struct ns_addr * */
+	EVENT_ADDR_DELETED,  /* const struct ns_addr * */
 	EVENT_NEIGH_CHANGED, /* const struct neigh *: any change of state or link-layer address */
-	EVENT_ROUTE_NEW,    /* const struct route * */
+	EVENT_ROUTE_NEW,     /* const struct route * */
 	EVENT_ROUTE_DELETED, /* const struct route * */
 };
 

@@ -18,7 +18,7 @@ struct mail_backlog {
 	struct backlog_item {
 		struct worker *w;
 		struct mail mail;
-	} *items;
+	} * items;
 	unsigned int n, n_max;
 };
 
@@ -35,7 +35,8 @@ void dp_mail(struct dp *dp, struct worker *w, const struct mail *mail)
 		return;
 	if (backlog->n == backlog->n_max) {
 		backlog->n_max = backlog->n_max == 0 ? 64 : 2 * backlog->n_max;
-		backlog->items = mem_realloc(backlog->items, backlog->n_max, sizeof(*backlog->items));
+		backlog->items =
+			mem_realloc(backlog->items, backlog->n_max, sizeof(*backlog->items));
 	}
 	backlog->items[backlog->n++] = (struct backlog_item){ .w = w, .mail = *mail };
 }

@@ -28,7 +28,7 @@ struct drop_reason {
 struct section {
 	const char *key; /* NULL closes a table */
 	const struct object *object;
-	bool is_list; /* `key = ( {...}, ... )`, else `key: { ... }` */
+	bool is_list;	 /* `key = ( {...}, ... )`, else `key: { ... }` */
 	bool is_pending; /* in the contract, not yet in weir: refused with an error that says so */
 	enum field_type item; /* object NULL: a list of scalars of this type */
 	/* Finds what no single field shows: dangling names, duplicates. Changes nothing. */
@@ -52,15 +52,15 @@ struct sysctl_group {
 
 struct module {
 	const char *name;
-	const struct section *sections;	       /* NULL: none */
-	const struct command *commands;	       /* NULL: none */
-	const struct sysctl_group *sysctls;    /* closed by name NULL; NULL: none */
-	const struct drop_reason *drops;       /* n_drops rows */
+	const struct section *sections;	    /* NULL: none */
+	const struct command *commands;	    /* NULL: none */
+	const struct sysctl_group *sysctls; /* closed by name NULL; NULL: none */
+	const struct drop_reason *drops;    /* n_drops rows */
 	unsigned int n_drops;
-	unsigned int drop_base;		       /* set by dp_create(): id of drops[0] */
-	unsigned int id;		       /* set by dp_create(): slot in struct dp and worker */
-	size_t state_size;		       /* of the control state; zeroed, at dp->slot[id] */
-	size_t worker_state_size;	       /* per worker; zeroed hugepage memory, at w->slot[id] */
+	unsigned int drop_base;	  /* set by dp_create(): id of drops[0] */
+	unsigned int id;	  /* set by dp_create(): slot in struct dp and worker */
+	size_t state_size;	  /* of the control state; zeroed, at dp->slot[id] */
+	size_t worker_state_size; /* per worker; zeroed hugepage memory, at w->slot[id] */
 	/* Adds fields to objects of lower floors. Once per process, before anything is decoded. */
 	void (*extend)(void);
 	/* Any of these may be NULL. A failing init has undone what it did. */

@@ -24,12 +24,12 @@ struct stage_node;
 struct trace_record;
 
 enum {
-	STAGE_DROP = 0,	     /* the first exit of every stage leads to the stage "drop" */
-	STAGE_EXITS_MAX = 8, /* exits of one stage, STAGE_DROP among them */
-	STAGE_MAX = 64,	     /* stages of a pipeline: one bit each in worker->pending */
+	STAGE_DROP = 0,	      /* the first exit of every stage leads to the stage "drop" */
+	STAGE_EXITS_MAX = 8,  /* exits of one stage, STAGE_DROP among them */
+	STAGE_MAX = 64,	      /* stages of a pipeline: one bit each in worker->pending */
 	STAGE_CONSUMED = 255, /* not an exit: the stage kept or freed the packet, and counted it */
-	LANE_SIZE = 256,     /* packets that one pass can hold; sources take no more */
-	STAGE_PREFETCH = 6,  /* packets ahead */
+	LANE_SIZE = 256,      /* packets that one pass can hold; sources take no more */
+	STAGE_PREFETCH = 6,   /* packets ahead */
 };
 
 /* Exits of a stage by number; [0] stays empty, it is the drop stage. Targets by stage name. */
@@ -53,8 +53,8 @@ struct stage {
 struct stage_node {
 	const struct stage *stage;
 	void (*run)(struct worker *w, struct stage_node *node);
-	uint32_t n;   /* packets in the lane */
-	uint8_t index; /* in the pipeline */
+	uint32_t n;				  /* packets in the lane */
+	uint8_t index;				  /* in the pipeline */
 	uint64_t calls, packets;		  /* since start */
 	uint64_t sampled_packets, sampled_cycles; /* in passes that measured (worker.h) */
 	struct stage_node *next[STAGE_EXITS_MAX];

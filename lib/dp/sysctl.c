@@ -207,9 +207,10 @@ static int sysctl_show_group(const struct sysctl_group *group, void *values, voi
 	json_t *rows = ctx;
 
 	for (const struct field *f = group->object->fields; f->type != FIELD_END; f++)
-		json_array_append_new(rows,
-			json_pack("{s:o, s:o, s:s}", "name", json_sprintf("%s.%s", group->name, f->name),
-				"value", schema_field_json(f, values), "help", f->help));
+		json_array_append_new(
+			rows, json_pack("{s:o, s:o, s:s}", "name",
+				      json_sprintf("%s.%s", group->name, f->name), "value",
+				      schema_field_json(f, values), "help", f->help));
 	return 0;
 }
 
@@ -226,8 +227,8 @@ static int sysctl_get(struct call *call, const void *args)
 
 	if (sysctl_each(call->ctx, sysctl_find_in, &find) == 0)
 		return call_fail(call, -ENOENT, "%s: no such sysctl", a->name);
-	call->result = json_pack(
-		"[{s:s, s:o}]", "name", a->name, "value", schema_field_json(find.field, find.values));
+	call->result = json_pack("[{s:s, s:o}]", "name", a->name, "value",
+		schema_field_json(find.field, find.values));
 	return 0;
 }
 

@@ -206,7 +206,8 @@ static json_t *packet_json(const struct dp *dp, const struct trace_packet *packe
 	for (unsigned int i = 0; i < packet->n_steps; i++) {
 		json_t *step = step_json(dp, &packet->steps[i]);
 
-		fprintf(out, "  %-14s > %-12s %s\n", json_string_value(json_object_get(step, "node")),
+		fprintf(out, "  %-14s > %-12s %s\n",
+			json_string_value(json_object_get(step, "node")),
 			json_string_value(json_object_get(step, "exit")),
 			json_string_value(json_object_get(step, "decision")));
 		json_array_append_new(steps, step);

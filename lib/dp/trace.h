@@ -14,11 +14,11 @@ enum { TRACE_RECORDS = 4096, TRACE_BYTES = 96 };
 
 struct trace_record {
 	uint64_t tsc;
-	uint16_t id;	/* packet within this trace, 1.. */
-	uint8_t stage;	/* index in the pipeline */
-	uint8_t exit;	/* STAGE_CONSUMED: kept or freed here */
+	uint16_t id;   /* packet within this trace, 1.. */
+	uint8_t stage; /* index in the pipeline */
+	uint8_t exit;  /* STAGE_CONSUMED: kept or freed here */
 	uint32_t pkt_len;
-	uint32_t bytes_len; /* of bytes[]: the packet's start, after the stage */
+	uint32_t bytes_len;   /* of bytes[]: the packet's start, after the stage */
 	struct pkt_meta meta; /* as the stage left it */
 	uint8_t bytes[TRACE_BYTES];
 };
@@ -27,11 +27,11 @@ struct trace_record {
 struct trace {
 	struct worker *w;
 	const void *program; /* struct bpf_program *, NULL: every packet */
-	uint32_t n_left;	    /* packets still to be picked */
+	uint32_t n_left;     /* packets still to be picked */
 	uint16_t last_id;
-	uint16_t id_step; /* number of workers: ids are unique over all of them */
-	uint8_t pick_stage; /* index of the stage that picks: parse */
-	uint64_t n_lost;	    /* records that found the buffer full */
+	uint16_t id_step;      /* number of workers: ids are unique over all of them */
+	uint8_t pick_stage;    /* index of the stage that picks: parse */
+	uint64_t n_lost;       /* records that found the buffer full */
 	_Atomic uint32_t head; /* written by the worker (release), read by control (acquire) */
 	_Atomic uint32_t tail; /* written by control (release), read by the worker (acquire) */
 	struct trace_record records[TRACE_RECORDS];

@@ -93,7 +93,8 @@ bool worker_tell(struct worker *w, const struct mail *mail)
 {
 	static const uint64_t one = 1;
 
-	if (unlikely(rte_ring_sp_enqueue_elem(w->mail_out, (void *)(uintptr_t)mail, sizeof(*mail)) != 0)) {
+	if (unlikely(rte_ring_sp_enqueue_elem(
+			     w->mail_out, (void *)(uintptr_t)mail, sizeof(*mail)) != 0)) {
 		w->mail_lost++;
 		return false;
 	}

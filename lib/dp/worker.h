@@ -48,22 +48,22 @@ struct worker {
 	struct trace *trace; /* non-NULL while a trace is armed */
 	uint64_t *drops;     /* [reason * n_stages + stage] */
 	uint16_t n_stages;
-	uint16_t id;	  /* index in dp->workers */
-	uint16_t drop_index;   /* of the stage "drop" */
-	uint8_t is_sampling;  /* this pass measures */
-	struct dp *dp;	      /* read-only here: tables published by the control thread */
+	uint16_t id;	     /* index in dp->workers */
+	uint16_t drop_index; /* of the stage "drop" */
+	uint8_t is_sampling; /* this pass measures */
+	struct dp *dp;	     /* read-only here: tables published by the control thread */
 	struct rte_mempool *pool;
-	struct rte_ring *inject;  /* packets that enter at meta->start_stage; many producers */
-	struct rte_ring *mail_in; /* control thread to worker */
+	struct rte_ring *inject;   /* packets that enter at meta->start_stage; many producers */
+	struct rte_ring *mail_in;  /* control thread to worker */
 	struct rte_ring *mail_out; /* worker to control thread */
 	struct worker_stats stats;
 	uint64_t busy_cycles; /* in passes that had packets */
 	uint64_t loop_cycles; /* in all passes, sleeping included */
 	uint64_t passes, sleeps, mail_lost, handed_over;
-	unsigned int lcore; /* EAL lcore that runs it; LCORE_ID_ANY: driven by hand */
-	int cpu;	    /* for display; -1 not known */
-	bool is_adaptive;   /* may sleep when idle */
-	_Atomic bool stop;  /* set by the control thread, read by the loop (relaxed both) */
+	unsigned int lcore;	/* EAL lcore that runs it; LCORE_ID_ANY: driven by hand */
+	int cpu;		/* for display; -1 not known */
+	bool is_adaptive;	/* may sleep when idle */
+	_Atomic bool stop;	/* set by the control thread, read by the loop (relaxed both) */
 	void *slot[MODULE_MAX]; /* by module id */
 	struct stage_node nodes[];
 } __rte_cache_aligned;
@@ -72,8 +72,7 @@ struct worker {
 unsigned int worker_pass(struct worker *w);
 
 /* A stage's loop over its lane; only with tracing armed. Out of line on purpose. */
-void stage_each_traced(
-	struct worker *w, struct stage_node *node, stage_pkt_fn *fn, void *ctx);
+void stage_each_traced(struct worker *w, struct stage_node *node, stage_pkt_fn *fn, void *ctx);
 
 /* Leaves through an exit that is not the likely one. */
 static inline void stage_leave(

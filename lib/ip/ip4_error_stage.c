@@ -31,7 +31,8 @@ static bool error_is_allowed(struct rte_mbuf *m, struct pkt_meta *meta)
 	uint32_t src = rte_be_to_cpu_32(ip->src_addr);
 	const uint8_t *type;
 
-	if (meta->flags & (PKT_ORIGINATED | PKT_FRAGMENT_LATER | PKT_LINK_BROADCAST | PKT_LINK_MULTICAST))
+	if (meta->flags &
+		(PKT_ORIGINATED | PKT_FRAGMENT_LATER | PKT_LINK_BROADCAST | PKT_LINK_MULTICAST))
 		return false;
 	if (src - UINT32_C(0x01000000) >= UINT32_C(0xdf000000) || src >> 24 == 127)
 		return false;
@@ -65,8 +66,8 @@ static bool error_take_token(struct worker *w, struct ip_worker *ip_worker)
 }
 
 /* Copies the start of the failed packet behind the ICMP header. */
-static void error_quote(struct rte_mbuf *error, const struct rte_mbuf *m,
-	const struct pkt_meta *meta, uint16_t len)
+static void error_quote(
+	struct rte_mbuf *error, const struct rte_mbuf *m, const struct pkt_meta *meta, uint16_t len)
 {
 	void *to = rte_pktmbuf_append(error, len);
 	const void *from = rte_pktmbuf_read(m, meta->l3_off, len, to);
@@ -117,7 +118,8 @@ static struct rte_mbuf *error_build(struct worker *w, struct ip_worker *ip_worke
 	*icmp = (struct rte_icmp_hdr){
 		.icmp_type = meta->icmp_type,
 		.icmp_code = meta->icmp_code,
-		.icmp_seq_nb = rte_cpu_to_be_16((uint16_t)meta->icmp_info), /* next-hop MTU, RFC 1191 */
+		.icmp_seq_nb =
+			rte_cpu_to_be_16((uint16_t)meta->icmp_info), /* next-hop MTU, RFC 1191 */
 	};
 	icmp->icmp_cksum = (uint16_t)~rte_raw_cksum(icmp, sizeof(*icmp) + quote_len);
 	return error;

@@ -15,13 +15,12 @@ static __rte_noinline unsigned int forward_too_big(
 {
 	if (!(ip->fragment_offset & RTE_BE16(RTE_IPV4_HDR_DF_FLAG)))
 		return ip_drop(meta, IP4_DROP_TOO_BIG);
-	ip4_set_error(meta, RTE_IP_ICMP_DEST_UNREACHABLE, ICMP_FRAG_NEEDED, adj->mtu,
-		IP4_DROP_FRAG_NEEDED);
+	ip4_set_error(meta, ICMP_DEST_UNREACH, ICMP_FRAG_NEEDED, adj->mtu, IP4_DROP_FRAG_NEEDED);
 	return FORWARD_ERROR;
 }
 
-static __rte_noinline unsigned int forward_hold(const struct ip_worker *ip_worker,
-	const struct rte_ipv4_hdr *ip, struct pkt_meta *meta)
+static __rte_noinline unsigned int forward_hold(
+	const struct ip_worker *ip_worker, const struct rte_ipv4_hdr *ip, struct pkt_meta *meta)
 {
 	meta->next_hop_be = ip->dst_addr;
 	meta->start_stage = ip_worker->forward_stage;
@@ -36,7 +35,7 @@ static inline unsigned int forward_one(
 	struct rte_ipv4_hdr *ip = pkt_ip4(m, meta);
 
 	if (unlikely(ip->time_to_live <= 1)) {
-		ip4_set_error(meta, RTE_IP_ICMP_TIME_EXCEEDED, 0, 0, IP4_DROP_TTL_EXCEEDED);
+		ip4_set_error(meta, ICMP_TIME_EXCEEDED, 0, 0, IP4_DROP_TTL_EXCEEDED);
 		return FORWARD_ERROR;
 	}
 	if (unlikely(meta->l3_len > adj->mtu))
@@ -49,7 +48,7 @@ static inline unsigned int forward_one(
 	/* RFC 1141: one less in the high byte of a word is 0x0100 more in the sum's complement. */
 	ip->time_to_live--;
 	ip->hdr_checksum = (uint16_t)(ip->hdr_checksum + RTE_BE16(0x0100) +
-		(ip->hdr_checksum >= RTE_BE16(0xffff - 0x0100)));
+				      (ip->hdr_checksum >= RTE_BE16(0xffff - 0x0100)));
 	return FORWARD_TX;
 }
 

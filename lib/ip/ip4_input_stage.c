@@ -67,16 +67,13 @@ static __rte_noinline unsigned int input_special(struct pkt_meta *meta)
 	case ADJ_BLACKHOLE:
 		return ip_drop(meta, IP4_DROP_BLACKHOLE);
 	case ADJ_UNREACHABLE:
-		ip4_set_error(meta, RTE_IP_ICMP_DEST_UNREACHABLE, ICMP_HOST_UNREACHABLE, 0,
-			IP4_DROP_UNREACHABLE);
+		ip4_set_error(meta, ICMP_DEST_UNREACH, ICMP_HOST_UNREACH, 0, IP4_DROP_UNREACHABLE);
 		return INPUT_ERROR;
 	case ADJ_PROHIBIT:
-		ip4_set_error(meta, RTE_IP_ICMP_DEST_UNREACHABLE, ICMP_PROHIBITED, 0,
-			IP4_DROP_PROHIBITED);
+		ip4_set_error(meta, ICMP_DEST_UNREACH, ICMP_PKT_FILTERED, 0, IP4_DROP_PROHIBITED);
 		return INPUT_ERROR;
 	default:
-		ip4_set_error(meta, RTE_IP_ICMP_DEST_UNREACHABLE, ICMP_NET_UNREACHABLE, 0,
-			IP4_DROP_NO_ROUTE);
+		ip4_set_error(meta, ICMP_DEST_UNREACH, ICMP_NET_UNREACH, 0, IP4_DROP_NO_ROUTE);
 		return INPUT_ERROR;
 	}
 }

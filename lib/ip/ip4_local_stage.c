@@ -56,8 +56,8 @@ static unsigned int local_icmp(struct worker *w, const struct ip_worker *ip_work
 	const struct rte_icmp_hdr *icmp = pkt_l4(m, meta);
 	uint16_t sum;
 
-	if (rte_raw_cksum_mbuf(m, meta->l4_off, meta->l3_len - (meta->l4_off - meta->l3_off), &sum) !=
-			0 ||
+	if (rte_raw_cksum_mbuf(
+		    m, meta->l4_off, meta->l3_len - (meta->l4_off - meta->l3_off), &sum) != 0 ||
 		sum != 0xffff)
 		return ip_drop(meta, ICMP_DROP_BAD_CHECKSUM);
 	if (icmp->icmp_type != RTE_IP_ICMP_ECHO_REQUEST || icmp->icmp_code != 0 ||
@@ -83,12 +83,10 @@ static unsigned int local_one(
 		return local_icmp(w, ip_worker, m, meta);
 	case IPPROTO_TCP:
 	case IPPROTO_UDP:
-		ip4_set_error(meta, RTE_IP_ICMP_DEST_UNREACHABLE, ICMP_PORT_UNREACHABLE, 0,
-			IP4_DROP_NO_LISTENER);
+		ip4_set_error(meta, ICMP_DEST_UNREACH, ICMP_PORT_UNREACH, 0, IP4_DROP_NO_LISTENER);
 		return LOCAL_ERROR;
 	default:
-		ip4_set_error(meta, RTE_IP_ICMP_DEST_UNREACHABLE, ICMP_PROTOCOL_UNREACHABLE, 0,
-			IP4_DROP_NO_PROTOCOL);
+		ip4_set_error(meta, ICMP_DEST_UNREACH, ICMP_PROT_UNREACH, 0, IP4_DROP_NO_PROTOCOL);
 		return LOCAL_ERROR;
 	}
 }
@@ -108,6 +106,7 @@ const struct stage ip4_local_stage = {
 	.name = "ip4_local",
 	.help = "packets to our own addresses",
 	.run = local_run,
-	.exits = { [LOCAL_OUTPUT] = { "reply", "ip4_output" }, [LOCAL_ERROR] = { "error", "ip4_error" } },
+	.exits = { [LOCAL_OUTPUT] = { "reply", "ip4_output" },
+		[LOCAL_ERROR] = { "error", "ip4_error" } },
 	.format = local_format,
 };

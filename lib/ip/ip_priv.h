@@ -2,6 +2,7 @@
 #pragma once
 
 /* Between the files of lib/ip; nobody else includes this. */
+#include <netinet/ip_icmp.h>
 #include <rte_vect.h>
 
 #include "fib/fib.h"
@@ -17,7 +18,8 @@
 	X(IP4_DROP_SOURCE_IS_OURS, "ip4_source_is_ours",                                           \
 		"received with one of our own or a broadcast address as source")                   \
 	X(IP4_DROP_MULTICAST, "ip4_multicast", "multicast, which is not routed")                   \
-	X(IP4_DROP_BROADCAST, "ip4_broadcast", "broadcast, or directed broadcast of a network here") \
+	X(IP4_DROP_BROADCAST, "ip4_broadcast",                                                     \
+		"broadcast, or directed broadcast of a network here")                              \
 	X(IP4_DROP_LINK_BROADCAST, "ip4_link_broadcast",                                           \
 		"link-layer broadcast or multicast of a packet to a host elsewhere")               \
 	X(IP4_DROP_SOURCE_ROUTE, "ip4_source_route", "asks to be source routed")                   \
@@ -42,13 +44,6 @@
 	X(ICMP_DROP_SHARED, "icmp_shared", "an echo request whose bytes somebody else still reads")
 
 #define IP_DROP_ENUM(member, name, help) member,
-#define ICMP_NET_UNREACHABLE	  0 /* codes of type 3: RFC 792, RFC 1812 5.2.7.1 */
-#define ICMP_HOST_UNREACHABLE	  1
-#define ICMP_PROTOCOL_UNREACHABLE 2
-#define ICMP_PORT_UNREACHABLE	  3
-#define ICMP_FRAG_NEEDED	  4
-#define ICMP_PROHIBITED		  13
-
 enum ip_drop { IP_DROPS(IP_DROP_ENUM) IP_N_DROPS };
 #undef IP_DROP_ENUM
 
@@ -69,17 +64,17 @@ struct ip_state {
 struct ip_worker {
 	const struct adj *adjs;
 	const struct ip4_sysctl *sysctl;
-	struct ns_own4 *const *own4;	  /* by namespace, published pointers */
+	struct ns_own4 *const *own4;	 /* by namespace, published pointers */
 	const struct lpm4 *fib4[NS_MAX]; /* by namespace */
-	uint64_t icmp_tokens_cycles; /* bucket of ICMP errors, in TSC cycles of credit */
-	uint64_t icmp_refilled;	     /* TSC */
-	uint16_t ip_id;		     /* identification of the next packet made here */
+	uint64_t icmp_tokens_cycles;	 /* bucket of ICMP errors, in TSC cycles of credit */
+	uint64_t icmp_refilled;		 /* TSC */
+	uint16_t ip_id;			 /* identification of the next packet made here */
 	uint8_t forward_stage, output_stage;
 };
 
 /* Leaves with an error for the sender; the packet itself is dropped for reason. */
-static inline void ip4_set_error(struct pkt_meta *meta, uint8_t type, uint8_t code, uint32_t info,
-	enum ip_drop reason)
+static inline void ip4_set_error(
+	struct pkt_meta *meta, uint8_t type, uint8_t code, uint32_t info, enum ip_drop reason)
 {
 	meta->icmp_type = type;
 	meta->icmp_code = code;

@@ -112,7 +112,8 @@ void link_set_up(struct dp *dp, struct link *link, bool is_up)
 		return;
 	link->is_up = is_up;
 	link_publish(dp, link);
-	log_notice("link", "administrative state link=%s state=%s", link->name, is_up ? "up" : "down");
+	log_notice(
+		"link", "administrative state link=%s state=%s", link->name, is_up ? "up" : "down");
 	dp_publish(dp, EVENT_LINK_CHANGED, link);
 }
 
@@ -140,7 +141,8 @@ int link_create(struct dp *dp, const struct link_conf *conf, const char *path, s
 	int err;
 
 	if (state->n_links + 1 == LINK_MAX)
-		return diag_error(diag, 0, path, "there are %u links, more are not possible", LINK_MAX - 1);
+		return diag_error(
+			diag, 0, path, "there are %u links, more are not possible", LINK_MAX - 1);
 	link = mem_zalloc(sizeof(*link));
 	link->ifindex = (uint16_t)(state->n_links + 1);
 	link->conf = conf;

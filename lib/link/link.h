@@ -17,9 +17,9 @@ struct link_conf; /* link_priv.h */
 enum { LINK_MAX = 1024, LINK_NAME_MAX = 16, LINK_MTU_MIN = 68, LINK_MTU_MAX = 9600 };
 
 enum link_dp_flag {
-	LINK_UP = 1 << 0,	/* administratively up: packets pass */
+	LINK_UP = 1 << 0,	   /* administratively up: packets pass */
 	LINK_PROMISCUOUS = 1 << 1, /* every unicast frame counts as addressed to this link */
-	LINK_RUNNING = 1 << 2,	/* has a carrier */
+	LINK_RUNNING = 1 << 2,	   /* has a carrier */
 };
 
 /* A link as workers see it. ifindex 0 is no link: all zero, not up. */
@@ -46,7 +46,8 @@ struct link {
 	bool is_up;	 /* as configured: `link set dev L up|down` */
 	bool is_running; /* carrier */
 	bool is_open;
-	const struct link_conf *conf; /* as decoded; the configuration owns it and outlives the link */
+	const struct link_conf
+		*conf; /* as decoded; the configuration owns it and outlives the link */
 };
 
 /* By name or index; NULL: no such link. Control thread. */

@@ -103,7 +103,8 @@ static void link_check_pair(const struct config *config, struct diag *diag, unsi
 
 	if (strcmp(conf->name, earlier->name) == 0) {
 		snprintf(path, sizeof(path), "links[%u].name", i);
-		config_error(config, diag, path, "\"%s\" is already the name of another link", conf->name);
+		config_error(config, diag, path, "\"%s\" is already the name of another link",
+			conf->name);
 	}
 	if (conf->device != NULL && earlier->device != NULL &&
 		device_is_same(conf->device, earlier->device)) {
@@ -116,7 +117,7 @@ static void link_check_pair(const struct config *config, struct diag *diag, unsi
 static bool link_name_is_valid(const char *name)
 {
 	return name[0] != '\0' && strcmp(name, ".") != 0 && strcmp(name, "..") != 0 &&
-		name[strcspn(name, "/: \t")] == '\0';
+	       name[strcspn(name, "/: \t")] == '\0';
 }
 
 static void link_check(const struct config *config, struct diag *diag)
@@ -146,7 +147,8 @@ static void link_check(const struct config *config, struct diag *diag)
 		}
 		if (rte_is_multicast_ether_addr((const struct rte_ether_addr *)&conf->mac)) {
 			snprintf(path, sizeof(path), "links[%u].mac", i);
-			config_error(config, diag, path, "a link's own address cannot be multicast");
+			config_error(
+				config, diag, path, "a link's own address cannot be multicast");
 		}
 		for (unsigned int j = 0; j < i; j++)
 			link_check_pair(config, diag, i, conf, links->objects[j]);
@@ -238,8 +240,8 @@ json_t *link_to_json(const struct link *link)
 	return json_pack("{s:i, s:s, s:o, s:i, s:s, s:s, s:s, s:s, s:{s:s, s:{s:s}}}", "ifindex",
 		link->ifindex, "ifname", link->name, "flags", flags, "mtu", link->mtu, "operstate",
 		link->is_up && link->is_running ? "UP" : "DOWN", "link_type", "ether", "address",
-		mac_addr_text(&link->mac, mac), "broadcast", "ff:ff:ff:ff:ff:ff", "linkinfo", "info_kind",
-		link_kinds[conf->kind].name, "info_data", "device", conf->device);
+		mac_addr_text(&link->mac, mac), "broadcast", "ff:ff:ff:ff:ff:ff", "linkinfo",
+		"info_kind", link_kinds[conf->kind].name, "info_data", "device", conf->device);
 }
 
 static json_t *link_stats_json(const struct dp *dp, const struct link *link)
@@ -251,8 +253,9 @@ static json_t *link_stats_json(const struct dp *dp, const struct link *link)
 	rte_eth_stats_get(link->port, &hw);
 	return json_pack("{s:{s:I, s:I, s:I, s:I}, s:{s:I, s:I, s:I, s:I}}", "rx", "bytes",
 		(json_int_t)c.rx_bytes, "packets", (json_int_t)c.rx_packets, "errors",
-		(json_int_t)hw.ierrors, "dropped", (json_int_t)(c.rx_dropped + hw.imissed + hw.rx_nombuf),
-		"tx", "bytes", (json_int_t)c.tx_bytes, "packets", (json_int_t)c.tx_packets, "errors",
+		(json_int_t)hw.ierrors, "dropped",
+		(json_int_t)(c.rx_dropped + hw.imissed + hw.rx_nombuf), "tx", "bytes",
+		(json_int_t)c.tx_bytes, "packets", (json_int_t)c.tx_packets, "errors",
 		(json_int_t)hw.oerrors, "dropped", (json_int_t)c.tx_dropped);
 }
 
@@ -338,8 +341,9 @@ static int link_set(struct call *call, const void *args)
 	if (a->mtu != 0) {
 		err = link_set_mtu(call->ctx, link, (uint16_t)a->mtu);
 		if (err < 0)
-			return call_fail(call, err, "the device does not take MTU %d while it runs: %s",
-				(int)a->mtu, strerror(-err));
+			return call_fail(call, err,
+				"the device does not take MTU %d while it runs: %s", (int)a->mtu,
+				strerror(-err));
 	}
 	if (a->state != LINK_SET_KEEP)
 		link_set_up(call->ctx, link, a->state == LINK_SET_UP);
@@ -381,9 +385,9 @@ static int xstats_show(struct call *call, const void *args)
 	n = RTE_MIN(n, rte_eth_xstats_get(link->port, values, (unsigned int)n));
 	call->result = json_array();
 	for (int i = 0; i < n; i++)
-		json_array_append_new(call->result,
-			json_pack("{s:s, s:I}", "name", names[values[i].id].name, "value",
-				(json_int_t)values[i].value));
+		json_array_append_new(
+			call->result, json_pack("{s:s, s:I}", "name", names[values[i].id].name,
+					      "value", (json_int_t)values[i].value));
 	free(names);
 	free(values);
 	return 0;

@@ -63,7 +63,7 @@ struct link_worker {
 	X(LINK_DROP_DOWN, "link_down", "the link is administratively down")                        \
 	X(LINK_DROP_OVERSIZE, "link_oversize", "larger than the MTU of the link it came in by")    \
 	X(LINK_DROP_TX_FULL, "link_tx_full", "the device's transmit queue had no room")            \
-	X(LINK_DROP_BAD_SOURCE, "eth_bad_source", "the source MAC address is multicast")   \
+	X(LINK_DROP_BAD_SOURCE, "eth_bad_source", "the source MAC address is multicast")           \
 	X(LINK_DROP_NOT_FOR_US, "eth_not_for_us", "unicast to another MAC address")                \
 	X(LINK_DROP_TYPE_UNKNOWN, "eth_type_unknown", "nothing in weir takes this EtherType")      \
 	X(LINK_DROP_IP6, "ip6_unsupported", "IPv6 is not yet in weir")

@@ -122,7 +122,7 @@ static inline unsigned int parse_one(
 		return parse_drop(lw, meta, LINK_DROP_PARSE + PARSE_ETH_TRUNCATED);
 	/* One test for all that is unusual: not to our address, or an odd group bit in the source. */
 	if (unlikely((ether_first8(ether) & MAC_MASK) != link->mac ||
-		    (ether->src_addr.addr_bytes[0] & 1) != 0)) {
+		     (ether->src_addr.addr_bytes[0] & 1) != 0)) {
 		reason = parse_unusual_mac(link, ether, meta);
 		if (reason != LINK_N_DROPS)
 			return parse_drop(lw, meta, reason);
@@ -143,8 +143,8 @@ static inline unsigned int parse_one(
 	if (meta->ethertype == RTE_ETHER_TYPE_IPV6)
 		return parse_drop(lw, meta, LINK_DROP_IP6);
 	return parse_drop(lw, meta,
-		meta->ethertype < 0x600 ? LINK_DROP_PARSE + PARSE_ETH_NOT_ETHERNET2 :
-					  (unsigned int)LINK_DROP_TYPE_UNKNOWN);
+		meta->ethertype < 0x600 ? LINK_DROP_PARSE + PARSE_ETH_NOT_ETHERNET2
+					: (unsigned int)LINK_DROP_TYPE_UNKNOWN);
 }
 
 static void parse_run(struct worker *w, struct stage_node *node)
@@ -156,8 +156,8 @@ static void parse_format(const struct trace_record *record, char *buf, size_t si
 {
 	const struct pkt_meta *meta = &record->meta;
 
-	snprintf(buf, size, "link %u, EtherType 0x%04x, IP length %u, protocol %u%s%s", meta->in_link,
-		meta->ethertype, meta->l3_len, meta->proto,
+	snprintf(buf, size, "link %u, EtherType 0x%04x, IP length %u, protocol %u%s%s",
+		meta->in_link, meta->ethertype, meta->l3_len, meta->proto,
 		meta->flags & PKT_FRAGMENT ? ", fragment" : "",
 		meta->flags & PKT_OPTIONS ? ", options" : "");
 }
@@ -166,14 +166,15 @@ const struct stage parse_stage = {
 	.name = "parse",
 	.help = "checks Ethernet and IP headers, resets metadata",
 	.run = parse_run,
-	.exits = { [PARSE_EXIT_IP4] = { "ip4", "ip4_input" }, [PARSE_EXIT_ARP] = { "arp", "arp_input" } },
+	.exits = { [PARSE_EXIT_IP4] = { "ip4", "ip4_input" },
+		[PARSE_EXIT_ARP] = { "arp", "arp_input" } },
 	.format = parse_format,
 };
 
 /* tx */
 
-static void tx_drop(
-	struct worker *w, struct stage_node *node, struct rte_mbuf *m, uint16_t link, unsigned int reason)
+static void tx_drop(struct worker *w, struct stage_node *node, struct rte_mbuf *m, uint16_t link,
+	unsigned int reason)
 {
 	struct link_worker *lw = worker_slot(w, &link_module);
 

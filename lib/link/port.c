@@ -73,7 +73,8 @@ static int port_probe(const char *device, uint16_t *out)
 }
 
 /* How many queues to ask for, and whether frames larger than a packet buffer may come. */
-static int port_configure(const struct dp *dp, const struct link *link, uint16_t *n_rx, uint16_t *n_tx)
+static int port_configure(
+	const struct dp *dp, const struct link *link, uint16_t *n_rx, uint16_t *n_tx)
 {
 	struct rte_eth_conf conf = { .rxmode = { .mtu = link->mtu } };
 	struct rte_eth_dev_info info;
@@ -87,7 +88,8 @@ static int port_configure(const struct dp *dp, const struct link *link, uint16_t
 	*n_tx = (uint16_t)RTE_MIN(dp->n_workers, (unsigned int)info.max_tx_queues);
 	if (port_quirks_of(link->port) & QUIRK_EVEN_QUEUES)
 		*n_tx = *n_rx;
-	if (link->mtu + RTE_ETHER_HDR_LEN > rte_pktmbuf_data_room_size(dp->pool) - RTE_PKTMBUF_HEADROOM)
+	if (link->mtu + RTE_ETHER_HDR_LEN >
+		rte_pktmbuf_data_room_size(dp->pool) - RTE_PKTMBUF_HEADROOM)
 		conf.rxmode.offloads |= info.rx_offload_capa & RTE_ETH_RX_OFFLOAD_SCATTER;
 	conf.txmode.offloads |= info.tx_offload_capa & RTE_ETH_TX_OFFLOAD_MULTI_SEGS;
 	conf.rxmode.mtu = RTE_MIN(conf.rxmode.mtu, (uint32_t)info.max_mtu);
@@ -100,7 +102,8 @@ static int port_configure(const struct dp *dp, const struct link *link, uint16_t
 	return err;
 }
 
-static int port_setup_queues(const struct dp *dp, const struct link *link, uint16_t n_rx, uint16_t n_tx)
+static int port_setup_queues(
+	const struct dp *dp, const struct link *link, uint16_t n_rx, uint16_t n_tx)
 {
 	uint16_t rx_desc = PORT_RX_DESC, tx_desc = PORT_TX_DESC;
 	unsigned int socket = rte_socket_id();
@@ -140,7 +143,8 @@ static void polls_free(void *ptr, uint64_t arg)
 
 static struct link_polls *polls_alloc(unsigned int n)
 {
-	return mem_zalloc(sizeof(struct link_polls) + n * sizeof(((struct link_polls *)0)->poll[0]));
+	return mem_zalloc(
+		sizeof(struct link_polls) + n * sizeof(((struct link_polls *)0)->poll[0]));
 }
 
 static void polls_publish(struct dp *dp, struct worker *w, struct link_polls *polls)
@@ -214,7 +218,8 @@ int port_open(struct dp *dp, struct link *link, const char *path, struct diag *d
 	if (err == 0)
 		err = port_setup_queues(dp, link, n_rx, n_tx);
 	if (err < 0) {
-		diag_error(diag, 0, at, "cannot configure %u receive queues: %s", n_rx, strerror(-err));
+		diag_error(diag, 0, at, "cannot configure %u receive queues: %s", n_rx,
+			strerror(-err));
 		goto err_close;
 	}
 	port_choose_mac(link);

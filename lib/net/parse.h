@@ -21,7 +21,8 @@
 /* Every check that a packet can fail here: enum member, name of the drop, meaning. */
 #define PARSE_ERRORS(X)                                                                            \
 	X(PARSE_ETH_TRUNCATED, "eth_truncated", "shorter than an Ethernet header")                 \
-	X(PARSE_ETH_NOT_ETHERNET2, "eth_not_ethernet2", "an IEEE 802.3 length where a type must be") \
+	X(PARSE_ETH_NOT_ETHERNET2, "eth_not_ethernet2",                                            \
+		"an IEEE 802.3 length where a type must be")                                       \
 	X(PARSE_IP4_TRUNCATED, "ip4_truncated", "shorter than an IPv4 header")                     \
 	X(PARSE_IP4_BAD_VERSION, "ip4_bad_version", "EtherType IPv4, but the version is not 4")    \
 	X(PARSE_IP4_BAD_HEADER_LEN, "ip4_bad_header_len",                                          \
@@ -29,7 +30,8 @@
 	X(PARSE_IP4_BAD_TOTAL_LEN, "ip4_bad_total_len",                                            \
 		"total length below the header length or beyond the frame")                        \
 	X(PARSE_IP4_BAD_CHECKSUM, "ip4_bad_checksum", "IPv4 header checksum is wrong")             \
-	X(PARSE_L4_TRUNCATED, "l4_truncated", "the packet ends within its TCP, UDP or ICMP header") \
+	X(PARSE_L4_TRUNCATED, "l4_truncated",                                                      \
+		"the packet ends within its TCP, UDP or ICMP header")                              \
 	X(PARSE_L4_BAD_LEN, "l4_bad_len", "a length in the TCP or UDP header is beyond the packet")
 
 #define PARSE_ENUM(member, name, help) member,
@@ -101,9 +103,9 @@ static inline enum parse_error parse_ip4(struct rte_mbuf *m, struct pkt_meta *me
 	meta->proto = ip->next_proto_id;
 	fragment = ip->fragment_offset;
 	if (unlikely(fragment & RTE_BE16(RTE_IPV4_HDR_MF_FLAG | RTE_IPV4_HDR_OFFSET_MASK)))
-		meta->flags |= fragment & RTE_BE16(RTE_IPV4_HDR_OFFSET_MASK) ?
-			PKT_FRAGMENT | PKT_FRAGMENT_LATER :
-			PKT_FRAGMENT;
+		meta->flags |= fragment & RTE_BE16(RTE_IPV4_HDR_OFFSET_MASK)
+				       ? PKT_FRAGMENT | PKT_FRAGMENT_LATER
+				       : PKT_FRAGMENT;
 	return PARSE_OK;
 }
 

@@ -26,28 +26,28 @@ enum pkt_flag {
 
 struct pkt_meta {
 	/*                         set by                     read by                              */
-	uint16_t in_link;	/* parse, originators         neigh, ip, trace                     */
-	uint16_t out_link;	/* who rewrites the L2 header tx, trace                            */
-	uint16_t ns;		/* parse, originators         every table lookup                   */
-	uint16_t flags;		/* parse: enum pkt_flag       ip, neigh                            */
-	uint16_t l3_off;	/* parse, originators         every header accessor                */
-	uint16_t l4_off;	/* parse, originators         ip (0: no L4 header here)            */
-	uint16_t l3_len;	/* parse: IP total length     ip: MTU, quoting                     */
-	uint16_t ethertype;	/* parse, host order          arp, trace                           */
-	uint8_t proto;		/* parse: IP protocol         ip                                   */
-	uint8_t icmp_type;	/* who leaves to ip4_error    ip4_error                            */
-	uint8_t icmp_code;	/* who leaves to ip4_error    ip4_error                            */
-	uint8_t n_injects;	/* worker_inject()            worker_inject(): loop guard          */
-	uint32_t icmp_info;	/* who leaves to ip4_error    ip4_error: MTU or pointer            */
-	uint32_t adj;		/* route lookup               forward, output, hold                */
-	uint32_t hash;		/* steering                   ECMP, flow                           */
-	uint16_t drop_reason;	/* pkt_drop()                 drop                                 */
-	uint8_t drop_stage;	/* the shared stage loop      drop                                 */
-	uint8_t start_stage;	/* worker_inject(), hold      inject, hold: where it goes on       */
-	uint16_t trace;		/* trace: id, 0 not traced    the shared stage loop                */
+	uint16_t in_link;     /* parse, originators         neigh, ip, trace                     */
+	uint16_t out_link;    /* who rewrites the L2 header tx, trace                            */
+	uint16_t ns;	      /* parse, originators         every table lookup                   */
+	uint16_t flags;	      /* parse: enum pkt_flag       ip, neigh                            */
+	uint16_t l3_off;      /* parse, originators         every header accessor                */
+	uint16_t l4_off;      /* parse, originators         ip (0: no L4 header here)            */
+	uint16_t l3_len;      /* parse: IP total length     ip: MTU, quoting                     */
+	uint16_t ethertype;   /* parse, host order          arp, trace                           */
+	uint8_t proto;	      /* parse: IP protocol         ip                                   */
+	uint8_t icmp_type;    /* who leaves to ip4_error    ip4_error                            */
+	uint8_t icmp_code;    /* who leaves to ip4_error    ip4_error                            */
+	uint8_t n_injects;    /* worker_inject()            worker_inject(): loop guard          */
+	uint32_t icmp_info;   /* who leaves to ip4_error    ip4_error: MTU or pointer            */
+	uint32_t adj;	      /* route lookup               forward, output, hold                */
+	uint32_t hash;	      /* steering                   ECMP, flow                           */
+	uint16_t drop_reason; /* pkt_drop()                 drop                                 */
+	uint8_t drop_stage;   /* the shared stage loop      drop                                 */
+	uint8_t start_stage;  /* worker_inject(), hold      inject, hold: where it goes on       */
+	uint16_t trace;	      /* trace: id, 0 not traced    the shared stage loop                */
 	uint16_t pad;
-	uint32_t mark;		/* rules (zero until then)    rules, classifiers                   */
-	uint32_t next_hop_be;	/* route lookup, IPv4         hold: address to resolve             */
+	uint32_t mark;	      /* rules (zero until then)    rules, classifiers                   */
+	uint32_t next_hop_be; /* route lookup, IPv4         hold: address to resolve             */
 	uint64_t reserved[2];
 };
 static_assert(sizeof(struct pkt_meta) == 64, "one cache line");

@@ -141,7 +141,8 @@ const struct ns_addr *ns_addr_lookup(const struct dp *dp, uint16_t ns, const str
 	const struct ns_state *state = ns_state(dp);
 
 	for (unsigned int i = 0; i < state->n_addrs; i++)
-		if (state->addrs[i].ns == ns && ip_addr_is_equal(&state->addrs[i].prefix.addr, addr))
+		if (state->addrs[i].ns == ns &&
+			ip_addr_is_equal(&state->addrs[i].prefix.addr, addr))
 			return &state->addrs[i];
 	return NULL;
 }

@@ -40,8 +40,8 @@ static const char *addr_problem(const struct ip_prefix *prefix)
 }
 
 /* Is the address already used by an earlier link, or earlier on this one? */
-static bool addr_is_earlier(
-	const struct config_section *links, unsigned int i, unsigned int j, const struct ip_prefix *prefix)
+static bool addr_is_earlier(const struct config_section *links, unsigned int i, unsigned int j,
+	const struct ip_prefix *prefix)
 {
 	for (unsigned int k = 0; k <= i; k++) {
 		const struct ns_link_conf *conf = object_ext_of(links->objects[k], &ns_link_ext);
@@ -129,11 +129,11 @@ static void addr_show_one(const struct ns_addr *addr, void *ctx)
 	struct ip_addr bcast = ip_addr_v4(addr->broadcast_be);
 	json_t *row = json_pack("{s:s, s:s, s:i, s:s}", "family",
 		addr->prefix.addr.family == AF_INET6 ? "inet6" : "inet", "local",
-		ip_addr_text(&addr->prefix.addr, text), "prefixlen", addr->prefix.len, "scope", "global");
+		ip_addr_text(&addr->prefix.addr, text), "prefixlen", addr->prefix.len, "scope",
+		"global");
 
 	if (addr->broadcast_be != 0)
-		json_object_set_new(
-			row, "broadcast", json_string(ip_addr_text(&bcast, broadcast)));
+		json_object_set_new(row, "broadcast", json_string(ip_addr_text(&bcast, broadcast)));
 	json_array_append_new(ctx, row);
 }
 

@@ -14,8 +14,8 @@ extern struct object_ext ns_link_ext;
 struct ns_state {
 	struct ns_addr *addrs; /* of all links, in the order they were added */
 	unsigned int n_addrs;
-	struct ns_own4 *own4[NS_MAX];	/* published: read by workers (acquire) */
-	uint32_t source4[LINK_MAX];	/* read by workers (relaxed), network order */
+	struct ns_own4 *own4[NS_MAX]; /* published: read by workers (acquire) */
+	uint32_t source4[LINK_MAX];   /* read by workers (relaxed), network order */
 };
 
 /* The directed broadcast address of an IPv4 network, network order; 0 where there is none. */

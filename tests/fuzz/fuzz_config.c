@@ -30,8 +30,8 @@ static void print_sections(const struct config *config)
 			fclose(out);
 			diag_init(&diag, "printed");
 			node = node_read_text(text, len, &diag);
-			again = node == NULL ? NULL :
-					       schema_decode(cs->section->object, node, "", &diag);
+			again = node == NULL ? NULL
+					     : schema_decode(cs->section->object, node, "", &diag);
 			if (again == NULL) {
 				diag_print(&diag, stderr);
 				abort();

@@ -19,10 +19,12 @@ static const char config[] =
 	"links = (\n"
 	"  { name = \"lan\"; device = \"net_ring_p0\"; mac = \"02:00:00:00:00:01\";\n"
 	"    addresses = [ \"192.0.2.1/24\", \"10.0.0.1/8\" ]; },\n"
-	"  { name = \"wan\"; device = \"net_ring_p1\"; mac = \"02:00:00:00:00:02\"; promiscuous = true;\n"
+	"  { name = \"wan\"; device = \"net_ring_p1\"; mac = \"02:00:00:00:00:02\"; promiscuous = "
+	"true;\n"
 	"    mtu = 576; addresses = [ \"198.51.100.1/24\" ]; }\n"
 	");\n"
-	"neighbors = ( { to = \"198.51.100.2\"; lladdr = \"02:00:00:00:02:02\"; dev = \"wan\"; } );\n"
+	"neighbors = ( { to = \"198.51.100.2\"; lladdr = \"02:00:00:00:02:02\"; dev = \"wan\"; } "
+	");\n"
 	"routes = ( { to = \"default\"; via = \"198.51.100.2\"; },\n"
 	"  { to = \"203.0.113.0/24\"; type = \"unreachable\"; },\n"
 	"  { to = \"203.0.114.0/24\"; type = \"prohibit\"; },\n"
@@ -63,7 +65,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		abort();
 	bench_discard(b);
 	/* What is neither held nor in a cache is lost. */
-	if (rte_mempool_avail_count(b->dp->pool) + (unsigned int)totals.stats.held != b->dp->pool->size)
+	if (rte_mempool_avail_count(b->dp->pool) + (unsigned int)totals.stats.held !=
+		b->dp->pool->size)
 		abort();
 	return 0;
 }

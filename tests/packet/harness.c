@@ -196,10 +196,12 @@ void bench_advance(struct bench *b, unsigned int ms)
 
 void bench_send(struct bench *b, unsigned int port, const struct frame *frame)
 {
-	bench_send_segs(b, port, frame, rte_pktmbuf_data_room_size(b->dp->pool) - RTE_PKTMBUF_HEADROOM);
+	bench_send_segs(
+		b, port, frame, rte_pktmbuf_data_room_size(b->dp->pool) - RTE_PKTMBUF_HEADROOM);
 }
 
-void bench_send_segs(struct bench *b, unsigned int port, const struct frame *frame, uint16_t seg_len)
+void bench_send_segs(
+	struct bench *b, unsigned int port, const struct frame *frame, uint16_t seg_len)
 {
 	struct rte_mbuf *m = NULL;
 	uint32_t done = 0;
@@ -257,8 +259,9 @@ uint64_t bench_drops(const struct bench *b, const char *reason)
 
 static json_t *bench_request(struct bench *b, const char *method, const char *params)
 {
-	char *line = mem_printf("{\"jsonrpc\": \"2.0\", \"id\": 1, \"method\": \"%s\", \"params\": %s}",
-		method, params == NULL ? "{}" : params);
+	char *line =
+		mem_printf("{\"jsonrpc\": \"2.0\", \"id\": 1, \"method\": \"%s\", \"params\": %s}",
+			method, params == NULL ? "{}" : params);
 	char *answer = ctl_serve_line(b->ctl, line, strlen(line));
 	json_t *json;
 
@@ -315,7 +318,8 @@ static uint32_t get_ip4(const char *text)
 }
 
 /* Writes the L4 header behind ip and returns its length. */
-static uint16_t put_l4(const struct ip4_spec *spec, uint8_t proto, struct rte_ipv4_hdr *ip, uint8_t *at)
+static uint16_t put_l4(
+	const struct ip4_spec *spec, uint8_t proto, struct rte_ipv4_hdr *ip, uint8_t *at)
 {
 	uint16_t sport = rte_cpu_to_be_16(spec->sport != 0 ? spec->sport : 1000);
 	uint16_t dport = rte_cpu_to_be_16(spec->dport != 0 ? spec->dport : 2000);
@@ -329,12 +333,17 @@ static uint16_t put_l4(const struct ip4_spec *spec, uint8_t proto, struct rte_ip
 			rte_cpu_to_be_16((uint16_t)(sizeof(*udp) + spec->payload_len)), 0 };
 		return sizeof(*udp);
 	case IPPROTO_TCP:
-		*tcp = (struct rte_tcp_hdr){ .src_port = sport, .dst_port = dport, .data_off = 0x50,
-			.tcp_flags = RTE_TCP_SYN_FLAG, .rx_win = 0xffff };
+		*tcp = (struct rte_tcp_hdr){ .src_port = sport,
+			.dst_port = dport,
+			.data_off = 0x50,
+			.tcp_flags = RTE_TCP_SYN_FLAG,
+			.rx_win = 0xffff };
 		return sizeof(*tcp);
 	case IPPROTO_ICMP:
-		*icmp = (struct rte_icmp_hdr){ .icmp_type = spec->icmp_type, .icmp_code = spec->icmp_code,
-			.icmp_ident = sport, .icmp_seq_nb = dport };
+		*icmp = (struct rte_icmp_hdr){ .icmp_type = spec->icmp_type,
+			.icmp_code = spec->icmp_code,
+			.icmp_ident = sport,
+			.icmp_seq_nb = dport };
 		return sizeof(*icmp);
 	default:
 		return 0;
@@ -430,8 +439,8 @@ void bench_learn(struct bench *b, unsigned int port, const char *addr, const cha
 	struct frame frame;
 
 	/* A request to us makes an entry, as on Linux. */
-	frame_arp(&frame, mac, "ff:ff:ff:ff:ff:ff", RTE_ARP_OP_REQUEST, mac, addr, "00:00:00:00:00:00",
-		own_addrs[port]);
+	frame_arp(&frame, mac, "ff:ff:ff:ff:ff:ff", RTE_ARP_OP_REQUEST, mac, addr,
+		"00:00:00:00:00:00", own_addrs[port]);
 	bench_send(b, port, &frame);
 	bench_run(b);
 	while (bench_receive(b, port, &frame))

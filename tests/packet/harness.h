@@ -50,7 +50,8 @@ void bench_destroy(struct bench *b);
 
 /* Puts a frame on the receive side of a port; bench_send_segs: in mbufs of seg_len bytes each. */
 void bench_send(struct bench *b, unsigned int port, const struct frame *frame);
-void bench_send_segs(struct bench *b, unsigned int port, const struct frame *frame, uint16_t seg_len);
+void bench_send_segs(
+	struct bench *b, unsigned int port, const struct frame *frame, uint16_t seg_len);
 /* Runs all workers and the control plane until nothing moves. Does not advance the clock. */
 void bench_run(struct bench *b);
 /* Moves the clock forward in ticks of 10 ms, running everything after each. */
@@ -75,8 +76,8 @@ struct ip4_spec {
 	uint8_t proto;	   /* 0: UDP */
 	uint16_t fragment; /* flags and offset, host order */
 	const void *options;
-	uint8_t options_len; /* multiple of 4 */
-	uint16_t payload_len; /* bytes behind the L4 header, a counting pattern */
+	uint8_t options_len;   /* multiple of 4 */
+	uint16_t payload_len;  /* bytes behind the L4 header, a counting pattern */
 	uint16_t sport, dport; /* UDP, TCP; 0: 1000, 2000 */
 	uint8_t icmp_type, icmp_code;
 };

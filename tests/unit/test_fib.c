@@ -1,0 +1,602 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+/*
+ * Routes (lib/fib/fib.h) over made-up lower floors: links, addresses, neighbours and dataplane are
+ * the few functions below, so that every state of theirs can be brought about. What packets would
+ * find is read from the LPM.
+ */
+#include "fib/fib.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <rte_common.h>
+
+#include "suite.h"
+
+enum { N_LINKS = 4, N_ADDRS = 16, N_NEIGHS = 16, ADJ_GLEAN = 100, ADJ_FIRST_NEIGH = 200 };
+
+static struct dp dp;
+static struct link links[N_LINKS];
+static struct ns_addr addrs[N_ADDRS];
+static unsigned int n_addrs;
+static struct neigh neighs[N_NEIGHS];
+static unsigned int n_neighs;
+static int n_refs[ADJ_FIRST_NEIGH + N_NEIGHS]; /* by adjacency */
+static unsigned int n_new, n_deleted;
+static void (*on_route_new)(const struct route *route);
+
+/* The lower floors */
+
+const struct object link_object;
+
+struct link *link_by_index(const struct dp *d, uint16_t ifindex)
+{
+	return ifindex > 0 && ifindex < N_LINKS && links[ifindex].ifindex != 0 ? &links[ifindex]
+									       : NULL;
+}
+
+struct link *link_by_name(const struct dp *d, const char *name)
+{
+	return NULL;
+}
+
+bool link_is_configured(const struct config *config, const char *name)
+{
+	return false;
+}
+
+void ns_addr_each(
+	const struct dp *d, uint16_t link, void (*fn)(const struct ns_addr *, void *ctx), void *ctx)
+{
+	for (unsigned int i = 0; i < n_addrs; i++)
+		if (link == 0 || addrs[i].link == link)
+			fn(&addrs[i], ctx);
+}
+
+const struct ns_addr *ns_addr_lookup(const struct dp *d, uint16_t ns, const struct ip_addr *addr)
+{
+	return NULL;
+}
+
+bool ns_addr_select(const struct dp *d, uint16_t ns, uint16_t link, const struct ip_addr *dst,
+	struct ip_addr *out)
+{
+	return false;
+}
+
+static struct neigh *neigh_make(uint16_t link, const struct ip_addr *addr)
+{
+	struct neigh *neigh = (struct neigh *)(uintptr_t)neigh_lookup(&dp, link, addr);
+
+	if (neigh != NULL)
+		return neigh;
+	ck_assert_uint_lt(n_neighs, N_NEIGHS);
+	neigh = &neighs[n_neighs];
+	*neigh = (struct neigh){ .addr = *addr, .link = link, .adj = ADJ_FIRST_NEIGH + n_neighs++ };
+	return neigh;
+}
+
+int neigh_get(struct dp *d, const struct link *link, const struct ip_addr *addr, uint32_t *adj)
+{
+	*adj = neigh_make(link->ifindex, addr)->adj;
+	n_refs[*adj]++;
+	return 0;
+}
+
+int neigh_get_glean(struct dp *d, const struct link *link, uint8_t family, uint32_t *adj)
+{
+	*adj = ADJ_GLEAN + link->ifindex;
+	n_refs[*adj]++;
+	return 0;
+}
+
+void neigh_put(struct dp *d, uint32_t adj)
+{
+	if (adj >= ADJ_FIRST_DYNAMIC)
+		ck_assert_int_gt(n_refs[adj]--, 0);
+}
+
+const struct neigh *neigh_lookup(const struct dp *d, uint16_t link, const struct ip_addr *addr)
+{
+	for (unsigned int i = 0; i < n_neighs; i++)
+		if (neighs[i].link == link && ip_addr_is_equal(&neighs[i].addr, addr))
+			return &neighs[i];
+	return NULL;
+}
+
+void neigh_each(const struct dp *d, void (*fn)(const struct neigh *neigh, void *ctx), void *ctx)
+{
+	for (unsigned int i = 0; i < n_neighs; i++)
+		fn(&neighs[i], ctx);
+}
+
+void dp_publish(struct dp *d, enum event_kind kind, const void *subject)
+{
+	n_new += kind == EVENT_ROUTE_NEW;
+	n_deleted += kind == EVENT_ROUTE_DELETED;
+	if (kind == EVENT_ROUTE_NEW && on_route_new != NULL)
+		on_route_new(subject);
+}
+
+void dp_retire(struct dp *d, rcu_free_fn *fn, void *ptr, uint64_t arg)
+{
+	fn(ptr, arg);
+}
+
+int config_error(
+	const struct config *config, struct diag *diag, const char *path, const char *fmt, ...)
+{
+	return -EINVAL;
+}
+
+const struct config_section *config_section(const struct config *config, const char *key)
+{
+	return NULL;
+}
+
+json_t *schema_to_json(const struct object *object, const void *instance)
+{
+	return NULL;
+}
+
+bool object_has(const struct object *object, const void *instance, const char *name)
+{
+	return false;
+}
+
+int call_fail(struct call *call, int err, const char *fmt, ...)
+{
+	return err;
+}
+
+/* What happens */
+
+static struct ip_prefix prefix_of(const char *text)
+{
+	struct ip_prefix prefix;
+
+	ck_assert_int_eq(ip_prefix_parse(text, &prefix), 0);
+	return prefix;
+}
+
+static struct ip_addr addr_of(const char *text)
+{
+	return prefix_of(text).addr;
+}
+
+/* Two links that are up. */
+static void start(void)
+{
+	dp.slot[0] = calloc(1, fib_module.state_size);
+	fib_module.id = 0;
+	ck_assert_int_eq(fib_module.init(&dp), 0);
+	for (unsigned int i = 1; i <= 2; i++) {
+		links[i] =
+			(struct link){ .ifindex = (uint16_t)i, .is_up = true, .is_running = true };
+		fib_module.event(&dp, EVENT_LINK_NEW, &links[i]);
+	}
+}
+
+/* Nobody may have kept an adjacency. */
+static void stop(void)
+{
+	for (unsigned int i = 1; i <= 2; i++)
+		fib_module.event(&dp, EVENT_LINK_DELETED, &links[i]);
+	for (unsigned int i = 0; i < RTE_DIM(n_refs); i++)
+		ck_assert_msg(n_refs[i] == 0, "adjacency %u is still held", i);
+	fib_module.fini(&dp);
+	/* Links go after us. */
+	fib_module.event(&dp, EVENT_LINK_DELETED, &links[1]);
+	free(dp.slot[0]);
+}
+
+static void addr_add(uint16_t link, const char *text)
+{
+	struct ip_prefix prefix = prefix_of(text);
+	uint32_t mask = prefix.len == 0 ? 0 : UINT32_MAX << (32 - prefix.len);
+
+	addrs[n_addrs] = (struct ns_addr){
+		.prefix = prefix,
+		.link = link,
+		.broadcast_be = prefix.len > 30 ? 0 : prefix.addr.v4_be | ~htonl(mask),
+	};
+	fib_module.event(&dp, EVENT_ADDR_NEW, &addrs[n_addrs++]);
+}
+
+static void addr_del(const char *text)
+{
+	struct ip_prefix prefix = prefix_of(text);
+	struct ns_addr gone;
+	unsigned int i = 0;
+
+	while (!ip_addr_is_equal(&addrs[i].prefix.addr, &prefix.addr))
+		ck_assert_uint_lt(++i, n_addrs);
+	gone = addrs[i];
+	memmove(&addrs[i], &addrs[i + 1], (--n_addrs - i) * sizeof(addrs[0]));
+	fib_module.event(&dp, EVENT_ADDR_DELETED, &gone);
+}
+
+static uint32_t neigh_change(uint16_t link, const char *text, enum neigh_state state)
+{
+	struct ip_addr addr = addr_of(text);
+	struct neigh *neigh = neigh_make(link, &addr);
+
+	neigh->state = state;
+	fib_module.event(&dp, EVENT_NEIGH_CHANGED, neigh);
+	return neigh->adj;
+}
+
+static uint32_t neigh_adj(uint16_t link, const char *text)
+{
+	struct ip_addr addr = addr_of(text);
+	const struct neigh *neigh = neigh_lookup(&dp, link, &addr);
+
+	return neigh == NULL ? 0 : neigh->adj;
+}
+
+static void link_change(unsigned int i, bool is_up, bool is_running)
+{
+	links[i].is_up = is_up;
+	links[i].is_running = is_running;
+	fib_module.event(&dp, EVENT_LINK_CHANGED, &links[i]);
+}
+
+static struct route route_of(const char *prefix, const char *via, uint16_t link, uint32_t metric)
+{
+	return (struct route){
+		.prefix = prefix_of(prefix),
+		.gateway = via == NULL ? (struct ip_addr){ 0 } : addr_of(via),
+		.link = link,
+		.metric = metric,
+		.type = ROUTE_UNICAST,
+		.protocol = ROUTE_PROTOCOL_STATIC,
+	};
+}
+
+static int add(const char *prefix, const char *via, uint16_t link, uint32_t metric)
+{
+	struct route want = route_of(prefix, via, link, metric);
+	const char *why = NULL;
+	int err = fib_route_add(&dp, &want, &why);
+
+	ck_assert(err == 0 || why != NULL);
+	return err;
+}
+
+static int add_type(const char *prefix, enum route_type type, const char *via)
+{
+	struct route want = route_of(prefix, via, 0, 0);
+	const char *why;
+
+	want.type = (uint8_t)type;
+	return fib_route_add(&dp, &want, &why);
+}
+
+static int replace(const char *prefix, const char *via, uint16_t link, uint32_t metric)
+{
+	struct route want = route_of(prefix, via, link, metric);
+	const char *why;
+
+	return fib_route_replace(&dp, &want, &why);
+}
+
+static int del(const char *prefix, int64_t metric)
+{
+	struct route_match match = { .prefix = prefix_of(prefix), .metric = metric };
+
+	return fib_route_del(&dp, &match);
+}
+
+/* The adjacency that a worker finds. */
+static uint32_t found(const char *text)
+{
+	return lpm4_lookup(fib4_table(&dp, NS_DEFAULT), ntohl(addr_of(text).v4_be));
+}
+
+/* Tests */
+
+START_TEST(address_brings_connected_local_and_broadcast_routes)
+{
+	start();
+	addr_add(1, "10.0.0.1/24");
+	ck_assert_uint_eq(found("10.0.0.1"), ADJ_LOCAL);
+	ck_assert_uint_eq(found("10.0.0.0"), ADJ_BROADCAST);
+	ck_assert_uint_eq(found("10.0.0.255"), ADJ_BROADCAST);
+	ck_assert_uint_eq(found("10.0.0.7"), ADJ_GLEAN + 1);
+	ck_assert_uint_eq(found("10.0.1.0"), ADJ_NONE);
+	ck_assert_uint_eq(n_new, 4);
+	addr_del("10.0.0.1/24");
+	for (const char **text =
+			(const char *[]){ "10.0.0.0", "10.0.0.1", "10.0.0.7", "10.0.0.255", NULL };
+		*text != NULL; text++)
+		ck_assert_uint_eq(found(*text), ADJ_NONE);
+	ck_assert_uint_eq(n_deleted, 4);
+	stop();
+}
+END_TEST
+
+START_TEST(point_to_point_address_has_no_broadcast)
+{
+	start();
+	addr_add(1, "10.0.0.1/31");
+	addr_add(2, "10.0.0.9/32");
+	ck_assert_uint_eq(found("10.0.0.0"), ADJ_GLEAN + 1);
+	ck_assert_uint_eq(found("10.0.0.1"), ADJ_LOCAL);
+	ck_assert_uint_eq(found("10.0.0.9"), ADJ_LOCAL);
+	ck_assert_uint_eq(n_new, 3);
+	stop();
+}
+END_TEST
+
+START_TEST(second_address_of_a_network_inherits_its_routes)
+{
+	struct ip_prefix network = prefix_of("10.0.0.0/24");
+	struct ip_addr second = addr_of("10.0.0.2");
+
+	start();
+	addr_add(1, "10.0.0.1/24");
+	addr_add(1, "10.0.0.2/24");
+	ck_assert_ptr_null(fib_routes(&dp, NS_DEFAULT, &network)->next);
+	addr_del("10.0.0.1/24");
+	ck_assert_uint_eq(found("10.0.0.1"), ADJ_GLEAN + 1);
+	ck_assert_uint_eq(found("10.0.0.2"), ADJ_LOCAL);
+	ck_assert_uint_eq(found("10.0.0.255"), ADJ_BROADCAST);
+	ck_assert(ip_addr_is_equal(&fib_routes(&dp, NS_DEFAULT, &network)->prefsrc, &second));
+	stop();
+}
+END_TEST
+
+START_TEST(lowest_usable_metric_wins)
+{
+	uint32_t near, far;
+
+	start();
+	addr_add(1, "10.0.0.1/24");
+	addr_add(2, "10.0.1.1/24");
+	ck_assert_int_eq(add("default", "10.0.1.9", 0, 20), 0);
+	ck_assert_int_eq(add("default", "10.0.0.9", 0, 10), 0);
+	near = neigh_adj(1, "10.0.0.9");
+	far = neigh_adj(2, "10.0.1.9");
+	ck_assert_uint_eq(found("8.8.8.8"), near);
+	link_change(1, true, false);
+	ck_assert_uint_eq(found("8.8.8.8"), far);
+	ck_assert_uint_eq(found("10.0.0.7"), far);
+	ck_assert_uint_eq(found("10.0.0.1"), ADJ_LOCAL);
+	link_change(2, false, true);
+	ck_assert_uint_eq(found("8.8.8.8"), ADJ_NONE);
+	link_change(1, true, true);
+	ck_assert_uint_eq(found("8.8.8.8"), near);
+	ck_assert_int_eq(del("default", -1), 0);
+	ck_assert_uint_eq(found("8.8.8.8"), ADJ_NONE);
+	link_change(2, true, true);
+	ck_assert_uint_eq(found("8.8.8.8"), far);
+	stop();
+}
+END_TEST
+
+static uint32_t old_adj, new_seen;
+
+static void check_old_is_held(const struct route *route)
+{
+	ck_assert_int_gt(n_refs[old_adj], 0);
+	new_seen = found("172.16.0.1");
+	ck_assert_uint_eq(new_seen, route->adj);
+}
+
+START_TEST(replaced_route_keeps_its_adjacency_until_the_new_one_is_in)
+{
+	start();
+	addr_add(1, "10.0.0.1/24");
+	ck_assert_int_eq(replace("172.16.0.0/12", "10.0.0.8", 0, 0), 0);
+	old_adj = found("172.16.0.1");
+	ck_assert_uint_eq(old_adj, neigh_adj(1, "10.0.0.8"));
+	on_route_new = check_old_is_held;
+	ck_assert_int_eq(replace("172.16.0.0/12", "10.0.0.9", 0, 0), 0);
+	ck_assert_uint_eq(new_seen, neigh_adj(1, "10.0.0.9"));
+	ck_assert_int_eq(n_refs[old_adj], 0);
+	ck_assert_int_eq(del("172.16.0.0/12", 5), -ESRCH);
+	ck_assert_int_eq(del("172.16.0.0/12", 0), 0);
+	ck_assert_uint_eq(found("172.16.0.1"), ADJ_NONE);
+	stop();
+}
+END_TEST
+
+START_TEST(known_neighbour_has_an_entry_below_routes)
+{
+	uint32_t host;
+
+	start();
+	addr_add(1, "10.0.0.1/24");
+	addr_add(2, "10.0.1.1/24");
+	host = neigh_change(1, "10.0.0.7", NEIGH_REACHABLE);
+	ck_assert_uint_eq(found("10.0.0.7"), host);
+	ck_assert_ptr_null(
+		fib_routes(&dp, NS_DEFAULT, &(struct ip_prefix){ addr_of("10.0.0.7"), 32, { 0 } }));
+
+	/* A route to the host itself, and to a part of the network that it is in. */
+	ck_assert_int_eq(add("10.0.0.7/32", "10.0.1.9", 0, 0), 0);
+	ck_assert_uint_eq(found("10.0.0.7"), neigh_adj(2, "10.0.1.9"));
+	ck_assert_int_eq(del("10.0.0.7/32", -1), 0);
+	ck_assert_uint_eq(found("10.0.0.7"), host);
+	ck_assert_int_eq(add("10.0.0.0/29", "10.0.1.9", 0, 0), 0);
+	ck_assert_uint_eq(found("10.0.0.7"), neigh_adj(2, "10.0.1.9"));
+	ck_assert_int_eq(del("10.0.0.0/29", -1), 0);
+	ck_assert_uint_eq(found("10.0.0.7"), host);
+
+	neigh_change(1, "10.0.0.7", NEIGH_FAILED);
+	ck_assert_uint_eq(found("10.0.0.7"), ADJ_GLEAN + 1);
+	stop();
+}
+END_TEST
+
+START_TEST(neighbour_entry_needs_a_connected_route_of_its_link)
+{
+	uint32_t host;
+
+	start();
+	addr_add(1, "10.0.0.1/24");
+	neigh_change(2, "10.0.0.7", NEIGH_REACHABLE);
+	ck_assert_uint_eq(found("10.0.0.7"), ADJ_GLEAN + 1);
+	neigh_change(1, "10.9.0.7", NEIGH_PERMANENT);
+	ck_assert_uint_eq(found("10.9.0.7"), ADJ_NONE);
+
+	/* It comes with the route, and goes with the link. */
+	ck_assert_int_eq(add("10.9.0.0/16", NULL, 1, 0), 0);
+	host = neigh_adj(1, "10.9.0.7");
+	ck_assert_uint_eq(found("10.9.0.7"), host);
+	link_change(1, true, false);
+	ck_assert_uint_eq(found("10.9.0.7"), ADJ_NONE);
+	link_change(1, true, true);
+	ck_assert_uint_eq(found("10.9.0.7"), host);
+	stop();
+}
+END_TEST
+
+START_TEST(gateway_of_a_connected_network_is_also_a_host_in_it)
+{
+	start();
+	addr_add(1, "10.0.0.1/24");
+	ck_assert_int_eq(add("default", "10.0.0.9", 0, 0), 0);
+	ck_assert_uint_eq(neigh_change(1, "10.0.0.9", NEIGH_REACHABLE), found("8.8.8.8"));
+	ck_assert_uint_eq(found("10.0.0.9"), found("8.8.8.8"));
+	addr_del("10.0.0.1/24");
+	ck_assert_uint_eq(found("10.0.0.9"), ADJ_NONE);
+	ck_assert_uint_eq(found("8.8.8.8"), ADJ_NONE);
+	stop();
+}
+END_TEST
+
+START_TEST(route_types_lead_to_their_adjacencies)
+{
+	start();
+	ck_assert_int_eq(add_type("10.1.0.0/16", ROUTE_BLACKHOLE, NULL), 0);
+	ck_assert_int_eq(add_type("10.2.0.0/16", ROUTE_UNREACHABLE, NULL), 0);
+	ck_assert_int_eq(add_type("10.3.0.0/16", ROUTE_PROHIBIT, NULL), 0);
+	ck_assert_uint_eq(found("10.1.0.1"), ADJ_BLACKHOLE);
+	ck_assert_uint_eq(found("10.2.0.1"), ADJ_UNREACHABLE);
+	ck_assert_uint_eq(found("10.3.0.1"), ADJ_PROHIBIT);
+	ck_assert_int_eq(add_type("10.4.0.0/16", ROUTE_BLACKHOLE, "10.0.0.9"), -EINVAL);
+	ck_assert_int_eq(add_type("10.4.0.0/16", ROUTE_LOCAL, NULL), -EINVAL);
+	stop();
+}
+END_TEST
+
+static const struct refused {
+	const char *prefix, *via;
+	uint16_t link;
+	int err;
+} refused[] = {
+	{ "10.9.0.0/16", "10.0.0.9", 0, -EEXIST },
+	{ "10.8.0.0/16", "99.0.0.1", 0, -ENETUNREACH }, /* on no link */
+	{ "10.8.0.0/16", "10.9.0.1", 0, -ENETUNREACH }, /* behind a gateway itself */
+	{ "10.8.0.0/16", "10.0.0.1", 0, -EINVAL },	/* ourselves */
+	{ "10.8.0.0/16", "10.0.0.255", 0, -EINVAL },	/* a broadcast address */
+	{ "10.8.0.0/16", "2001:db8::1", 1, -EINVAL },
+	{ "10.8.0.1/16", "10.0.0.9", 0, -EINVAL }, /* host bits */
+	{ "10.8.0.0/16", NULL, 0, -ENODEV },
+	{ "10.8.0.0/16", NULL, 3, -ENODEV },
+	{ "2001:db8::/32", NULL, 1, -EAFNOSUPPORT },
+};
+
+START_TEST(impossible_route_is_refused)
+{
+	const struct refused *row = &refused[_i];
+
+	start();
+	addr_add(1, "10.0.0.1/24");
+	ck_assert_int_eq(add("10.9.0.0/16", "10.0.0.8", 0, 0), 0);
+	ck_assert_int_eq(add(row->prefix, row->via, row->link, 0), row->err);
+	ck_assert_uint_eq(found("10.8.0.1"), ADJ_NONE);
+	ck_assert_uint_eq(found("10.9.0.1"), neigh_adj(1, "10.0.0.8"));
+	stop();
+}
+END_TEST
+
+START_TEST(gateway_outside_all_networks_is_taken_with_its_link)
+{
+	struct ip_prefix prefix = prefix_of("10.8.0.0/16");
+
+	start();
+	ck_assert_int_eq(add("10.8.0.0/16", "99.0.0.1", 2, 0), 0);
+	ck_assert(fib_routes(&dp, NS_DEFAULT, &prefix)->is_onlink);
+	ck_assert_uint_eq(found("10.8.0.1"), neigh_adj(2, "99.0.0.1"));
+	stop();
+}
+END_TEST
+
+START_TEST(many_routes_follow_their_link_in_slices)
+{
+	const struct lpm4 *table;
+	unsigned int n_ticks = 0, n_left;
+
+	start();
+	addr_add(1, "10.0.0.1/24");
+	for (unsigned int i = 0; i < 50000; i++) {
+		struct route want = route_of("20.0.0.0/24", "10.0.0.9", 0, 0);
+		const char *why;
+
+		want.prefix.addr.v4_be = htonl((20u << 24) + (i << 8));
+		ck_assert_int_eq(fib_route_add(&dp, &want, &why), 0);
+	}
+	table = fib4_table(&dp, NS_DEFAULT);
+	link_change(1, true, false);
+	do {
+		fib_module.tick(&dp, 0);
+		n_left = 0;
+		for (unsigned int i = 0; i < 50000; i++)
+			n_left += lpm4_lookup(table, (20u << 24) + (i << 8)) != ADJ_NONE;
+		n_ticks++;
+	} while (n_left > 0 && n_ticks < 100);
+	ck_assert_uint_eq(n_left, 0);
+	ck_assert_uint_gt(n_ticks, 1);
+
+	/* Back before all have followed: none may be left behind. */
+	link_change(1, true, true);
+	link_change(1, true, false);
+	link_change(1, true, true);
+	for (unsigned int i = 0; i < 10; i++)
+		fib_module.tick(&dp, 0);
+	for (unsigned int i = 0; i < 50000; i++)
+		ck_assert_uint_ne(lpm4_lookup(table, (20u << 24) + (i << 8)), ADJ_NONE);
+	stop();
+}
+END_TEST
+
+START_TEST(routes_are_listed_by_prefix_and_preference)
+{
+	const char *wants[] = { "default", "10.0.0.0/8", "10.0.0.0/16", "10.1.0.0/16" };
+	char text[IP_PREFIX_TEXT_MAX];
+	const struct route **all;
+	size_t n;
+
+	start();
+	for (unsigned int i = RTE_DIM(wants); i-- > 0;) {
+		ck_assert_int_eq(add(wants[i], NULL, 1, 7), 0);
+		ck_assert_int_eq(add(wants[i], NULL, 2, 3), 0);
+	}
+	all = fib_routes_all(&dp, NS_DEFAULT, &n);
+	ck_assert_uint_eq(n, RTE_DIM(wants));
+	for (unsigned int i = 0; i < n; i++) {
+		ck_assert_str_eq(ip_prefix_text(&all[i]->prefix, text), wants[i]);
+		ck_assert_uint_eq(all[i]->metric, 3);
+		ck_assert_uint_eq(all[i]->next->metric, 7);
+		ck_assert_ptr_null(all[i]->next->next);
+	}
+	free(all);
+	stop();
+}
+END_TEST
+
+SUITE_MAIN("fib", PLAIN_TEST(address_brings_connected_local_and_broadcast_routes),
+	PLAIN_TEST(point_to_point_address_has_no_broadcast),
+	PLAIN_TEST(second_address_of_a_network_inherits_its_routes),
+	PLAIN_TEST(lowest_usable_metric_wins),
+	PLAIN_TEST(replaced_route_keeps_its_adjacency_until_the_new_one_is_in),
+	PLAIN_TEST(known_neighbour_has_an_entry_below_routes),
+	PLAIN_TEST(neighbour_entry_needs_a_connected_route_of_its_link),
+	PLAIN_TEST(gateway_of_a_connected_network_is_also_a_host_in_it),
+	PLAIN_TEST(route_types_lead_to_their_adjacencies),
+	LOOP_TEST(impossible_route_is_refused, refused),
+	PLAIN_TEST(gateway_outside_all_networks_is_taken_with_its_link),
+	PLAIN_TEST(many_routes_follow_their_link_in_slices),
+	PLAIN_TEST(routes_are_listed_by_prefix_and_preference))
