@@ -6,6 +6,8 @@
  */
 #include "fib/fib_priv.h"
 
+#include <stdarg.h>
+
 #include "base/mem.h"
 
 const struct field_enum route_conf_types[] = {

@@ -10,7 +10,7 @@
 
 enum {
 	FIB_GROUPS_MAX = 1 << 18,    /* for prefixes longer than /24; 256 MiB of address space */
-	FIB_ROUTES_PER_TICK = 16384, /* that follow their link's state: a few milliseconds */
+	FIB_ROUTES_PER_TICK = 8192, /* that follow their link's state: a few milliseconds */
 };
 
 /* All that leads to one prefix. */
@@ -70,7 +70,10 @@ const struct route *fib_glean_match(
 	const struct fib *fib, const struct ip_addr *addr, uint16_t link);
 
 /* route.c */
-/* Adds a route whose adjacency is known and held: it is the route's from now on. */
+/*
+ * Puts a route whose adjacency is known and held into the table, in the place of old if given, which
+ * stays the caller's to free. On failure the adjacency stays the caller's, too.
+ */
 int route_install(struct dp *dp, const struct route *want, struct route *old);
 void route_remove(struct dp *dp, struct route *route);
 void route_follow_link(struct dp *dp, const struct link *link);
