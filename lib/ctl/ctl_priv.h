@@ -17,6 +17,7 @@ enum {
 	CTL_STREAMS_MAX = 16,	/* unfinished streams of one client; beyond it they are refused */
 	CTL_ROWS_SLICE = 256,	/* rows of a long answer that are printed in one go */
 	CTL_CLOSE_MAX_S = 10,	/* how long a connection that we end waits to be read empty */
+	CTL_PROBLEMS_MAX = 16,	/* things wrong with the parameters that an error's text names */
 	CTL_MESSAGE_MAX = 16 << 10, /* bytes of an error's text */
 };
 

@@ -185,6 +185,16 @@ static json_t *request_run(struct request *request)
 
 /* From the line to the command */
 
+/* The first problems of a diag: a megabyte of unknown keys is not worth a megabyte of complaints. */
+static char *diag_first_text(const struct diag *diag)
+{
+	struct diag first = *diag;
+
+	if (first.n_entries > CTL_PROBLEMS_MAX)
+		first.n_entries = CTL_PROBLEMS_MAX;
+	return diag_text(&first);
+}
+
 static int decode_args(struct request *request, const json_t *params, char **why)
 {
 	const struct object *args = request->command->args;
@@ -203,7 +213,7 @@ static int decode_args(struct request *request, const json_t *params, char **why
 	diag_init(&diag, NULL);
 	request->args = schema_decode(args, node, "", &diag);
 	if (request->args == NULL)
-		*why = diag_text(&diag);
+		*why = diag_first_text(&diag);
 	diag_fini(&diag);
 	node_destroy(node);
 	return request->args != NULL ? 0 : -EINVAL;

@@ -70,7 +70,10 @@ static const struct field_enum state_words[] = {
 };
 
 #define THING(name_, type_, ...)                                                                   \
-	{ .name = #name_, .type = (type_), .offset = offsetof(struct thing_args, name_), __VA_ARGS__ }
+	{                                                                                          \
+		.name = #name_, .type = (type_), .offset = offsetof(struct thing_args, name_),     \
+		__VA_ARGS__                                                                        \
+	}
 
 static const struct object thing_show_args = {
 	.name = "thing",
@@ -89,8 +92,12 @@ static const struct object hop_object = {
 	.size = sizeof(struct hop),
 	.fields =
 		(const struct field[]){
-			{ .name = "via", .type = FIELD_STRING, .offset = offsetof(struct hop, via) },
-			{ .name = "weight", .type = FIELD_INT, .offset = offsetof(struct hop, weight) },
+			{ .name = "via",
+				.type = FIELD_STRING,
+				.offset = offsetof(struct hop, via) },
+			{ .name = "weight",
+				.type = FIELD_INT,
+				.offset = offsetof(struct hop, weight) },
 			{ .type = FIELD_END },
 		},
 };
@@ -117,8 +124,8 @@ static int thing_show(struct call *call, const void *args)
 
 	call->result = json_pack("[{s:s, s:i, s:[s,s], s:{s:{s:i}}}, {s:s, s:i, s:[]}]", "ifname",
 		a->dev != NULL ? a->dev : "lan", "mtu", 1500, "flags", "UP", "LOWER_UP", "stats64",
-		"rx", "packets", a->statistics ? 7 : 0, "ifname", "w\033[2Jn\u202e\u009b", "mtu", 68,
-		"flags");
+		"rx", "packets", a->statistics ? 7 : 0, "ifname", "w\033[2Jn\u202e\xc2\x9b", "mtu",
+		68, "flags");
 	return call->result != NULL ? 0 : call_fail(call, -EINVAL, "cannot show that");
 }
 
@@ -302,8 +309,8 @@ static int big_show(struct call *call, const void *args)
 
 	call->result = json_array();
 	for (int64_t i = 0; i < a->count; i++)
-		json_array_append_new(
-			call->result, json_pack("{s:I, s:s}", "row", (json_int_t)i, "text", "as wide as"));
+		json_array_append_new(call->result,
+			json_pack("{s:I, s:s}", "row", (json_int_t)i, "text", "as wide as"));
 	return 0;
 }
 
@@ -327,7 +334,10 @@ static const struct column thing_columns[] = {
 };
 
 #define COMMAND(object_, verb_, run_, ...)                                                         \
-	{ .object = (object_), .verb = (verb_), .help = "for tests", .run = (run_), __VA_ARGS__ }
+	{                                                                                          \
+		.object = (object_), .verb = (verb_), .help = "for tests", .run = (run_),          \
+		__VA_ARGS__                                                                        \
+	}
 
 static const struct command fixture_commands[] = {
 	COMMAND("thing", "show", thing_show, .args = &thing_show_args, .columns = thing_columns,
