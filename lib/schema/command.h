@@ -44,7 +44,8 @@ struct call {
 };
 
 /* Sets the error text (one line) and returns err, a negative errno. */
-int call_fail(struct call *call, int err, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+int call_fail(struct call *call, int err, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
 /* run() returns 0 after this; call stays valid until call_finish() or until cancel was called. */
 void call_defer(struct call *call, void (*cancel)(struct call *call, void *owner), void *owner);
 /* Sends one notification of a stream ({"method": "OBJECT.VERB", "params": event}); steals event. */

@@ -19,30 +19,31 @@
 #include "schema/node.h"
 
 enum field_type {
-	FIELD_END = 0,	/* closes a table */
-	FIELD_BOOL,	/* bool. On a command line: the bare name means true */
-	FIELD_INT,	/* int64_t, min..max. Also accepted as a string of digits or 0x hex digits */
-	FIELD_STRING,	/* char *, heap, NULL when not given; at most max bytes (0: 255), no control characters */
-	FIELD_ENUM,	/* int, one of .enums. On a command line: the bare word, unless FIELD_NAMED */
-	FIELD_ADDR,	/* struct ip_addr */
-	FIELD_PREFIX,	/* struct ip_prefix, host bits kept */
-	FIELD_MAC,	/* struct mac_addr */
-	FIELD_TIME,	/* uint64_t ns, min..max in ns */
-	FIELD_SIZE,	/* uint64_t bytes, min..max */
-	FIELD_RATE,	/* uint64_t bit/s, min..max */
-	FIELD_CPUS,	/* struct cpu_list, text as "1-3,5" */
-	FIELD_GROUP,	/* an embedded struct described by .object */
-	FIELD_LIST,	/* struct field_list of .object structs, or of scalars of type .item */
-	FIELD_REST,	/* char *: all remaining words of a command line, joined by spaces */
-	FIELD_PENDING,	/* in the contract, not yet in weir: refused with an error that says so */
+	FIELD_END = 0, /* closes a table */
+	FIELD_BOOL,    /* bool. On a command line: the bare name means true */
+	FIELD_INT,     /* int64_t, min..max. Also accepted as a string of digits or 0x hex digits */
+	FIELD_STRING, /* char *, heap, NULL when not given; at most max bytes (0: 255), no control characters */
+	FIELD_ENUM,   /* int, one of .enums. On a command line: the bare word, unless FIELD_NAMED */
+	FIELD_ADDR,   /* struct ip_addr */
+	FIELD_PREFIX, /* struct ip_prefix, host bits kept */
+	FIELD_MAC,    /* struct mac_addr */
+	FIELD_TIME,   /* uint64_t ns, min..max in ns */
+	FIELD_SIZE,   /* uint64_t bytes, min..max */
+	FIELD_RATE,   /* uint64_t bit/s, min..max */
+	FIELD_CPUS,   /* struct cpu_list, text as "1-3,5" */
+	FIELD_GROUP,  /* an embedded struct described by .object */
+	FIELD_LIST,   /* struct field_list of .object structs, or of scalars of type .item */
+	FIELD_REST,   /* char *: all remaining words of a command line, joined by spaces */
+	FIELD_PENDING, /* in the contract, not yet in weir: refused with an error that says so */
 };
 
 enum field_flag {
 	FIELD_REQUIRED = 1 << 0,
-	FIELD_POSITIONAL = 1 << 1, /* on a command line the keyword may be left out; in table order */
-	FIELD_NAMED = 1 << 2,	   /* enum that needs its keyword on a command line */
-	FIELD_NO_SHOW = 1 << 3,	   /* left out of schema_to_json() */
-	FIELD_RUNTIME = 1 << 4,	   /* may be changed while running (sysctl, link set) */
+	FIELD_POSITIONAL =
+		1 << 1,		/* on a command line the keyword may be left out; in table order */
+	FIELD_NAMED = 1 << 2,	/* enum that needs its keyword on a command line */
+	FIELD_NO_SHOW = 1 << 3, /* left out of schema_to_json() */
+	FIELD_RUNTIME = 1 << 4, /* may be changed while running (sysctl, link set) */
 };
 
 struct field_enum {
@@ -62,7 +63,8 @@ struct field {
 	const char *json; /* name in answers; NULL: same as name */
 	const struct field_enum *enums;
 	const struct object *object; /* FIELD_GROUP, FIELD_LIST of objects */
-	enum field_type item;	     /* FIELD_LIST of scalars: their type; a single scalar is a list of one */
+	enum field_type
+		item; /* FIELD_LIST of scalars: their type; a single scalar is a list of one */
 };
 
 struct field_list {
@@ -113,8 +115,8 @@ bool object_has(const struct object *object, const void *instance, const char *n
  * missing), path is what their paths start with ("" at the top). Returns a heap object with all
  * defaults filled in, or NULL if anything was wrong. node may be NULL: all defaults.
  */
-void *schema_decode(const struct object *object, const struct node *node, const char *path,
-	struct diag *diag);
+void *schema_decode(
+	const struct object *object, const struct node *node, const char *path, struct diag *diag);
 void schema_free(const struct object *object, void *instance);
 
 /* Sets one scalar field of a decoded object from text. -EINVAL with the reason in diag. */

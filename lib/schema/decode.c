@@ -1,0 +1,593 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+/*
+ * From a tree of settings to C structs, by the field tables. Every problem is reported, with its
+ * line and path; an object comes out only if there was none. Any single thread.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "base/units.h"
+#include "schema/schema_priv.h"
+
+/* Tables */
+
+void object_extend(const struct object *object, struct object_ext *ext)
+{
+	ext->offset = (object_size(object) + 15) & ~(size_t)15;
+	ext->next = NULL;
+	for (struct object_ext **at = object->exts;; at = &(*at)->next) {
+		if (*at == ext)
+			return;
+		if (*at == NULL) {
+			*at = ext;
+			return;
+		}
+	}
+}
+
+size_t object_size(const struct object *object)
+{
+	size_t size = object->size;
+
+	if (object->exts != NULL)
+		for (const struct object_ext *ext = *object->exts; ext != NULL; ext = ext->next)
+			size = ext->offset + ext->size;
+	return (size + 15) & ~(size_t)15;
+}
+
+void *field_list_item(const struct object *object, const struct field_list *list, unsigned int i)
+{
+	return (char *)list->items + i * object_size(object);
+}
+
+struct field_at field_first(const struct object *object)
+{
+	struct field_at at = { .field = object->fields,
+		.ext = object->exts != NULL ? *object->exts : NULL };
+
+	return field_settle(at);
+}
+
+struct field_at field_settle(struct field_at at)
+{
+	while (at.field->type == FIELD_END && at.ext != NULL) {
+		at.field = at.ext->fields;
+		at.base = at.ext->offset;
+		at.ext = at.ext->next;
+	}
+	return at;
+}
+
+struct field_at field_next(struct field_at at)
+{
+	at.field++;
+	at.index++;
+	return field_settle(at);
+}
+
+static struct field_at field_find(const struct object *object, const char *name)
+{
+	struct field_at at = field_first(object);
+
+	while (at.field->type != FIELD_END && strcmp(at.field->name, name) != 0)
+		at = field_next(at);
+	return at;
+}
+
+bool object_has(const struct object *object, const void *instance, const char *name)
+{
+	const struct object_head *head = instance;
+	struct field_at at = field_find(object, name);
+
+	return at.field->type != FIELD_END && (head->given >> at.index & 1);
+}
+
+size_t field_item_size(const struct field *field)
+{
+	if (field->object != NULL)
+		return object_size(field->object);
+	switch (field->item) {
+	case FIELD_BOOL:
+		return sizeof(bool);
+	case FIELD_INT:
+		return sizeof(int64_t);
+	case FIELD_STRING:
+	case FIELD_REST:
+		return sizeof(char *);
+	case FIELD_ENUM:
+		return sizeof(int);
+	case FIELD_ADDR:
+		return sizeof(struct ip_addr);
+	case FIELD_PREFIX:
+		return sizeof(struct ip_prefix);
+	case FIELD_MAC:
+		return sizeof(struct mac_addr);
+	case FIELD_TIME:
+	case FIELD_SIZE:
+	case FIELD_RATE:
+		return sizeof(uint64_t);
+	case FIELD_CPUS:
+		return sizeof(struct cpu_list);
+	case FIELD_END:
+	case FIELD_GROUP:
+	case FIELD_LIST:
+	case FIELD_PENDING:
+		break;
+	}
+	return 0;
+}
+
+/* Scalars from text. Each says in *why what is allowed. */
+
+static const char *const type_words[] = {
+	[FIELD_BOOL] = "true or false",
+	[FIELD_INT] = "an integer",
+	[FIELD_STRING] = "a string",
+	[FIELD_REST] = "a string",
+	[FIELD_ENUM] = "a word",
+	[FIELD_ADDR] = "an IP address",
+	[FIELD_PREFIX] = "an IP prefix such as \"192.0.2.0/24\"",
+	[FIELD_MAC] = "a MAC address such as \"02:00:00:00:00:01\"",
+	[FIELD_TIME] = "a time such as \"400ms\"",
+	[FIELD_SIZE] = "a size such as \"32kb\"",
+	[FIELD_RATE] = "a rate such as \"10mbit\"",
+	[FIELD_CPUS] = "a list of CPUs such as \"1-3,5\"",
+	[FIELD_GROUP] = "a group { ... }",
+	[FIELD_LIST] = "a list",
+};
+
+struct place {
+	struct diag *diag;
+	int line;
+	const char *path;
+};
+
+static int wrong_type(const struct place *place, const struct field *field, enum field_type type)
+{
+	char *words;
+	size_t len;
+	FILE *out;
+
+	if (type != FIELD_ENUM || field->enums == NULL)
+		return diag_error(
+			place->diag, place->line, place->path, "must be %s", type_words[type]);
+	out = open_memstream(&words, &len);
+	for (const struct field_enum *e = field->enums; e->name != NULL; e++)
+		fprintf(out, "%s%s", e == field->enums ? "" : ", ", e->name);
+	fclose(out);
+	diag_error(place->diag, place->line, place->path, "must be one of: %s", words);
+	free(words);
+	return -EINVAL;
+}
+
+static int check_range(const struct place *place, const struct field *field, int64_t value)
+{
+	int64_t min = field->min, max = field->max == 0 && min == 0 ? INT64_MAX : field->max;
+
+	if (value >= min && value <= max)
+		return 0;
+	if (max == INT64_MAX)
+		return diag_error(place->diag, place->line, place->path,
+			"%" PRId64 " is out of range: at least %" PRId64, value, min);
+	return diag_error(place->diag, place->line, place->path,
+		"%" PRId64 " is out of range: %" PRId64 " to %" PRId64, value, min, max);
+}
+
+/* Units have their own range, told in their own words. */
+static int check_unit_range(
+	const struct place *place, const struct field *field, enum field_type type, uint64_t value)
+{
+	char min[UNITS_TEXT_MAX], max[UNITS_TEXT_MAX];
+	const char *(*text)(uint64_t, char *) = type == FIELD_TIME   ? units_time_text
+						: type == FIELD_SIZE ? units_size_text
+								     : units_rate_text;
+
+	if (field->min == 0 && field->max == 0)
+		return 0;
+	if (value >= (uint64_t)field->min && value <= (uint64_t)field->max)
+		return 0;
+	return diag_error(place->diag, place->line, place->path, "is out of range: %s to %s",
+		text((uint64_t)field->min, min), text((uint64_t)field->max, max));
+}
+
+static int parse_int(const char *text, int64_t *out)
+{
+	bool is_hex = strncmp(text, "0x", 2) == 0 || strncmp(text, "0X", 2) == 0;
+	const char *digits = text + (*text == '-');
+	char *end;
+	long long value;
+
+	if (*digits < '0' || *digits > '9')
+		return -EINVAL;
+	errno = 0;
+	value = strtoll(text, &end, is_hex ? 16 : 10);
+	if (*end != '\0')
+		return -EINVAL;
+	if (errno == ERANGE)
+		return -ERANGE;
+	*out = value;
+	return 0;
+}
+
+static int parse_cpus(const char *text, struct cpu_list *out)
+{
+	struct cpu_list list = { 0 };
+	unsigned long first, last;
+	char *end;
+
+	while (true) {
+		if (*text < '0' || *text > '9')
+			return -EINVAL;
+		first = last = strtoul(text, &end, 10);
+		if (*end == '-') {
+			text = end + 1;
+			if (*text < '0' || *text > '9')
+				return -EINVAL;
+			last = strtoul(text, &end, 10);
+		}
+		if (first > last || last > 255)
+			return -EINVAL;
+		for (unsigned long cpu = first; cpu <= last; cpu++)
+			list.mask[cpu / 64] |= UINT64_C(1) << (cpu % 64);
+		if (*end == '\0')
+			break;
+		if (*end != ',')
+			return -EINVAL;
+		text = end + 1;
+	}
+	*out = list;
+	return 0;
+}
+
+static int decode_string(
+	const struct place *place, const struct field *field, const char *text, char **out)
+{
+	size_t len = strlen(text), max = field->max > 0 ? (size_t)field->max : 255;
+
+	if (field->type == FIELD_REST && field->max == 0)
+		max = 65535;
+	if (len > max)
+		return diag_error(place->diag, place->line, place->path,
+			"is %zu bytes long: at most %zu are allowed", len, max);
+	for (const char *c = text; *c != '\0'; c++)
+		if ((unsigned char)*c < ' ' || *c == 0x7f)
+			return diag_error(
+				place->diag, place->line, place->path, "holds a control character");
+	free(*out);
+	*out = mem_strdup(text);
+	return 0;
+}
+
+static int decode_enum(
+	const struct place *place, const struct field *field, const char *text, int *out)
+{
+	for (const struct field_enum *e = field->enums; e->name != NULL; e++) {
+		if (strcmp(e->name, text) == 0) {
+			*out = e->value;
+			return 0;
+		}
+	}
+	return wrong_type(place, field, FIELD_ENUM);
+}
+
+/* A value of a unit: parsed by fn, checked against the range. */
+static int decode_unit(const struct place *place, const struct field *field, enum field_type type,
+	const char *text, uint64_t *out)
+{
+	int (*parse)(const char *, uint64_t *) = type == FIELD_TIME   ? units_parse_time
+						 : type == FIELD_SIZE ? units_parse_size
+								      : units_parse_rate;
+	uint64_t value;
+
+	if (parse(text, &value) < 0)
+		return wrong_type(place, field, type);
+	if (check_unit_range(place, field, type, value) < 0)
+		return -EINVAL;
+	*out = value;
+	return 0;
+}
+
+static int decode_text(const struct place *place, const struct field *field, enum field_type type,
+	const char *text, void *out)
+{
+	int64_t integer;
+	int err = 0;
+
+	switch (type) {
+	case FIELD_BOOL:
+		if (strcmp(text, "true") != 0 && strcmp(text, "false") != 0)
+			return wrong_type(place, field, type);
+		*(bool *)out = strcmp(text, "true") == 0;
+		return 0;
+	case FIELD_INT:
+		err = parse_int(text, &integer);
+		if (err == 0) {
+			if (check_range(place, field, integer) < 0)
+				return -EINVAL;
+			*(int64_t *)out = integer;
+		}
+		break;
+	case FIELD_STRING:
+	case FIELD_REST:
+		return decode_string(place, field, text, out);
+	case FIELD_ENUM:
+		return decode_enum(place, field, text, out);
+	case FIELD_ADDR:
+		err = ip_addr_parse(text, out);
+		break;
+	case FIELD_PREFIX:
+		err = ip_prefix_parse(text, out);
+		break;
+	case FIELD_MAC:
+		err = mac_addr_parse(text, out);
+		break;
+	case FIELD_TIME:
+	case FIELD_SIZE:
+	case FIELD_RATE:
+		return decode_unit(place, field, type, text, out);
+	case FIELD_CPUS:
+		err = parse_cpus(text, out);
+		break;
+	case FIELD_END:
+	case FIELD_GROUP:
+	case FIELD_LIST:
+	case FIELD_PENDING:
+		err = -EINVAL;
+		break;
+	}
+	return err < 0 ? wrong_type(place, field, type) : 0;
+}
+
+/* Values from nodes */
+
+static int decode_object(const struct object *object, const struct node *node, const char *path,
+	struct diag *diag, void *instance);
+
+static int decode_scalar(const struct place *place, const struct field *field, enum field_type type,
+	const struct node *node, void *out)
+{
+	char text[32];
+
+	switch (node->kind) {
+	case NODE_STRING:
+		if (type == FIELD_BOOL)
+			break;
+		return decode_text(place, field, type, node->string, out);
+	case NODE_BOOL:
+		if (type != FIELD_BOOL)
+			break;
+		*(bool *)out = node->boolean;
+		return 0;
+	case NODE_INT:
+		if (type == FIELD_INT) {
+			if (check_range(place, field, node->integer) < 0)
+				return -EINVAL;
+			*(int64_t *)out = node->integer;
+			return 0;
+		}
+		/* A bare number has the base unit; a CPU may be one too. */
+		if (type != FIELD_TIME && type != FIELD_SIZE && type != FIELD_RATE &&
+			type != FIELD_CPUS)
+			break;
+		snprintf(text, sizeof(text), "%" PRId64, node->integer);
+		return decode_text(place, field, type, text, out);
+	case NODE_FLOAT:
+	case NODE_NULL:
+	case NODE_LIST:
+	case NODE_GROUP:
+		break;
+	}
+	return wrong_type(place, field, type);
+}
+
+static int decode_item(const struct field *field, const struct node *node, const char *path,
+	struct diag *diag, void *out)
+{
+	struct place place = { .diag = diag, .line = node->line, .path = path };
+
+	if (field->object == NULL)
+		return decode_scalar(&place, field, field->item, node, out);
+	if (node->kind != NODE_GROUP)
+		return wrong_type(&place, field, FIELD_GROUP);
+	return decode_object(field->object, node, path, diag, out);
+}
+
+static int decode_list(const struct place *place, const struct field *field,
+	const struct node *node, struct field_list *list)
+{
+	bool is_single = node->kind != NODE_LIST && field->object == NULL;
+	size_t size = field_item_size(field);
+	unsigned int n = 0;
+	int err = 0;
+
+	if (node->kind != NODE_LIST && !is_single)
+		return wrong_type(place, field, FIELD_LIST);
+	for (const struct node *item = node->child; item != NULL; item = item->next)
+		n++;
+	if (is_single)
+		n = 1;
+	list->items = mem_zalloc(n * size + 1);
+	for (const struct node *item = is_single ? node : node->child; list->n < n;
+		item = item->next) {
+		char *path = mem_printf("%s[%u]", place->path, list->n);
+
+		if (decode_item(field, item, path, place->diag,
+			    (char *)list->items + list->n * size) < 0)
+			err = -EINVAL;
+		free(path);
+		list->n++;
+	}
+	return err;
+}
+
+static int decode_field(
+	const struct place *place, const struct field *field, const struct node *node, void *value)
+{
+	switch (field->type) {
+	case FIELD_PENDING:
+		return diag_error(place->diag, place->line, place->path,
+			"is in the contract but not yet in weir");
+	case FIELD_GROUP:
+		if (node->kind != NODE_GROUP)
+			return wrong_type(place, field, FIELD_GROUP);
+		return decode_object(field->object, node, place->path, place->diag, value);
+	case FIELD_LIST:
+		return decode_list(place, field, node, value);
+	case FIELD_END:
+	case FIELD_BOOL:
+	case FIELD_INT:
+	case FIELD_STRING:
+	case FIELD_ENUM:
+	case FIELD_ADDR:
+	case FIELD_PREFIX:
+	case FIELD_MAC:
+	case FIELD_TIME:
+	case FIELD_SIZE:
+	case FIELD_RATE:
+	case FIELD_CPUS:
+	case FIELD_REST:
+		break;
+	}
+	return decode_scalar(place, field, field->type, node, value);
+}
+
+static char *path_join(const char *path, const char *name)
+{
+	return path[0] == '\0' ? mem_strdup(name) : mem_printf("%s.%s", path, name);
+}
+
+/* A field that was not written down: its default, or a complaint. */
+static int decode_absent(const struct object *object, struct field_at at, const char *path,
+	int line, struct diag *diag, void *value)
+{
+	const struct field *field = at.field;
+	char *field_path;
+	struct place place;
+	int err = 0;
+
+	if (field->type == FIELD_GROUP)
+		return decode_object(field->object, NULL, path, diag, value);
+	if (!(field->flags & FIELD_REQUIRED) && field->def == NULL)
+		return 0;
+	field_path = path_join(path, field->name);
+	place = (struct place){ .diag = diag, .line = line, .path = field_path };
+	if (field->flags & FIELD_REQUIRED)
+		err = diag_error(diag, line, field_path, "is missing: a %s needs it", object->name);
+	else
+		err = decode_text(&place, field, field->type, field->def, value);
+	free(field_path);
+	return err;
+}
+
+static void decode_unknown(
+	const struct object *object, const struct node *node, const char *path, struct diag *diag)
+{
+	for (const struct node *child = node->child; child != NULL; child = child->next) {
+		char *child_path;
+
+		if (child->name == NULL || field_find(object, child->name).field->type != FIELD_END)
+			continue;
+		child_path = path_join(path, child->name);
+		diag_error(diag, child->line, child_path, "is not a setting of a %s", object->name);
+		free(child_path);
+	}
+}
+
+static int decode_object(const struct object *object, const struct node *node, const char *path,
+	struct diag *diag, void *instance)
+{
+	struct object_head *head = instance;
+	unsigned int n_before = diag->n_entries;
+
+	head->line = node != NULL ? node->line : 0;
+	for (struct field_at at = field_first(object); at.field->type != FIELD_END;
+		at = field_next(at)) {
+		const struct node *child = node_child(node, at.field->name);
+		void *value = (char *)instance + at.base + at.field->offset;
+		struct place place;
+		char *child_path;
+
+		if (child == NULL) {
+			decode_absent(object, at, path, head->line, diag, value);
+			continue;
+		}
+		child_path = path_join(path, at.field->name);
+		place = (struct place){ .diag = diag, .line = child->line, .path = child_path };
+		decode_field(&place, at.field, child, value);
+		head->given |= UINT64_C(1) << at.index;
+		free(child_path);
+	}
+	if (node != NULL)
+		decode_unknown(object, node, path, diag);
+	return diag->n_entries > n_before ? -EINVAL : 0;
+}
+
+void *schema_decode(
+	const struct object *object, const struct node *node, const char *path, struct diag *diag)
+{
+	void *instance;
+
+	if (node != NULL && node->kind != NODE_GROUP) {
+		diag_error(diag, node->line, path, "must be a group of settings");
+		return NULL;
+	}
+	instance = mem_zalloc(object_size(object));
+	if (decode_object(object, node, path, diag, instance) == 0)
+		return instance;
+	schema_free(object, instance);
+	return NULL;
+}
+
+static void free_fields(const struct object *object, void *instance)
+{
+	for (struct field_at at = field_first(object); at.field->type != FIELD_END;
+		at = field_next(at)) {
+		void *value = (char *)instance + at.base + at.field->offset;
+		struct field_list *list = value;
+
+		if (at.field->type == FIELD_STRING || at.field->type == FIELD_REST)
+			free(*(char **)value);
+		if (at.field->type == FIELD_GROUP)
+			free_fields(at.field->object, value);
+		if (at.field->type != FIELD_LIST)
+			continue;
+		for (unsigned int i = 0; i < list->n; i++) {
+			if (at.field->object != NULL)
+				free_fields(at.field->object,
+					field_list_item(at.field->object, list, i));
+			else if (at.field->item == FIELD_STRING)
+				free(((char **)list->items)[i]);
+		}
+		free(list->items);
+	}
+}
+
+void schema_free(const struct object *object, void *instance)
+{
+	if (instance == NULL)
+		return;
+	free_fields(object, instance);
+	free(instance);
+}
+
+int schema_set_text(const struct object *object, void *instance, const char *name, const char *text,
+	struct diag *diag)
+{
+	struct field_at at = field_find(object, name);
+	struct place place = { .diag = diag, .path = name };
+	struct object_head *head = instance;
+	int err;
+
+	if (at.field->type == FIELD_END)
+		return diag_error(diag, 0, name, "is not a setting of a %s", object->name);
+	err = decode_text(&place, at.field, at.field->type, text,
+		(char *)instance + at.base + at.field->offset);
+	if (err == 0)
+		head->given |= UINT64_C(1) << at.index;
+	return err;
+}

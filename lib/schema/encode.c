@@ -1,0 +1,270 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+/*
+ * From C structs back to JSON and to libconfig text, by the field tables. Any single thread.
+ * What schema_print() writes, schema_decode() reads back to the same values.
+ */
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "base/units.h"
+#include "schema/schema_priv.h"
+
+enum { SCALAR_TEXT_MAX = 1024 };
+
+static const char *enum_name(const struct field *field, int value)
+{
+	for (const struct field_enum *e = field->enums; e->name != NULL; e++)
+		if (e->value == value)
+			return e->name;
+	return NULL;
+}
+
+static void cpus_text(const struct cpu_list *list, char *buf, size_t size)
+{
+	size_t len = 0;
+
+	buf[0] = '\0';
+	for (int first = 0; first < 256; first++) {
+		int last = first;
+
+		if (!(list->mask[first / 64] >> (first % 64) & 1))
+			continue;
+		while (last + 1 < 256 && (list->mask[(last + 1) / 64] >> ((last + 1) % 64) & 1))
+			last++;
+		len += (size_t)snprintf(buf + len, size - len, last > first ? "%s%d-%d" : "%s%d",
+			len > 0 ? "," : "", first, last);
+		first = last;
+	}
+}
+
+/* The value as text in the field's own grammar; NULL: it is unset. */
+static const char *scalar_text(
+	const struct field *field, enum field_type type, const void *value, char *buf)
+{
+	switch (type) {
+	case FIELD_BOOL:
+		return *(const bool *)value ? "true" : "false";
+	case FIELD_INT:
+		snprintf(buf, SCALAR_TEXT_MAX, "%" PRId64, *(const int64_t *)value);
+		return buf;
+	case FIELD_STRING:
+	case FIELD_REST:
+		return *(char *const *)value;
+	case FIELD_ENUM:
+		return enum_name(field, *(const int *)value);
+	case FIELD_ADDR:
+		return ((const struct ip_addr *)value)->family == 0 ? NULL
+								    : ip_addr_text(value, buf);
+	case FIELD_PREFIX:
+		return ((const struct ip_prefix *)value)->addr.family == 0
+			       ? NULL
+			       : ip_prefix_text(value, buf);
+	case FIELD_MAC:
+		return mac_addr_is_zero(value) ? NULL : mac_addr_text(value, buf);
+	case FIELD_TIME:
+		return units_time_text(*(const uint64_t *)value, buf);
+	case FIELD_SIZE:
+		return units_size_text(*(const uint64_t *)value, buf);
+	case FIELD_RATE:
+		return units_rate_text(*(const uint64_t *)value, buf);
+	case FIELD_CPUS:
+		cpus_text(value, buf, SCALAR_TEXT_MAX);
+		return buf[0] == '\0' ? NULL : buf;
+	case FIELD_END:
+	case FIELD_GROUP:
+	case FIELD_LIST:
+	case FIELD_PENDING:
+		break;
+	}
+	return NULL;
+}
+
+/* JSON */
+
+static json_t *scalar_json(const struct field *field, enum field_type type, const void *value)
+{
+	char buf[SCALAR_TEXT_MAX];
+	const char *text;
+
+	if (type == FIELD_BOOL)
+		return json_boolean(*(const bool *)value);
+	if (type == FIELD_INT)
+		return json_integer(*(const int64_t *)value);
+	text = scalar_text(field, type, value, buf);
+	return text != NULL ? json_string(text) : json_null();
+}
+
+static json_t *list_json(const struct field *field, const struct field_list *list)
+{
+	size_t size = field_item_size(field);
+	json_t *array = json_array();
+
+	for (unsigned int i = 0; i < list->n; i++) {
+		const void *item = (const char *)list->items + i * size;
+
+		json_array_append_new(array, field->object != NULL
+						     ? schema_to_json(field->object, item)
+						     : scalar_json(field, field->item, item));
+	}
+	return array;
+}
+
+static json_t *value_json(const struct field *field, const void *value)
+{
+	if (field->type == FIELD_GROUP)
+		return schema_to_json(field->object, value);
+	if (field->type == FIELD_LIST)
+		return list_json(field, value);
+	return scalar_json(field, field->type, value);
+}
+
+json_t *schema_field_json(const struct field *field, const void *instance)
+{
+	return value_json(field, (const char *)instance + field->offset);
+}
+
+json_t *schema_to_json(const struct object *object, const void *instance)
+{
+	const struct object_head *head = instance;
+	json_t *json = json_object();
+
+	for (struct field_at at = field_first(object); at.field->type != FIELD_END;
+		at = field_next(at)) {
+		const struct field *field = at.field;
+		bool is_given = (head->given >> at.index & 1) || field->def != NULL ||
+				field->type == FIELD_GROUP;
+
+		if (field->type == FIELD_PENDING || (field->flags & FIELD_NO_SHOW) || !is_given)
+			continue;
+		json_object_set_new(json, field->json != NULL ? field->json : field->name,
+			value_json(field, (const char *)instance + at.base + field->offset));
+	}
+	return json;
+}
+
+/* libconfig text */
+
+static void print_indent(FILE *out, int indent)
+{
+	for (int i = 0; i < indent; i++)
+		fputc('\t', out);
+}
+
+static void print_string(FILE *out, const char *text)
+{
+	fputc('"', out);
+	for (; *text != '\0'; text++) {
+		if (*text == '"' || *text == '\\')
+			fputc('\\', out);
+		fputc(*text, out);
+	}
+	fputc('"', out);
+}
+
+static void print_scalar(
+	FILE *out, const struct field *field, enum field_type type, const void *value)
+{
+	char buf[SCALAR_TEXT_MAX];
+	const char *text = scalar_text(field, type, value, buf);
+	int64_t integer;
+
+	if (type == FIELD_BOOL) {
+		fputs(text, out);
+	} else if (type == FIELD_INT) {
+		integer = *(const int64_t *)value;
+		fprintf(out, "%s%s", text, integer > INT32_MAX || integer < INT32_MIN ? "L" : "");
+	} else {
+		print_string(out, text);
+	}
+}
+
+/* Is the value what the field has when it is not written down? */
+static bool is_default(const struct field *field, const void *value)
+{
+	const struct field_list *list = value;
+	char buf[SCALAR_TEXT_MAX], def_buf[SCALAR_TEXT_MAX];
+	const char *text, *def;
+	struct diag diag;
+	void *defaults;
+	struct object one;
+	struct field fields[2];
+	bool is_same;
+
+	if (field->type == FIELD_PENDING)
+		return true;
+	if (field->type == FIELD_LIST)
+		return list->n == 0;
+	if (field->type == FIELD_GROUP || (field->flags & FIELD_REQUIRED))
+		return false;
+	text = scalar_text(field, field->type, value, buf);
+	if (text == NULL)
+		return true;
+	/* The default in the same spelling: decode it as an object of this one field. */
+	fields[0] = *field;
+	fields[0].offset = sizeof(struct object_head);
+	fields[1] = (struct field){ .type = FIELD_END };
+	one = (struct object){ .name = "default",
+		.size = sizeof(struct object_head) + sizeof(struct cpu_list),
+		.fields = fields };
+	diag_init(&diag, NULL);
+	defaults = schema_decode(&one, NULL, "", &diag);
+	diag_fini(&diag);
+	if (defaults == NULL)
+		return false;
+	def = scalar_text(field, field->type, (char *)defaults + fields[0].offset, def_buf);
+	is_same = def != NULL && strcmp(text, def) == 0;
+	schema_free(&one, defaults);
+	return is_same;
+}
+
+static void print_list(
+	FILE *out, const struct field *field, const struct field_list *list, int indent)
+{
+	size_t size = field_item_size(field);
+	bool is_objects = field->object != NULL;
+
+	fputs(is_objects ? "(" : "[", out);
+	for (unsigned int i = 0; i < list->n; i++) {
+		const void *item = (const char *)list->items + i * size;
+
+		fputs(i > 0 ? ", " : " ", out);
+		if (is_objects) {
+			fputs("{\n", out);
+			schema_print(out, field->object, item, indent + 1);
+			print_indent(out, indent);
+			fputc('}', out);
+		} else {
+			print_scalar(out, field, field->item, item);
+		}
+	}
+	fputs(is_objects ? " )" : " ]", out);
+}
+
+void schema_print(FILE *out, const struct object *object, const void *instance, int indent)
+{
+	for (struct field_at at = field_first(object); at.field->type != FIELD_END;
+		at = field_next(at)) {
+		const struct field *field = at.field;
+		const void *value = (const char *)instance + at.base + field->offset;
+
+		if (is_default(field, value))
+			continue;
+		print_indent(out, indent);
+		if (field->type == FIELD_GROUP) {
+			fprintf(out, "%s: {\n", field->name);
+			schema_print(out, field->object, value, indent + 1);
+			print_indent(out, indent);
+			fputs("};\n", out);
+			continue;
+		}
+		fprintf(out, "%s = ", field->name);
+		if (field->type == FIELD_LIST)
+			print_list(out, field, value, indent);
+		else
+			print_scalar(out, field, field->type, value);
+		fputs(";\n", out);
+	}
+}
