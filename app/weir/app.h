@@ -3,7 +3,7 @@
 
 /* The daemon's own parts: the two tables that tell its story, and how it starts. */
 #include "base/addr.h"
-#include "dp/config.h"
+#include "dp/conf.h"
 
 extern const struct stage *const pipeline[]; /* pipeline.c */
 extern struct module *const modules[];	     /* modules.c */

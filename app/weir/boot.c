@@ -111,7 +111,7 @@ static const struct object control_object = {
 static void boot_print(struct dp *dp, FILE *out, const char *key, const struct object *object)
 {
 	fprintf(out, "%s: {\n", key);
-	schema_print(out, object, config_section(dp->config, key)->objects[0], 1);
+	schema_print(out, object, conf_section(dp->config, key)->objects[0], 1);
 	fprintf(out, "};\n");
 }
 
@@ -132,7 +132,7 @@ static void control_print(struct dp *dp, FILE *out)
 
 static void eal_print(struct dp *dp, FILE *out)
 {
-	const struct field_list *list = config_section(dp->config, "eal")->scalars;
+	const struct field_list *list = conf_section(dp->config, "eal")->scalars;
 	char *const *args = list->items;
 
 	fprintf(out, "eal = [");
@@ -301,7 +301,7 @@ static bool is_pci_address(const char *device)
 /* Only the PCI devices that links name are touched. */
 static void eal_args_pci(struct eal_args *args, const struct config *config)
 {
-	const struct config_section *links = config_section(config, "links");
+	const struct conf_section *links = conf_section(config, "links");
 	bool has_pci = false;
 
 	for (unsigned int i = 0; i < links->n_objects; i++) {
@@ -338,7 +338,7 @@ static void eal_args_memory(
 
 static void eal_args_extra(struct eal_args *args, const struct config *config)
 {
-	const struct field_list *extra = config_section(config, "eal")->scalars;
+	const struct field_list *extra = conf_section(config, "eal")->scalars;
 	char *const *items = extra->items;
 
 	for (unsigned int i = 0; i < extra->n; i++) {
@@ -351,8 +351,8 @@ static void eal_args_extra(struct eal_args *args, const struct config *config)
 
 int boot_eal(const struct config *config, struct boot_plan *plan)
 {
-	const struct workers_conf *workers = config_section(config, "workers")->objects[0];
-	const struct memory_conf *memory = config_section(config, "memory")->objects[0];
+	const struct workers_conf *workers = conf_section(config, "workers")->objects[0];
+	const struct memory_conf *memory = conf_section(config, "memory")->objects[0];
 	struct eal_args args = { .argc = 0 };
 	char *argv[EAL_ARGS_MAX];
 	cpu_set_t allowed;

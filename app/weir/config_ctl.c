@@ -12,7 +12,7 @@
 
 static int config_show(struct call *call, const void *args)
 {
-	char *text = config_print(call->ctx);
+	char *text = conf_print(call->ctx);
 
 	if (text == NULL)
 		return call_fail(call, -ENOMEM, "out of memory");
@@ -66,7 +66,7 @@ static int config_check(struct call *call, const void *args)
 	int err = 0;
 
 	diag_init(&diag, path);
-	config = config_read_file(modules, path, &diag);
+	config = conf_read_file(modules, path, &diag);
 	if (config != NULL) {
 		call->result = json_pack("{s:s, s:b}", "file", path, "valid", 1);
 	} else {
@@ -78,7 +78,7 @@ static int config_check(struct call *call, const void *args)
 		err = call_fail(call, -EINVAL, "%s", text);
 		free(text);
 	}
-	config_destroy(config);
+	conf_destroy(config);
 	diag_fini(&diag);
 	free(path);
 	return err;

@@ -114,7 +114,7 @@ static void daemon_free_events(struct daemon *d)
 /* Serves the commands of all modules. */
 static int daemon_listen(struct daemon *d)
 {
-	const struct control_conf *conf = config_section(d->config, "control")->objects[0];
+	const struct control_conf *conf = conf_section(d->config, "control")->objects[0];
 	unsigned int n = 0;
 	int err;
 
@@ -138,7 +138,7 @@ static int daemon_apply(struct daemon *d)
 
 	d->dp->config = (struct config *)(uintptr_t)d->config;
 	diag_init(&diag, d->config->file);
-	err = config_apply(d->dp, d->config, &diag);
+	err = conf_apply(d->dp, d->config, &diag);
 	diag_print(&diag, stderr);
 	diag_fini(&diag);
 	return err;
@@ -187,7 +187,7 @@ int daemon_run(const struct config *config, unsigned int until_idle_ms)
 		err = daemon_launch(&d);
 	if (err == 0) {
 		log_notice("daemon", "running workers=%u links=%u", d.dp->n_workers,
-			config_section(config, "links")->n_objects);
+			conf_section(config, "links")->n_objects);
 		event_base_dispatch(d.events);
 	}
 
@@ -207,7 +207,7 @@ end_eal:
 
 int daemon_check_until_idle(const struct config *config, struct diag *diag)
 {
-	const struct config_section *links = config_section(config, "links");
+	const struct conf_section *links = conf_section(config, "links");
 	char path[64];
 
 	for (unsigned int i = 0; i < links->n_objects; i++) {
@@ -217,7 +217,7 @@ int daemon_check_until_idle(const struct config *config, struct diag *diag)
 			strstr(device, "infinite_rx=1") == NULL)
 			continue;
 		snprintf(path, sizeof(path), "links[%u].device", i);
-		config_error(config, diag, path,
+		conf_error(config, diag, path,
 			"this port never runs dry: --until-idle would never end");
 	}
 	return diag->n_entries > 0 ? -EINVAL : 0;

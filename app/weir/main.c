@@ -98,7 +98,7 @@ int main(int argc, char **argv)
 		return err > 0 ? EXIT_SUCCESS : EXIT_BAD_USAGE;
 	modules_extend();
 	diag_init(&diag, options.file);
-	config = config_read_file(modules, options.file, &diag);
+	config = conf_read_file(modules, options.file, &diag);
 	if (config != NULL && options.until_idle_ms > 0)
 		daemon_check_until_idle(config, &diag);
 	if (diag.n_entries > 0) {
@@ -109,7 +109,7 @@ int main(int argc, char **argv)
 	if (!options.is_check_only && daemon_run(config, options.until_idle_ms) < 0)
 		status = EXIT_FAILURE;
 out:
-	config_destroy(config);
+	conf_destroy(config);
 	diag_fini(&diag);
 	return status;
 }

@@ -7,7 +7,7 @@
 #include "dp/sysctl.h"
 
 #include "base/mem.h"
-#include "dp/config.h"
+#include "dp/conf.h"
 #include "dp/dp_priv.h"
 
 static void *sysctl_values(
@@ -71,7 +71,7 @@ static int sysctl_apply_group(const struct sysctl_group *group, void *values, vo
 
 static int sysctl_apply(struct dp *dp, const void *object, const char *path, struct diag *diag)
 {
-	const struct config_section *cs = config_section(dp->config, "sysctl");
+	const struct conf_section *cs = conf_section(dp->config, "sysctl");
 	struct sysctl_apply apply = { .object = cs->section->object, .decoded = object };
 
 	return sysctl_each(dp, sysctl_apply_group, &apply);

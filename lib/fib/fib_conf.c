@@ -77,7 +77,7 @@ static void __attribute__((format(printf, 4, 5))) route_error(
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
 	snprintf(path, sizeof(path), "routes[%u].%s", i, field);
-	config_error(check->config, check->diag, path, "%s", text);
+	conf_error(check->config, check->diag, path, "%s", text);
 }
 
 /* The addresses of a configured link: a field of a lower floor, read by its name. */
@@ -202,8 +202,8 @@ static void check_duplicates(const struct route_check *check, void *const *route
 
 static void routes_check(const struct config *config, struct diag *diag)
 {
-	const struct config_section *links = config_section(config, "links");
-	const struct config_section *routes = config_section(config, "routes");
+	const struct conf_section *links = conf_section(config, "links");
+	const struct conf_section *routes = conf_section(config, "routes");
 	struct route_check check = { .config = config, .diag = diag };
 
 	for (unsigned int i = 0; i < links->n_objects; i++)

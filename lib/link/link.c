@@ -56,7 +56,7 @@ const struct link_dp *link_dp_table(const struct dp *dp)
 
 bool link_is_configured(const struct config *config, const char *name)
 {
-	const struct config_section *links = config_section(config, "links");
+	const struct conf_section *links = conf_section(config, "links");
 
 	for (unsigned int i = 0; i < links->n_objects; i++) {
 		const struct link_conf *conf = links->objects[i];

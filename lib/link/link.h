@@ -9,7 +9,7 @@
 #include <rte_ether.h>
 
 #include "base/addr.h"
-#include "dp/config.h"
+#include "dp/conf.h"
 #include "dp/dp.h"
 
 struct link_conf; /* link_priv.h */

@@ -103,13 +103,13 @@ static void link_check_pair(const struct config *config, struct diag *diag, unsi
 
 	if (strcmp(conf->name, earlier->name) == 0) {
 		snprintf(path, sizeof(path), "links[%u].name", i);
-		config_error(config, diag, path, "\"%s\" is already the name of another link",
+		conf_error(config, diag, path, "\"%s\" is already the name of another link",
 			conf->name);
 	}
 	if (conf->device != NULL && earlier->device != NULL &&
 		device_is_same(conf->device, earlier->device)) {
 		snprintf(path, sizeof(path), "links[%u].device", i);
-		config_error(config, diag, path, "this device already belongs to link \"%s\"",
+		conf_error(config, diag, path, "this device already belongs to link \"%s\"",
 			earlier->name);
 	}
 }
@@ -122,32 +122,32 @@ static bool link_name_is_valid(const char *name)
 
 static void link_check(const struct config *config, struct diag *diag)
 {
-	const struct config_section *links = config_section(config, "links");
+	const struct conf_section *links = conf_section(config, "links");
 	char path[64];
 
 	if (links->n_objects >= LINK_MAX)
-		config_error(config, diag, "links", "at most %u links are possible", LINK_MAX - 1);
+		conf_error(config, diag, "links", "at most %u links are possible", LINK_MAX - 1);
 	for (unsigned int i = 0; i < links->n_objects; i++) {
 		const struct link_conf *conf = links->objects[i];
 
 		if (!link_name_is_valid(conf->name)) {
 			snprintf(path, sizeof(path), "links[%u].name", i);
-			config_error(config, diag, path,
+			conf_error(config, diag, path,
 				"a name has 1 to %u characters without '/', ':' and spaces",
 				LINK_NAME_MAX - 1);
 		}
 		if (conf->kind != LINK_KIND_PORT) {
 			snprintf(path, sizeof(path), "links[%u].type", i);
-			config_error(config, diag, path,
+			conf_error(config, diag, path,
 				"type \"%s\" is in the contract but not yet in weir; allowed: port",
 				link_kinds[conf->kind].name);
 		} else if (conf->device == NULL) {
 			snprintf(path, sizeof(path), "links[%u].device", i);
-			config_error(config, diag, path, "a port needs a device");
+			conf_error(config, diag, path, "a port needs a device");
 		}
 		if (rte_is_multicast_ether_addr((const struct rte_ether_addr *)&conf->mac)) {
 			snprintf(path, sizeof(path), "links[%u].mac", i);
-			config_error(
+			conf_error(
 				config, diag, path, "a link's own address cannot be multicast");
 		}
 		for (unsigned int j = 0; j < i; j++)

@@ -149,17 +149,14 @@ static unsigned int hold_pkt(struct worker *w, void *ctx, struct rte_mbuf *m, st
 	struct hold *hold = run->hold;
 	struct neigh_key key = hold_key(&run->adjs[meta->adj], meta);
 	unsigned int pos = hold_position(hold, &key);
-	struct hold_slot *slot;
+	struct hold_slot *slot = hold->index[pos] != 0 ? &hold->slots[hold->index[pos] - 1] : NULL;
 
 	RTE_ASSERT(meta->adj >= ADJ_FIRST_DYNAMIC && meta->adj < ADJ_MAX);
-	if (hold->index[pos] != 0) {
-		slot = &hold->slots[hold->index[pos] - 1];
-		while (slot->n >= run->queue_len)
-			hold_drop(w, hold, hold_pop(w, hold, slot), NEIGH_DROP_NEIGH_QUEUE_FULL);
-	}
+	while (slot != NULL && slot->n >= run->queue_len)
+		hold_drop(w, hold, hold_pop(w, hold, slot), NEIGH_DROP_NEIGH_QUEUE_FULL);
 	if (hold->n_held >= hold->n_held_max)
 		return pkt_drop(meta, &neigh_module, NEIGH_DROP_NEIGH_HELD_MAX);
-	if (hold->index[pos] == 0) {
+	if (slot == NULL) {
 		if (hold->n_slots == HOLD_SLOTS)
 			return pkt_drop(meta, &neigh_module, NEIGH_DROP_NEIGH_NO_SLOT);
 		slot = hold_slot_new(hold, &key, pos);

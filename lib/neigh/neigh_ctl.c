@@ -105,7 +105,7 @@ static bool mac_is_host(const struct mac_addr *mac)
 	return !(mac->bytes[0] & 1) && !mac_addr_is_zero(mac);
 }
 
-static void neighbor_check_one(const struct config *config, const struct config_section *section,
+static void neighbor_check_one(const struct config *config, const struct conf_section *section,
 	unsigned int i, struct diag *diag)
 {
 	const struct neighbor_conf *conf = section->objects[i];
@@ -116,24 +116,24 @@ static void neighbor_check_one(const struct config *config, const struct config_
 	why = neigh_refuse(&conf->to, &err);
 	snprintf(path, sizeof(path), "neighbors[%u].to", i);
 	if (why != NULL)
-		config_error(config, diag, path, "%s", why);
+		conf_error(config, diag, path, "%s", why);
 	for (unsigned int k = 0; k < i; k++) {
 		const struct neighbor_conf *other = section->objects[k];
 
 		if (ip_addr_is_equal(&conf->to, &other->to) && strcmp(conf->dev, other->dev) == 0)
-			config_error(config, diag, path, "is already given by neighbors[%u]", k);
+			conf_error(config, diag, path, "is already given by neighbors[%u]", k);
 	}
 	snprintf(path, sizeof(path), "neighbors[%u].lladdr", i);
 	if (!mac_is_host(&conf->lladdr))
-		config_error(config, diag, path, "must be a unicast address and not zero");
+		conf_error(config, diag, path, "must be a unicast address and not zero");
 	snprintf(path, sizeof(path), "neighbors[%u].dev", i);
 	if (!link_is_configured(config, conf->dev))
-		config_error(config, diag, path, "there is no link \"%s\"", conf->dev);
+		conf_error(config, diag, path, "there is no link \"%s\"", conf->dev);
 }
 
 static void neighbor_check(const struct config *config, struct diag *diag)
 {
-	const struct config_section *section = config_section(config, "neighbors");
+	const struct conf_section *section = conf_section(config, "neighbors");
 
 	for (unsigned int i = 0; i < section->n_objects; i++)
 		neighbor_check_one(config, section, i, diag);

@@ -8,7 +8,7 @@
 #include <rte_arp.h>
 #include <sys/queue.h>
 
-#include "dp/config.h"
+#include "dp/conf.h"
 #include "neigh/nud.h"
 
 /* What a neighbour is found by: on the control thread, in the workers' queues and in mail. */

@@ -40,7 +40,7 @@ static const char *addr_problem(const struct ip_prefix *prefix)
 }
 
 /* Is the address already used by an earlier link, or earlier on this one? */
-static bool addr_is_earlier(const struct config_section *links, unsigned int i, unsigned int j,
+static bool addr_is_earlier(const struct conf_section *links, unsigned int i, unsigned int j,
 	const struct ip_prefix *prefix)
 {
 	for (unsigned int k = 0; k <= i; k++) {
@@ -57,7 +57,7 @@ static bool addr_is_earlier(const struct config_section *links, unsigned int i, 
 
 static void ns_check(const struct config *config, struct diag *diag)
 {
-	const struct config_section *links = config_section(config, "links");
+	const struct conf_section *links = conf_section(config, "links");
 	char path[64];
 
 	for (unsigned int i = 0; i < links->n_objects; i++) {
@@ -69,9 +69,9 @@ static void ns_check(const struct config *config, struct diag *diag)
 
 			snprintf(path, sizeof(path), "links[%u].addresses[%u]", i, j);
 			if (problem != NULL)
-				config_error(config, diag, path, "%s", problem);
+				conf_error(config, diag, path, "%s", problem);
 			else if (addr_is_earlier(links, i, j, &prefixes[j]))
-				config_error(config, diag, path,
+				conf_error(config, diag, path,
 					"this address is already used in this namespace");
 		}
 	}

@@ -16,7 +16,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 static void print_sections(const struct config *config)
 {
 	for (unsigned int i = 0; i < config->n_sections; i++) {
-		const struct config_section *cs = &config->sections[i];
+		const struct conf_section *cs = &config->sections[i];
 
 		for (unsigned int j = 0; j < cs->n_objects; j++) {
 			struct diag diag;
@@ -54,12 +54,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		modules_extend();
 	is_extended = true;
 	diag_init(&diag, "fuzz");
-	config = config_read_text(modules, (const char *)data, size, &diag);
+	config = conf_read_text(modules, (const char *)data, size, &diag);
 	if (config != NULL)
 		print_sections(config);
 	else if (diag.n_entries == 0)
 		abort(); /* refused without a reason */
-	config_destroy(config);
+	conf_destroy(config);
 	diag_fini(&diag);
 	return 0;
 }

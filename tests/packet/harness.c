@@ -124,14 +124,14 @@ struct bench *bench_create(const char *config, unsigned int n_workers, unsigned 
 		config = bench_default_config;
 	bench_open_ports(b);
 	diag_init(&diag, "test.conf");
-	b->config = config_read_text(modules, config, strlen(config), &diag);
+	b->config = conf_read_text(modules, config, strlen(config), &diag);
 	diag_print(&diag, stderr);
 	ck_assert_ptr_nonnull(b->config);
 	ck_assert_int_eq(dp_create(&conf, &b->dp), 0);
 	b->now_ns = UINT64_C(1000000000000);
 	b->dp->now_ns = b->now_ns;
 	b->dp->config = b->config;
-	ck_assert_msg(config_apply(b->dp, b->config, &diag) == 0, "%s", diag_text(&diag));
+	ck_assert_msg(conf_apply(b->dp, b->config, &diag) == 0, "%s", diag_text(&diag));
 	diag_fini(&diag);
 	for (unsigned int i = 0; modules[i] != NULL; i++)
 		if (modules[i]->commands != NULL)
@@ -153,7 +153,7 @@ void bench_destroy(struct bench *b)
 	bench_discard(b);
 	ctl_destroy(b->ctl);
 	ck_assert_int_eq(dp_destroy(b->dp), 0);
-	config_destroy(b->config);
+	conf_destroy(b->config);
 	for (unsigned int i = 0; i < BENCH_PORTS; i++) {
 		/* A port that no link used is still open. */
 		if (rte_eth_dev_is_valid_port(b->ports[i])) {

@@ -123,13 +123,13 @@ void dp_retire(struct dp *d, rcu_free_fn *fn, void *ptr, uint64_t arg)
 	fn(ptr, arg);
 }
 
-int config_error(
+int conf_error(
 	const struct config *config, struct diag *diag, const char *path, const char *fmt, ...)
 {
 	return -EINVAL;
 }
 
-const struct config_section *config_section(const struct config *config, const char *key)
+const struct conf_section *conf_section(const struct config *config, const char *key)
 {
 	return NULL;
 }

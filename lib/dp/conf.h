@@ -7,7 +7,7 @@
  */
 #include "dp/dp.h"
 
-struct config_section {
+struct conf_section {
 	const struct section *section;
 	void **objects; /* decoded objects; a group section has exactly one; scalars: none */
 	unsigned int n_objects;
@@ -20,24 +20,24 @@ struct config {
 	struct object object; /* the file as one object, made from all sections */
 	struct field *fields;
 	void *instance;
-	struct config_section *sections;
+	struct conf_section *sections;
 	unsigned int n_sections;
 	struct section *sysctl; /* made from all modules' groups */
 };
 
 /* Reads, decodes and checks. NULL when anything was wrong: all of it is in diag. */
-struct config *config_read_file(struct module *const *modules, const char *path, struct diag *diag);
-struct config *config_read_text(
+struct config *conf_read_file(struct module *const *modules, const char *path, struct diag *diag);
+struct config *conf_read_text(
 	struct module *const *modules, const char *text, size_t len, struct diag *diag);
-void config_destroy(struct config *config);
+void conf_destroy(struct config *config);
 
 /* The decoded objects of a section, for checks across sections. Never NULL for a known key. */
-const struct config_section *config_section(const struct config *config, const char *key);
+const struct conf_section *conf_section(const struct config *config, const char *key);
 /* Adds a problem at a path such as "routes[1].dev"; finds the line by itself. Returns -EINVAL. */
-int config_error(const struct config *config, struct diag *diag, const char *path, const char *fmt,
+int conf_error(const struct config *config, struct diag *diag, const char *path, const char *fmt,
 	...) __attribute__((format(printf, 4, 5)));
 
 /* Applies every section, in the order of the modules. Stops at the first failure. */
-int config_apply(struct dp *dp, const struct config *config, struct diag *diag);
-/* The running configuration as text that config_read_text() accepts. Caller frees. */
-char *config_print(struct dp *dp);
+int conf_apply(struct dp *dp, const struct config *config, struct diag *diag);
+/* The running configuration as text that conf_read_text() accepts. Caller frees. */
+char *conf_print(struct dp *dp);

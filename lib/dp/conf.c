@@ -5,7 +5,7 @@
  * decodes; then every section's check looks at the whole. Applying goes through the sections in
  * the order of the modules. Control thread only; nothing here is kept between calls.
  */
-#include "dp/config.h"
+#include "dp/conf.h"
 
 #include <stdarg.h>
 
@@ -31,7 +31,7 @@ static void config_add_section(struct config *config, const struct section *sect
 		mem_realloc(config->sections, config->n_sections, sizeof(*config->sections));
 	config->fields =
 		mem_realloc(config->fields, config->n_sections + 1, sizeof(*config->fields));
-	config->sections[i] = (struct config_section){ .section = section };
+	config->sections[i] = (struct conf_section){ .section = section };
 	field = &config->fields[i];
 	*field = (struct field){
 		.name = section->key,
@@ -69,7 +69,7 @@ static struct config *config_create(struct module *const *modules, const char *f
 static void config_index(struct config *config)
 {
 	for (unsigned int i = 0; i < config->n_sections; i++) {
-		struct config_section *cs = &config->sections[i];
+		struct conf_section *cs = &config->sections[i];
 		char *value = (char *)config->instance + config->fields[i].offset;
 		const struct field_list *list = (const struct field_list *)value;
 
@@ -100,7 +100,7 @@ static struct config *config_decode(
 	config->root = root;
 	config->instance = schema_decode(&config->object, root, "", diag);
 	if (config->instance == NULL) {
-		config_destroy(config);
+		conf_destroy(config);
 		return NULL;
 	}
 	config_index(config);
@@ -108,24 +108,24 @@ static struct config *config_decode(
 		if (config->sections[i].section->check != NULL)
 			config->sections[i].section->check(config, diag);
 	if (diag->n_entries > 0) {
-		config_destroy(config);
+		conf_destroy(config);
 		return NULL;
 	}
 	return config;
 }
 
-struct config *config_read_file(struct module *const *modules, const char *path, struct diag *diag)
+struct config *conf_read_file(struct module *const *modules, const char *path, struct diag *diag)
 {
 	return config_decode(modules, path, node_read_file(path, diag), diag);
 }
 
-struct config *config_read_text(
+struct config *conf_read_text(
 	struct module *const *modules, const char *text, size_t len, struct diag *diag)
 {
 	return config_decode(modules, "-", node_read_text(text, len, diag), diag);
 }
 
-void config_destroy(struct config *config)
+void conf_destroy(struct config *config)
 {
 	if (config == NULL)
 		return;
@@ -141,7 +141,7 @@ void config_destroy(struct config *config)
 	free(config);
 }
 
-const struct config_section *config_section(const struct config *config, const char *key)
+const struct conf_section *conf_section(const struct config *config, const char *key)
 {
 	for (unsigned int i = 0; i < config->n_sections; i++)
 		if (strcmp(config->sections[i].section->key, key) == 0)
@@ -149,7 +149,7 @@ const struct config_section *config_section(const struct config *config, const c
 	return NULL;
 }
 
-int config_error(
+int conf_error(
 	const struct config *config, struct diag *diag, const char *path, const char *fmt, ...)
 {
 	char *text;
@@ -165,7 +165,7 @@ int config_error(
 }
 
 static int config_apply_section(struct dp *dp, const struct config *config,
-	const struct config_section *cs, struct diag *diag)
+	const struct conf_section *cs, struct diag *diag)
 {
 	unsigned int n_before = diag->n_entries;
 	char *path;
@@ -186,7 +186,7 @@ static int config_apply_section(struct dp *dp, const struct config *config,
 	return err;
 }
 
-int config_apply(struct dp *dp, const struct config *config, struct diag *diag)
+int conf_apply(struct dp *dp, const struct config *config, struct diag *diag)
 {
 	int err = 0;
 
@@ -195,7 +195,7 @@ int config_apply(struct dp *dp, const struct config *config, struct diag *diag)
 	return err;
 }
 
-char *config_print(struct dp *dp)
+char *conf_print(struct dp *dp)
 {
 	char *text = NULL;
 	size_t len;
