@@ -33,7 +33,7 @@ static struct evbuffer *client_input(const struct client *client)
 
 static size_t client_output_len(const struct client *client)
 {
-	return evbuffer_get_length(bufferevent_get_output(client->bev));
+	return client->is_deaf ? 0 : evbuffer_get_length(bufferevent_get_output(client->bev));
 }
 
 void client_mark_ready(struct client *client)
@@ -260,6 +260,8 @@ static void client_deafen(struct client *client)
 
 	client->is_deaf = true;
 	bufferevent_disable(client->bev, EV_WRITE);
+	/* Its bufferevent lets nobody else take from it, but for this. */
+	evbuffer_unfreeze(output, 1);
 	evbuffer_drain(output, evbuffer_get_length(output));
 	answers_drop(client);
 	requests_cancel(client);

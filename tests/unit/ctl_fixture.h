@@ -11,8 +11,10 @@
  *	note add REST			gives back the text
  *	slow wait | slow finish		a deferred call; finished by the other, from any client
  *	slow state			{waiting, cancelled, notes}
- *	watch ticks | watch flood	streams: three ticks and an end; 1 MiB each millisecond
+ *	watch ticks | watch idle	streams: three ticks and an end; ticks without end
+ *	watch flood			a stream of 1 MiB each millisecond
  *	big show count			that many rows
+ *	lump show			a text of 1.5 MiB
  *	fail now | text show | sync finish | planned show
  */
 #include <errno.h>
@@ -276,6 +278,11 @@ static int watch_ticks(struct call *call, const void *args)
 	return watch_start(call, 3, 0);
 }
 
+static int watch_idle(struct call *call, const void *args)
+{
+	return watch_start(call, 0, 0);
+}
+
 static int watch_flood(struct call *call, const void *args)
 {
 	return watch_start(call, 0, 1 << 20);
@@ -325,6 +332,17 @@ static int text_show(struct call *call, const void *args)
 	return 0;
 }
 
+static int lump_show(struct call *call, const void *args)
+{
+	const size_t len = 3 << 19;
+	char *text = malloc(len);
+
+	memset(text, 'x', len);
+	call->result = json_stringn(text, len);
+	free(text);
+	return 0;
+}
+
 static const struct column thing_columns[] = {
 	{ .path = "ifname", .title = "NAME" },
 	{ .path = "mtu", .title = "MTU" },
@@ -349,8 +367,10 @@ static const struct command fixture_commands[] = {
 	COMMAND("slow", "state", slow_state, .is_read_only = true),
 	COMMAND("sync", "finish", sync_finish),
 	COMMAND("watch", "ticks", watch_ticks, .is_stream = true),
+	COMMAND("watch", "idle", watch_idle, .is_stream = true),
 	COMMAND("watch", "flood", watch_flood, .is_stream = true),
 	COMMAND("big", "show", big_show, .args = &big_args, .is_read_only = true),
+	COMMAND("lump", "show", lump_show, .is_read_only = true),
 	COMMAND("fail", "now", fail_now),
 	COMMAND("text", "show", text_show, .is_read_only = true),
 	COMMAND("planned", "show", NULL),

@@ -287,6 +287,28 @@ START_TEST(a_client_that_never_reads_is_no_longer_read)
 }
 END_TEST
 
+START_TEST(a_client_that_leaves_its_answers_unread_is_done_with)
+{
+	struct server server;
+	struct peer rude, other;
+
+	server_start(&server);
+	other = peer_open(&server);
+	/* Each has answers and a request left when it goes; the request is still done. */
+	for (int i = 0; i < 16; i++) {
+		rude = peer_open(&server);
+		peer_request(&rude, 1, "lump.show", "{}");
+		peer_request(&rude, 2, "note.add", "{}");
+		ck_assert_int_eq(recv(rude.fd, rude.buf, 1, 0), 1);
+		ck_assert_int_eq(slow_state_of(&other, "notes"), i);
+		peer_close(&rude);
+		wait_for_state(&other, "notes", i + 1);
+	}
+	peer_close(&other);
+	server_stop(&server);
+}
+END_TEST
+
 START_TEST(a_long_answer_is_complete)
 {
 	enum { N = 100000 };
@@ -367,6 +389,7 @@ SUITE_MAIN("ctl", LOOP_TEST(a_line_gets_the_standard_answer, line_rows),
 	PLAIN_TEST(the_longest_line_is_served_and_a_longer_one_ends_the_connection),
 	PLAIN_TEST(ten_thousand_requests_at_once_are_answered_in_order),
 	PLAIN_TEST(a_client_that_never_reads_is_no_longer_read),
+	PLAIN_TEST(a_client_that_leaves_its_answers_unread_is_done_with),
 	PLAIN_TEST(a_long_answer_is_complete),
 	PLAIN_TEST(a_client_that_only_stops_sending_gets_its_answers),
 	PLAIN_TEST(what_a_client_sent_before_it_left_is_done))

@@ -148,7 +148,7 @@ START_TEST(streams_of_a_client_are_bounded)
 	server_start(&server);
 	peer = peer_open(&server);
 	for (int i = 0; i < 17; i++)
-		peer_request(&peer, i, "watch.flood", "{}");
+		peer_request(&peer, i, "watch.idle", "{}");
 	do {
 		json_decref(answer);
 		answer = peer_recv(&peer);

@@ -278,7 +278,7 @@ START_TEST(a_line_of_a_batch_is_answered_before_the_next_is_there)
 }
 END_TEST
 
-static const char *const interrupted_lines[] = { "-w 0.05 sync finish", "watch flood" };
+static const char *const interrupted_lines[] = { "-w 0.05 sync finish", "watch idle" };
 
 START_TEST(interrupt_ends_what_goes_on_forever)
 {
