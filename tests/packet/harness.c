@@ -9,16 +9,17 @@
  */
 #include "harness.h"
 
+#include <rte_bus_vdev.h>
 #include <rte_eal.h>
 #include <rte_eth_ring.h>
 #include <rte_ethdev.h>
-#include <rte_malloc.h>
+#include <sched.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include "base/mem.h"
-#include "dp/worker_loop.h"
 
-enum { RING_SIZE = 4096, RUN_TURNS_MAX = 1000, TICK_MS = 10 };
+enum { RUN_TURNS_MAX = 1000, TICK_MS = 10 };
 
 const char bench_default_config[] =
 	"memory: { hugepages = \"off\"; };\n"
@@ -76,15 +77,59 @@ static unsigned int bench_pass(struct bench *b, struct worker *w)
 
 /* Start and end */
 
+/* "0@A,1@B,2@B": the test on the first CPU it may use, workers on the last. */
+static void choose_lcores(char *text, size_t size)
+{
+	cpu_set_t allowed;
+	int first = -1, last = -1;
+
+	REQUIRE(sched_getaffinity(0, sizeof(allowed), &allowed) == 0);
+	for (int cpu = 0; cpu < CPU_SETSIZE; cpu++) {
+		if (!CPU_ISSET(cpu, &allowed))
+			continue;
+		if (first < 0)
+			first = cpu;
+		last = cpu;
+	}
+	snprintf(text, size, "--lcores=0@%d,1@%d,2@%d", first, last, last);
+}
+
 void bench_init_eal(void)
 {
+	char lcores[64];
 	char *argv[] = { (char[]){ "test" }, (char[]){ "--no-huge" }, (char[]){ "--no-pci" },
 		(char[]){ "--no-shconf" }, (char[]){ "-m" }, (char[]){ "512" },
-		(char[]){ "--no-telemetry" }, (char[]){ "--lcores=0" },
-		(char[]){ "--log-level=*:warning" }, NULL };
+		(char[]){ "--no-telemetry" }, lcores, (char[]){ "--log-level=*:warning" }, NULL };
 
-	ck_assert_int_ge(rte_eal_init(9, argv), 0);
+	choose_lcores(lcores, sizeof(lcores));
+	REQUIRE(rte_eal_init(9, argv) >= 0);
 	modules_extend();
+}
+
+/*
+ * A module below all others: its worker_fini is the last, so it sees what became of the packets
+ * that the others still held.
+ */
+static uint64_t n_stopped;
+
+static void probe_worker_fini(struct dp *dp, struct worker *w)
+{
+	unsigned int reason = dp_module.drop_base + DP_DROP_STOPPED;
+
+	for (unsigned int i = 0; i < dp->n_stages; i++)
+		n_stopped += w->drops[reason * dp->n_stages + i];
+	REQUIRE(w->stats.held == 0);
+}
+
+static struct module probe_module = {
+	.name = "probe",
+	.worker_state_size = 1,
+	.worker_fini = probe_worker_fini,
+};
+
+uint64_t bench_stopped(void)
+{
+	return n_stopped;
 }
 
 static void bench_open_ports(struct bench *b)
@@ -95,49 +140,108 @@ static void bench_open_ports(struct bench *b)
 		int port;
 
 		snprintf(name, sizeof(name), "rx%u", i);
-		b->rx[i] = rte_ring_create(name, RING_SIZE, 0, RING_F_SP_ENQ | RING_F_SC_DEQ);
+		b->rx[i] = rte_ring_create(name, BENCH_RING_SIZE, 0, RING_F_SP_ENQ | RING_F_SC_DEQ);
 		snprintf(name, sizeof(name), "tx%u", i);
-		b->tx[i] = rte_ring_create(name, RING_SIZE, 0, RING_F_SC_DEQ);
-		ck_assert_ptr_nonnull(b->rx[i]);
-		ck_assert_ptr_nonnull(b->tx[i]);
+		b->tx[i] = rte_ring_create(name, BENCH_RING_SIZE, 0, RING_F_SC_DEQ);
+		REQUIRE(b->rx[i] != NULL);
+		REQUIRE(b->tx[i] != NULL);
 		snprintf(name, sizeof(name), "p%u", i);
 		port = rte_eth_from_rings(name, &b->rx[i], 1, &b->tx[i], 1, 0);
-		ck_assert_int_ge(port, 0);
+		REQUIRE(port >= 0);
 		b->ports[i] = (uint16_t)port;
 	}
 }
 
+static void bench_close_ports(struct bench *b)
+{
+	char name[32];
+
+	for (unsigned int i = 0; i < BENCH_PORTS; i++) {
+		/* A port that no link used is still open. */
+		if (rte_eth_dev_is_valid_port(b->ports[i])) {
+			rte_eth_dev_stop(b->ports[i]);
+			rte_eth_dev_close(b->ports[i]);
+		}
+		snprintf(name, sizeof(name), "net_ring_p%u", i);
+		rte_vdev_uninit(name);
+		rte_ring_free(b->rx[i]);
+		rte_ring_free(b->tx[i]);
+	}
+}
+
+/* Returns the number of packets that leaked. */
+static int bench_free(struct bench *b)
+{
+	int n_leaked;
+
+	bench_discard(b);
+	ctl_destroy(b->ctl);
+	if (b->events != NULL)
+		event_base_free(b->events);
+	n_stopped = 0;
+	n_leaked = dp_destroy(b->dp);
+	conf_destroy(b->config);
+	bench_close_ports(b);
+	free(b);
+	return n_leaked;
+}
+
+/* What a failed test has left behind: without forks it would fail all tests after it. */
+static struct bench *live;
+
+static void bench_free_live(void)
+{
+	struct bench *b = live;
+
+	live = NULL;
+	allocs_in_pass = NULL;
+	if (b != NULL && b->is_launched)
+		bench_join(b);
+	if (b != NULL)
+		bench_free(b);
+}
+
+static void bench_apply(struct bench *b, const char *text)
+{
+	struct diag diag;
+
+	diag_init(&diag, "test.conf");
+	b->config = conf_read_text(modules, text, strlen(text), &diag);
+	diag_print(&diag, stderr);
+	REQUIRE(b->config != NULL);
+	b->dp->config = b->config;
+	REQUIRE_MSG(conf_apply(b->dp, b->config, &diag) == 0, "%s", diag_text(&diag));
+	diag_fini(&diag);
+}
+
 struct bench *bench_create(const char *config, unsigned int n_workers, unsigned int n_mbufs)
 {
-	struct bench *b = mem_zalloc(sizeof(*b));
+	static struct module *with_probe[MODULE_MAX + 1] = { &probe_module };
 	struct dp_conf conf = {
-		.modules = modules,
+		.modules = with_probe,
 		.stages = pipeline,
 		.n_workers = n_workers,
 		.n_mbufs = n_mbufs,
 	};
-	static const struct command *tables[MODULE_MAX + 1];
 	unsigned int n_tables = 0;
-	struct diag diag;
+	struct bench *b;
 
-	if (config == NULL)
-		config = bench_default_config;
+	bench_free_live();
+	b = mem_zalloc(sizeof(*b));
+	for (unsigned int i = 0; modules[i] != NULL; i++) {
+		with_probe[i + 1] = modules[i];
+		if (modules[i]->commands != NULL)
+			b->tables[n_tables++] = modules[i]->commands;
+	}
 	bench_open_ports(b);
-	diag_init(&diag, "test.conf");
-	b->config = conf_read_text(modules, config, strlen(config), &diag);
-	diag_print(&diag, stderr);
-	ck_assert_ptr_nonnull(b->config);
-	ck_assert_int_eq(dp_create(&conf, &b->dp), 0);
+	REQUIRE(dp_create(&conf, &b->dp) == 0);
+	live = b;
 	b->now_ns = UINT64_C(1000000000000);
 	b->dp->now_ns = b->now_ns;
-	b->dp->config = b->config;
-	ck_assert_msg(conf_apply(b->dp, b->config, &diag) == 0, "%s", diag_text(&diag));
-	diag_fini(&diag);
-	for (unsigned int i = 0; modules[i] != NULL; i++)
-		if (modules[i]->commands != NULL)
-			tables[n_tables++] = modules[i]->commands;
-	tables[n_tables] = NULL;
-	ck_assert_int_eq(ctl_create(NULL, b->dp, tables, &b->ctl), 0);
+	b->events = event_base_new();
+	REQUIRE(b->events != NULL);
+	REQUIRE(ctl_create(b->events, b->dp, b->tables, &b->ctl) == 0);
+	bench_apply(b, config != NULL ? config : bench_default_config);
 	bench_run(b);
 	return b;
 }
@@ -148,22 +252,37 @@ void bench_destroy(struct bench *b)
 
 	bench_run(b);
 	dp_totals(b->dp, &totals);
-	ck_assert_msg(totals.difference == 0, "accounting difference %" PRId64, totals.difference);
-	ck_assert_msg(b->n_allocs == 0, "%u allocations inside worker passes", b->n_allocs);
-	bench_discard(b);
-	ctl_destroy(b->ctl);
-	ck_assert_int_eq(dp_destroy(b->dp), 0);
-	conf_destroy(b->config);
-	for (unsigned int i = 0; i < BENCH_PORTS; i++) {
-		/* A port that no link used is still open. */
-		if (rte_eth_dev_is_valid_port(b->ports[i])) {
-			rte_eth_dev_stop(b->ports[i]);
-			rte_eth_dev_close(b->ports[i]);
-		}
-		rte_ring_free(b->rx[i]);
-		rte_ring_free(b->tx[i]);
+	REQUIRE_MSG(totals.difference == 0, "accounting difference %" PRId64, totals.difference);
+	REQUIRE_MSG(b->n_allocs == 0, "%u allocations inside worker passes", b->n_allocs);
+	live = NULL;
+	REQUIRE(bench_free(b) == 0);
+}
+
+/* Threads */
+
+static uint64_t monotonic_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
+}
+
+void bench_launch(struct bench *b)
+{
+	b->is_launched = true;
+	b->now_ns = RTE_MAX(b->now_ns, monotonic_ns());
+	for (unsigned int i = 0; i < b->dp->n_workers; i++) {
+		/* Both share a CPU: what has nothing to do must make room for the other. */
+		b->dp->workers[i]->is_adaptive = true;
+		REQUIRE(dp_launch(b->dp, i, i + 1, -1) == 0);
 	}
-	free(b);
+}
+
+void bench_join(struct bench *b)
+{
+	dp_stop(b->dp);
+	b->is_launched = false;
 }
 
 /* Driving */
@@ -172,6 +291,11 @@ void bench_run(struct bench *b)
 {
 	unsigned int n_idle = 0;
 
+	if (b->is_launched) {
+		b->now_ns = RTE_MAX(b->now_ns, monotonic_ns());
+		dp_tick(b->dp, b->now_ns);
+		return;
+	}
 	for (unsigned int turn = 0; turn < RUN_TURNS_MAX; turn++) {
 		unsigned int n = 0;
 
@@ -210,15 +334,15 @@ void bench_send_segs(
 		struct rte_mbuf *seg = rte_pktmbuf_alloc(b->dp->pool);
 		uint16_t n = (uint16_t)RTE_MIN(frame->len - done, (uint32_t)seg_len);
 
-		ck_assert_ptr_nonnull(seg);
+		REQUIRE(seg != NULL);
 		memcpy(rte_pktmbuf_append(seg, n), frame->bytes + done, n);
 		done += n;
 		if (m == NULL)
 			m = seg;
 		else
-			ck_assert_int_eq(rte_pktmbuf_chain(m, seg), 0);
+			REQUIRE(rte_pktmbuf_chain(m, seg) == 0);
 	} while (done < frame->len);
-	ck_assert_int_eq(rte_ring_enqueue(b->rx[port], m), 0);
+	REQUIRE(rte_ring_enqueue(b->rx[port], m) == 0);
 }
 
 bool bench_receive(struct bench *b, unsigned int port, struct frame *frame)
@@ -228,7 +352,7 @@ bool bench_receive(struct bench *b, unsigned int port, struct frame *frame)
 
 	if (rte_ring_dequeue(b->tx[port], (void **)&m) != 0)
 		return false;
-	ck_assert_uint_le(m->pkt_len, sizeof(frame->bytes));
+	REQUIRE(m->pkt_len <= sizeof(frame->bytes));
 	frame->len = m->pkt_len;
 	bytes = rte_pktmbuf_read(m, 0, m->pkt_len, frame->bytes);
 	if (bytes != frame->bytes)
@@ -253,7 +377,7 @@ uint64_t bench_drops(const struct bench *b, const char *reason)
 {
 	uint64_t n = dp_drops(b->dp, reason);
 
-	ck_assert_msg(n != UINT64_MAX, "there is no drop reason %s", reason);
+	REQUIRE_MSG(n != UINT64_MAX, "there is no drop reason %s", reason);
 	return n;
 }
 
@@ -265,9 +389,9 @@ static json_t *bench_request(struct bench *b, const char *method, const char *pa
 	char *answer = ctl_serve_line(b->ctl, line, strlen(line));
 	json_t *json;
 
-	ck_assert_ptr_nonnull(answer);
+	REQUIRE(answer != NULL);
 	json = json_loads(answer, 0, NULL);
-	ck_assert_ptr_nonnull(json);
+	REQUIRE(json != NULL);
 	free(line);
 	free(answer);
 	return json;
@@ -279,7 +403,7 @@ json_t *bench_call(struct bench *b, const char *method, const char *params)
 	json_t *error = json_object_get(json, "error");
 	json_t *result;
 
-	ck_assert_msg(error == NULL, "%s: %s", method,
+	REQUIRE_MSG(error == NULL, "%s: %s", method,
 		json_string_value(json_object_get(error, "message")));
 	result = json_incref(json_object_get(json, "result"));
 	json_decref(json);
@@ -293,7 +417,7 @@ char *bench_call_error(struct bench *b, const char *method, const char *params)
 	json_t *error = json_object_get(json, "error");
 	char *text;
 
-	ck_assert_msg(error != NULL, "%s did not fail", method);
+	REQUIRE_MSG(error != NULL, "%s did not fail", method);
 	text = mem_strdup(json_string_value(json_object_get(error, "message")));
 	json_decref(json);
 	return text;
@@ -305,7 +429,7 @@ static void put_mac(struct rte_ether_addr *to, const char *text, const char *fal
 {
 	struct mac_addr mac;
 
-	ck_assert_int_eq(mac_addr_parse(text != NULL ? text : fallback, &mac), 0);
+	REQUIRE(mac_addr_parse(text != NULL ? text : fallback, &mac) == 0);
 	memcpy(to->addr_bytes, mac.bytes, sizeof(to->addr_bytes));
 }
 
@@ -313,7 +437,7 @@ static uint32_t get_ip4(const char *text)
 {
 	struct ip_addr addr;
 
-	ck_assert_int_eq(ip_addr_parse(text, &addr), 0);
+	REQUIRE(ip_addr_parse(text, &addr) == 0);
 	return addr.v4_be;
 }
 
@@ -401,13 +525,13 @@ void frame_check_ip4(struct frame *frame)
 	const struct rte_ipv4_hdr *ip = frame_ip(frame);
 	size_t header_len = rte_ipv4_hdr_len(ip), len = rte_be_to_cpu_16(ip->total_length);
 
-	ck_assert_uint_ge(frame->len, RTE_ETHER_HDR_LEN + sizeof(*ip));
-	ck_assert_uint_eq(frame_ether(frame)->ether_type, RTE_BE16(RTE_ETHER_TYPE_IPV4));
-	ck_assert_uint_eq(frame->len, RTE_ETHER_HDR_LEN + len);
-	ck_assert_uint_eq(rte_raw_cksum(ip, header_len), 0xffff);
+	REQUIRE(frame->len >= RTE_ETHER_HDR_LEN + sizeof(*ip));
+	REQUIRE(frame_ether(frame)->ether_type == RTE_BE16(RTE_ETHER_TYPE_IPV4));
+	REQUIRE(frame->len == RTE_ETHER_HDR_LEN + len);
+	REQUIRE(rte_raw_cksum(ip, header_len) == 0xffff);
 	if (ip->next_proto_id == IPPROTO_ICMP)
-		ck_assert_uint_eq(
-			rte_raw_cksum((const uint8_t *)ip + header_len, len - header_len), 0xffff);
+		REQUIRE(rte_raw_cksum((const uint8_t *)ip + header_len, len - header_len) ==
+			0xffff);
 }
 
 void frame_arp(struct frame *frame, const char *eth_src, const char *eth_dst, uint16_t op,

@@ -24,12 +24,22 @@
 #include "ctl/ctl.h"
 #include "dp/dp.h"
 
-enum { BENCH_PORTS = 4, BENCH_FRAME_MAX = 9700 };
+/*
+ * As ck_assert(), but silent while all is well: quick in loops, and fuzzers and main() are no
+ * running test.
+ */
+#define REQUIRE_MSG(expr, ...) ((expr) ? (void)0 : ck_abort_msg(__VA_ARGS__))
+#define REQUIRE(expr)	       REQUIRE_MSG(expr, "%s", #expr)
+
+enum { BENCH_PORTS = 9, BENCH_RING_SIZE = 4096, BENCH_FRAME_MAX = 9700 };
 
 struct bench {
 	struct config *config;
 	struct dp *dp;
+	struct event_base *events; /* for clients of ctl; nothing else needs it to turn */
 	struct ctl *ctl;
+	const struct command *tables[MODULE_MAX + 1]; /* of all modules */
+	bool is_launched;			      /* workers run on threads of their own */
 	uint64_t now_ns;
 	uint16_t ports[BENCH_PORTS];
 	struct rte_ring *rx[BENCH_PORTS], *tx[BENCH_PORTS];
@@ -47,6 +57,15 @@ extern const char bench_default_config[];
 struct bench *bench_create(const char *config, unsigned int n_workers, unsigned int n_mbufs);
 /* Fails the test when packets leaked or the accounting difference is not zero. */
 void bench_destroy(struct bench *b);
+/* Packets that the last bench_destroy() dropped because they were still held. */
+uint64_t bench_stopped(void);
+
+/*
+ * Gives the workers (two at most) to threads. Until bench_join(), bench_run() is one turn of the
+ * control plane, with the real clock; at the end the test's clock goes on from there.
+ */
+void bench_launch(struct bench *b);
+void bench_join(struct bench *b);
 
 /* Puts a frame on the receive side of a port; bench_send_segs: in mbufs of seg_len bytes each. */
 void bench_send(struct bench *b, unsigned int port, const struct frame *frame);
@@ -101,5 +120,5 @@ void frame_check_ip4(struct frame *frame);
 /* Teaches weir a neighbour by letting it answer: as an ARP reply to a request it was sent. */
 void bench_learn(struct bench *b, unsigned int port, const char *addr, const char *mac);
 
-/* The EAL, once per process: no huge pages, no PCI. For main(). */
+/* The EAL, once per process: no huge pages, no PCI, lcores 1 and 2 for workers. For main(). */
 void bench_init_eal(void);
