@@ -175,6 +175,7 @@ class Weir:
     """One daemon with its configuration, and weirctl to talk to it."""
 
     def __init__(self, lab, conf, args=(), netns=None):
+        self.lab = lab
         self.dir = Path(tempfile.mkdtemp(prefix="weir-", dir=lab.dir))
         self.socket = str(self.dir / "control.sock")
         self.conf = self.dir / "weir.conf"
@@ -193,7 +194,7 @@ class Weir:
             # pylint: disable-next=consider-using-with,subprocess-popen-preexec-fn
             self.process = subprocess.Popen(
                 where + [program("weir"), "-c", str(self.conf)] + self.args, stdin=subprocess.DEVNULL, stdout=log,
-                stderr=log, preexec_fn=die_with_parent)
+                stderr=log, cwd=self.lab.dir, preexec_fn=die_with_parent)
         return self
 
     def start(self):

@@ -62,12 +62,12 @@ LINKS = 'links = ( { name = "a"; device = "net_null0"; addresses = [ "10.1.0.1/2
 
 # What is wrong: (text, line, path, part of what is said)
 WRONG = {
-    "unknown_key_at_the_top": (LINKS + 'colour = "red";', 3, "colour", "unknown"),
+    "unknown_key_at_the_top": (LINKS + 'colour = "red";', 3, "colour", "is not a setting"),
     "unknown_key_of_a_link": ('links = ( { name = "a"; device = "net_null0";\ncolour = "red"; } );', 2,
-                              "links[0].colour", "unknown"),
+                              "links[0].colour", "is not a setting"),
     "unknown_key_of_a_route": (LINKS + 'routes = ( { to = "10.0.0.0/8";\nthrough = "10.1.0.2"; } );', 4,
-                               "routes[0].through", "unknown"),
-    "wrong_type": (LINKS + 'memory: { mbufs = "many"; };', 3, "memory.mbufs", "many"),
+                               "routes[0].through", "is not a setting"),
+    "wrong_type": (LINKS + 'memory: { mbufs = "many"; };', 3, "memory.mbufs", "integer"),
     "group_for_a_list": ('links = { name = "a"; };', 1, "links", ""),
     "string_for_a_list": ('links = "a";', 1, "links", ""),
     "out_of_range": ('links = ( { name = "a"; device = "net_null0";\n mtu = 20; } );', 2, "links[0].mtu", "68"),
@@ -76,18 +76,18 @@ WRONG = {
     "unknown_type_of_link": ('links = ( { name = "a";\n type = "tunnel"; device = "net_null0"; } );', 2,
                              "links[0].type", "port"),
     "wrong_prefix": ('links = ( { name = "a"; device = "net_null0"; addresses = [ "10.1.0.1/24",\n "10.1.0.1/40" ]; } );',
-                     2, "links[0].addresses[1]", "10.1.0.1/40"),
+                     2, "links[0].addresses[1]", "prefix"),
     "wrong_mac": ('links = ( { name = "a"; device = "net_null0"; mac = "02:00:00:00:00"; } );', 1, "links[0].mac", ""),
     "multicast_mac": ('links = ( { name = "a"; device = "net_null0"; mac = "03:00:00:00:00:01"; } );', 1,
                       "links[0].mac", "multicast"),
     "duplicate_link": (LINKS.replace('"b"', '"a"'), 2, "links[1].name", "a"),
     "duplicate_device": (LINKS.replace("net_null1", "net_null0"), 2, "links[1].device", "a"),
-    "duplicate_address": (LINKS.replace("10.2.0.1/24", "10.1.0.1/16"), 2, "links[1].addresses[0]", "10.1.0.1"),
+    "duplicate_address": (LINKS.replace("10.2.0.1/24", "10.1.0.1/16"), 2, "links[1].addresses[0]", "already"),
     "neighbour_on_no_link": (LINKS + 'neighbors = ( { to = "10.1.0.9"; lladdr = "02:00:00:00:00:09"; dev = "c"; } );',
                              3, "neighbors[0].dev", "c"),
     "route_over_no_link": (LINKS + 'routes = ( { to = "10.9.0.0/16"; dev = "c"; } );', 3, "routes[0].dev", "c"),
     "gateway_on_no_link": (LINKS + 'routes = ( { to = "10.9.0.0/16"; via = "172.16.0.1"; } );', 3, "routes[0].via",
-                           "172.16.0.1"),
+                           "connected"),
     "duplicate_route": (LINKS + 'routes = ( { to = "10.9.0.0/16"; via = "10.1.0.2"; },\n'
                         '{ to = "10.9.0.0/16"; via = "10.1.0.3"; } );', 4, "routes[1].to", ""),
     "blackhole_with_a_gateway": (LINKS + 'routes = ( { to = "10.9.0.0/16"; type = "blackhole"; via = "10.1.0.2"; } );',
@@ -96,10 +96,10 @@ WRONG = {
                                "links[0].mtu", "4294968796"),
     "duplicate_key": (LINKS + "links = ();", 3, "links", "duplicate"),
     "unknown_sysctl": (LINKS + "sysctl: { ipv4: { default_ttl = 64;\n forwarding = 1; }; };", 4,
-                       "sysctl.ipv4.forwarding", "unknown"),
+                       "sysctl.ipv4.forwarding", "is not a setting"),
     "sysctl_out_of_range": (LINKS + "sysctl: { ipv4: { default_ttl = 256; }; };", 3, "sysctl.ipv4.default_ttl", "255"),
     "wrong_idle": (LINKS + 'workers: { idle = "lazy"; };', 3, "workers.idle", "adaptive"),
-    "wrong_lcores": (LINKS + 'workers: { lcores = "one"; };', 3, "workers.lcores", "one"),
+    "wrong_lcores": (LINKS + 'workers: { lcores = "one"; };', 3, "workers.lcores", "CPUs"),
     "wrong_hugepages": (LINKS + 'memory: { hugepages = "maybe"; };', 3, "memory.hugepages", "auto"),
 }
 
@@ -118,6 +118,7 @@ PENDING = {
     "firewall": ("firewall: { input: { policy = \"drop\"; }; };", "firewall"),
     "qdiscs": ('qdiscs = ( { link = "a"; kind = "tbf"; } );', "qdiscs"),
     "namespaces": ('namespaces = ( { name = "red"; } );', "namespaces"),
+    "nexthops": ('routes = ( { to = "10.9.0.0/16"; nexthops = ( { via = "10.1.0.2"; } ); } );', "routes[0].nexthops"),
     "metrics": ('control: { metrics = "127.0.0.1:9169"; };', "control.metrics"),
     "conntrack": ("sysctl: { conntrack: { max = 1048576; }; };", "sysctl.conntrack"),
 }
@@ -173,7 +174,7 @@ routes = ( { to = "10.9.0.0/16"; via = "172.16.0.1"; },
 
 def test_a_syntax_error_is_told_with_its_line(tmp_path):
     path = tmp_path / "weir.conf"
-    path.write_text('links = (\n  { name = "a" device = "b"; }\n);\n')
+    path.write_text('links = (\n  { name = ; }\n);\n')
     done = check(path)
     assert done.returncode == 2
     assert re.fullmatch(rf"{path}:2: .*syntax error.*\n", done.stderr), done.stderr

@@ -127,8 +127,8 @@ def test_tunables_are_shown_read_and_changed(router):
     weir.ctl("sysctl", "set", "ipv4.default_ttl", "33")
     assert "ttl=33" in router.lan.ping("10.1.0.1", count=1)[2]
     weir.ctl("sysctl", "set", "ipv4.default_ttl", "64")
-    assert weir.refused("sysctl", "set", "ipv4.default_ttl", "256")[0] == 2
-    assert weir.refused("sysctl", "get", "ipv4.no_such")[0] == 1
+    assert "255" in weir.refused("sysctl", "set", "ipv4.default_ttl", "256")[1]
+    assert "no_such" in weir.refused("sysctl", "get", "ipv4.no_such")[1]
     assert "ttl=64" in router.lan.ping("10.1.0.1", count=1)[2]
 
 
@@ -156,6 +156,6 @@ def test_config_show_is_a_configuration_that_passes_the_check(router, tmp_path):
 
 def test_rpc_list_names_what_weirctl_can_say(router):
     with router.weir.rpc() as client:
-        methods = {row["method"] for row in client.call("rpc.list")["result"]}
+        methods = {f'{row["object"]}.{row["verb"]}' for row in client.call("rpc.list")["result"]}
     assert {"link.show", "link.set", "addr.add", "route.add", "route.get", "neigh.replace", "stats.show", "drop.show",
             "worker.show", "graph.dot", "sysctl.set", "config.show", "rpc.list"} <= methods
