@@ -115,10 +115,11 @@ static int input_read(struct batch *batch)
 static char *input_line(struct batch *batch)
 {
 	size_t len = batch->end - batch->begin;
-	char *line = batch->text + batch->begin, *newline;
+	char *line, *newline;
 
 	if (len == 0)
 		return NULL;
+	line = batch->text + batch->begin;
 	newline = memchr(line, '\n', len);
 	if (newline == NULL && !batch->is_eof)
 		return NULL;

@@ -15,8 +15,8 @@ struct wish {
 };
 
 /* 0, or -1 with *why (heap, one line) saying what is wrong. words: n of them. */
-int grammar_parse(const struct session *session, char *const *words, int n, struct wish *wish,
-	char **why);
+int grammar_parse(
+	const struct session *session, char *const *words, int n, struct wish *wish, char **why);
 void wish_fini(struct wish *wish);
 /* All commands, those of one object, or one command with its arguments. */
 void grammar_help(const json_t *list, const char *object, const char *verb);

@@ -28,8 +28,8 @@ struct event_base;
 struct ctl;
 
 /* ctx is handed to every command as call->ctx. tables: NULL-terminated array of command tables. */
-int ctl_create(struct event_base *base, void *ctx, const struct command *const *tables,
-	struct ctl **out);
+int ctl_create(
+	struct event_base *base, void *ctx, const struct command *const *tables, struct ctl **out);
 /*
  * Opens the socket at path and begins to serve. A dead socket file of an earlier run is replaced,
  * a live one is -EADDRINUSE. group may be NULL; an unknown one is -ENOENT. Missing directories of

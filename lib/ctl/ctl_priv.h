@@ -12,12 +12,12 @@
 #include "ctl/ctl.h"
 
 enum {
-	CTL_TURN_MS = 5,	/* requests are served for this long, then timers and ports have a turn */
-	CTL_CALLS_MAX = 64,	/* unfinished calls of one client; beyond it its requests wait */
-	CTL_STREAMS_MAX = 16,	/* unfinished streams of one client; beyond it they are refused */
-	CTL_ROWS_SLICE = 256,	/* rows of a long answer that are printed in one go */
-	CTL_CLOSE_MAX_S = 10,	/* how long a connection that we end waits to be read empty */
-	CTL_PROBLEMS_MAX = 16,	/* things wrong with the parameters that an error's text names */
+	CTL_TURN_MS = 5, /* requests are served for this long, then timers and ports have a turn */
+	CTL_CALLS_MAX = 64,    /* unfinished calls of one client; beyond it its requests wait */
+	CTL_STREAMS_MAX = 16,  /* unfinished streams of one client; beyond it they are refused */
+	CTL_ROWS_SLICE = 256,  /* rows of a long answer that are printed in one go */
+	CTL_CLOSE_MAX_S = 10,  /* how long a connection that we end waits to be read empty */
+	CTL_PROBLEMS_MAX = 16, /* things wrong with the parameters that an error's text names */
 	CTL_MESSAGE_MAX = 16 << 10, /* bytes of an error's text */
 };
 
@@ -37,11 +37,11 @@ struct request {
 	struct ctl *ctl;
 	struct client *client; /* NULL: ctl_serve_line() */
 	const struct command *command;
-	void *args;  /* decoded; NULL when the command takes none */
-	json_t *id;  /* NULL: nobody wants an answer */
-	int err;     /* set with is_finished */
-	bool is_running;  /* inside command->run() */
-	bool is_finished; /* call_finish() came while it was running, or the client left */
+	void *args;		  /* decoded; NULL when the command takes none */
+	json_t *id;		  /* NULL: nobody wants an answer */
+	int err;		  /* set with is_finished */
+	bool is_running;	  /* inside command->run() */
+	bool is_finished;	  /* call_finish() came while it was running, or the client left */
 	LIST_ENTRY(request) link; /* in client->requests, once deferred */
 };
 
@@ -63,11 +63,11 @@ struct client {
 	LIST_HEAD(, request) requests;
 	unsigned int n_requests, n_streams;
 	STAILQ_HEAD(, answer) answers;
-	time_t ended;	  /* monotonic second in which is_ended was set */
-	bool is_ready;	  /* on ctl->ready */
-	bool is_eof;	  /* nothing more will come from it */
-	bool is_deaf;	  /* nothing can be sent to it; what it still asked for is done all the same */
-	bool is_ended;	  /* closed as soon as its output is written */
+	time_t ended;  /* monotonic second in which is_ended was set */
+	bool is_ready; /* on ctl->ready */
+	bool is_eof;   /* nothing more will come from it */
+	bool is_deaf;  /* nothing can be sent to it; what it still asked for is done all the same */
+	bool is_ended; /* closed as soon as its output is written */
 	bool is_doomed;	  /* closed at its next turn, whatever is left */
 	bool is_sequence; /* rpc.sequence: one at a time, none after the first that failed */
 	bool has_failed;  /* a request of the sequence has */

@@ -185,7 +185,7 @@ static json_t *request_run(struct request *request)
 
 /* From the line to the command */
 
-/* The first problems of a diag: a megabyte of unknown keys is not worth a megabyte of complaints. */
+/* The first problems only: a megabyte of unknown keys is not worth as many complaints. */
 static char *diag_first_text(const struct diag *diag)
 {
 	struct diag first = *diag;

@@ -141,7 +141,7 @@ START_TEST(deep_nesting_is_a_parse_error)
 	text = serve_alone(line, sizeof(line), &world);
 	ck_assert_ptr_nonnull(strstr(text, "-32700"));
 	free(text);
-	/* As deep as the parser goes: it must be refused by the parameters' rules, not by the stack. */
+	/* As deep as the parser goes: refused by the parameters' rules, not by the stack. */
 	len = (size_t)snprintf(line, sizeof(line),
 		"{\"jsonrpc\":\"2.0\",\"id\":1,"
 		"\"method\":\"thing.set\",\"params\":{\"dev\":");
@@ -186,7 +186,7 @@ START_TEST(a_line_may_come_in_pieces)
 	other = peer_open(&server);
 	for (size_t i = 0; i < sizeof(line) - 1; i++) {
 		peer_send(&peer, line + i, 1);
-		/* The other's answer shows that the server has seen the piece, and serves others. */
+		/* The other's answer shows that the server saw the piece, and serves others. */
 		json_decref(peer_ask(&other, (int)i, "slow.state", "{}"));
 	}
 	answer = peer_recv(&peer);
