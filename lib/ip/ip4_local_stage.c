@@ -54,11 +54,9 @@ static unsigned int local_icmp(struct worker *w, const struct ip_worker *ip_work
 	struct rte_mbuf *m, struct pkt_meta *meta)
 {
 	const struct rte_icmp_hdr *icmp = pkt_l4(m, meta);
-	uint16_t sum;
+	uint32_t len = meta->l3_len - (meta->l4_off - meta->l3_off);
 
-	if (rte_raw_cksum_mbuf(
-		    m, meta->l4_off, meta->l3_len - (meta->l4_off - meta->l3_off), &sum) != 0 ||
-		sum != 0xffff)
+	if (checksum_mbuf_sum(m, meta->l4_off, len) != 0xffff)
 		return ip_drop(meta, ICMP_DROP_BAD_CHECKSUM);
 	if (icmp->icmp_type != RTE_IP_ICMP_ECHO_REQUEST || icmp->icmp_code != 0 ||
 		ip_worker->sysctl->icmp_echo_ignore_all)

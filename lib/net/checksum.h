@@ -7,6 +7,7 @@
  */
 #include <rte_byteorder.h>
 #include <rte_ip.h>
+#include <rte_mbuf.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -52,3 +53,9 @@ static inline uint16_t checksum_update16(uint16_t checksum, uint16_t old_word, u
 	sum = (sum & 0xffff) + (sum >> 16);
 	return (uint16_t)~sum;
 }
+
+/*
+ * Folded sum over len bytes from off on, over all segments; the packet must have them. (DPDK's
+ * rte_raw_cksum_mbuf() loses carries where a segment ends at an odd byte.)
+ */
+uint16_t checksum_mbuf_sum(const struct rte_mbuf *m, uint32_t off, uint32_t len);
