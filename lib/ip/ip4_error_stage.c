@@ -125,6 +125,20 @@ static struct rte_mbuf *error_build(struct worker *w, struct ip_worker *ip_worke
 	return error;
 }
 
+/*
+ * One packet more in this pass: it and the packet that it is about may end in the same lane. When
+ * the sources have left no room, it enters with the next pass.
+ */
+static void error_send(struct worker *w, const struct ip_worker *ip_worker, struct rte_mbuf *error)
+{
+	if (w->room == 0) {
+		worker_inject(w, w, error, ip_worker->output_stage);
+		return;
+	}
+	w->room--;
+	stage_push(&w->pending, &w->nodes[ip_worker->output_stage], error);
+}
+
 static unsigned int error_one(
 	struct worker *w, void *ctx, struct rte_mbuf *m, struct pkt_meta *meta)
 {
@@ -137,8 +151,7 @@ static unsigned int error_one(
 	if (error == NULL)
 		return STAGE_DROP; /* out of packets: the drop's own reason stands */
 	w->stats.originated++;
-	/* One error at most for each packet of the pass: the lane has room. */
-	stage_push(&w->pending, &w->nodes[ip_worker->output_stage], error);
+	error_send(w, ip_worker, error);
 	return STAGE_DROP;
 }
 

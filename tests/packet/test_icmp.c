@@ -1,0 +1,527 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+/*
+ * ICMP: echo requests answered, errors sent and not sent (RFC 792, RFC 1122 3.2.2, RFC 1812 4.3).
+ *
+ *	192.0.2.10 --- lan (p0) weir wan (p1) --- 198.51.100.10, default
+ *	                        dmz (p2) --- 203.0.113.10, 10.0.0.0/8
+ */
+#include "kit.h"
+
+#include <rte_cycles.h>
+
+enum { ERROR_MAX_LEN = 576, QUOTE_MAX = ERROR_MAX_LEN - 20 - 8 };
+
+/* Echo */
+
+static void echo_request(struct frame *frame, const char *dst, uint16_t payload_len)
+{
+	frame_ip4(frame, &(struct ip4_spec){ .src = "192.0.2.10",
+				 .dst = dst,
+				 .proto = IPPROTO_ICMP,
+				 .icmp_type = 8,
+				 .payload_len = payload_len,
+				 .sport = 0x4321,
+				 .dport = 7 });
+}
+
+/* Turns a request without options into its reply. */
+static void make_reply(struct frame *frame, const char *own_mac, const char *host_mac)
+{
+	struct rte_ipv4_hdr *ip = frame_ip(frame);
+	struct rte_icmp_hdr *icmp = (struct rte_icmp_hdr *)frame_l4(frame);
+	uint32_t src = ip->src_addr;
+	uint16_t len = (uint16_t)(rte_be_to_cpu_16(ip->total_length) - sizeof(*ip));
+
+	ip->src_addr = ip->dst_addr;
+	ip->dst_addr = src;
+	icmp->icmp_type = 0;
+	icmp->icmp_cksum = 0;
+	icmp->icmp_cksum = (uint16_t)~rte_raw_cksum(icmp, len);
+	ip->time_to_live = 65; /* frame_forward() takes one */
+	frame_forward(frame, own_mac, host_mac);
+}
+
+START_TEST(an_echo_request_of_any_size_is_answered)
+{
+	struct bench *b = bench_start(router_config);
+	struct drops drops = drops_take(b);
+	struct frame frame;
+
+	for (uint16_t len = 0; len <= 1472; len++) {
+		echo_request(&frame, "192.0.2.1", len);
+		bench_push(b, LAN, &frame);
+		make_reply(&frame, LAN_MAC, HOST_MAC);
+		bench_expect_bytes(b, LAN, &frame);
+	}
+	drops_expect_none(b, &drops);
+	bench_expect_nothing(b);
+	bench_destroy(b);
+}
+END_TEST
+
+START_TEST(an_echo_request_in_segments_is_answered)
+{
+	struct bench *b = bench_start(router_config);
+	struct frame frame, reply;
+
+	echo_request(&frame, "192.0.2.1", 333);
+	reply = frame;
+	make_reply(&reply, LAN_MAC, HOST_MAC);
+	for (uint16_t seg_len = 1; seg_len <= frame.len; seg_len++) {
+		bench_send_segs(b, LAN, &frame, seg_len);
+		bench_run(b);
+		bench_expect_bytes(b, LAN, &reply);
+	}
+	bench_destroy(b);
+}
+END_TEST
+
+START_TEST(any_of_our_addresses_answers_whatever_the_link)
+{
+	struct bench *b = bench_start(router_config);
+	struct frame frame;
+
+	echo_request(&frame, "203.0.113.1", 56);
+	bench_push(b, LAN, &frame);
+	make_reply(&frame, LAN_MAC, HOST_MAC);
+	bench_expect_bytes(b, LAN, &frame);
+	bench_destroy(b);
+}
+END_TEST
+
+START_TEST(options_are_not_sent_back)
+{
+	struct bench *b = bench_start(router_config);
+	struct frame frame, reply;
+
+	for (uint8_t len = 4; len <= 40; len = (uint8_t)(len + 4)) {
+		static const uint8_t nops[40] = { 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1,
+			1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1 };
+
+		echo_request(&reply, "192.0.2.1", 100);
+		make_reply(&reply, LAN_MAC, HOST_MAC);
+		frame_ip4(&frame, &(struct ip4_spec){ .src = "192.0.2.10",
+					  .dst = "192.0.2.1",
+					  .proto = IPPROTO_ICMP,
+					  .icmp_type = 8,
+					  .payload_len = 100,
+					  .sport = 0x4321,
+					  .dport = 7,
+					  .options = nops,
+					  .options_len = len });
+		bench_push(b, LAN, &frame);
+		bench_expect_bytes(b, LAN, &reply);
+		bench_push_split(b, LAN, &frame, 40);
+		bench_expect_bytes(b, LAN, &reply);
+	}
+	bench_destroy(b);
+}
+END_TEST
+
+START_TEST(df_tos_and_identification_of_a_request_are_kept)
+{
+	struct bench *b = bench_start(router_config);
+	struct frame frame;
+
+	echo_request(&frame, "192.0.2.1", 10);
+	frame_ip(&frame)->type_of_service = 0xb8;
+	frame_ip(&frame)->fragment_offset = RTE_BE16(RTE_IPV4_HDR_DF_FLAG);
+	frame_fix_ip(&frame);
+	bench_push(b, LAN, &frame);
+	make_reply(&frame, LAN_MAC, HOST_MAC);
+	bench_expect_bytes(b, LAN, &frame);
+	bench_destroy(b);
+}
+END_TEST
+
+START_TEST(the_ttl_of_answers_is_a_setting)
+{
+	struct bench *b = bench_start(router_config);
+	struct frame frame;
+
+	bench_sysctl(b, "ipv4.default_ttl", "7");
+	echo_request(&frame, "192.0.2.1", 10);
+	bench_push(b, LAN, &frame);
+	bench_expect(b, LAN, &frame);
+	frame_check_ip4(&frame);
+	ck_assert_uint_eq(frame_ip(&frame)->time_to_live, 7);
+	bench_destroy(b);
+}
+END_TEST
+
+static const struct {
+	const char *name, *reason;
+	uint8_t type, code;
+	bool is_ignored; /* icmp_echo_ignore_all */
+	uint8_t broken;	 /* xored into the last byte */
+} unanswered[] = {
+	{ "wrong checksum", "icmp_bad_checksum", 8, 0, false, 1 },
+	{ "echo with a code", "icmp_unhandled", 8, 1, false, 0 },
+	{ "echo_ignore_all", "icmp_unhandled", 8, 0, true, 0 },
+	{ "a wrong checksum comes first", "icmp_bad_checksum", 8, 0, true, 1 },
+	{ "echo reply", "icmp_unhandled", 0, 0, false, 0 },
+	{ "redirect", "icmp_unhandled", 5, 1, false, 0 },
+	{ "unreachable", "icmp_unhandled", 3, 1, false, 0 },
+	{ "time stamp", "icmp_unhandled", 13, 0, false, 0 },
+	{ "address mask", "icmp_unhandled", 17, 0, false, 0 },
+	{ "a type that nobody knows", "icmp_unhandled", 255, 255, false, 0 },
+};
+
+START_TEST(other_icmp_to_us_is_dropped_by_name)
+{
+	struct bench *b = bench_start(router_config);
+	struct drops drops = drops_take(b);
+	struct frame frame;
+
+	if (unanswered[_i].is_ignored)
+		bench_sysctl(b, "ipv4.icmp_echo_ignore_all", "true");
+	frame_ip4(&frame, &(struct ip4_spec){ .src = "192.0.2.10",
+				  .dst = "192.0.2.1",
+				  .proto = IPPROTO_ICMP,
+				  .icmp_type = unanswered[_i].type,
+				  .icmp_code = unanswered[_i].code,
+				  .payload_len = 41 });
+	frame.bytes[frame.len - 1] ^= unanswered[_i].broken;
+	bench_push(b, LAN, &frame);
+	bench_expect_nothing(b);
+	drops_expect(b, &drops, unanswered[_i].reason, 1);
+	bench_destroy(b);
+}
+END_TEST
+
+/* Errors */
+
+static const char error_config[] =
+	"links = (\n"
+	"  { name = \"lan\"; device = \"net_ring_p0\"; mac = \"" LAN_MAC "\";\n"
+	"    addresses = [ \"192.0.2.1/24\", \"192.0.2.2/24\" ]; },\n"
+	"  { name = \"wan\"; device = \"net_ring_p1\"; mac = \"" WAN_MAC "\"; mtu = 576;\n"
+	"    addresses = [ \"198.51.100.1/24\" ]; }\n"
+	");\n"
+	"neighbors = (\n"
+	"  { to = \"192.0.2.10\"; lladdr = \"" HOST_MAC "\"; dev = \"lan\"; },\n"
+	"  { to = \"198.51.100.10\"; lladdr = \"" PEER_MAC "\"; dev = \"wan\"; } );\n"
+	"routes = ( { to = \"8.0.0.0/8\"; via = \"198.51.100.10\"; },\n"
+	"  { to = \"172.16.1.0/24\"; type = \"unreachable\"; },\n"
+	"  { to = \"172.16.2.0/24\"; type = \"prohibit\"; },\n"
+	"  { to = \"172.16.3.0/24\"; type = \"blackhole\"; },\n"
+	"  { to = \"10.66.0.0/16\"; via = \"192.0.2.10\"; } );\n";
+
+static const struct {
+	const char *name, *dst;
+	struct ip4_spec spec;
+	uint8_t type, code;
+	uint32_t info; /* second word of the ICMP header */
+	const char *from, *reason;
+} errors[] = {
+	{ "ttl of one", "8.8.8.8", { .ttl = 1 }, 11, 0, 0, "192.0.2.1", "ip4_ttl_exceeded" },
+	{ "ttl of one, to a host on a link", "198.51.100.99", { .ttl = 1 }, 11, 0, 0, "192.0.2.1",
+		"ip4_ttl_exceeded" },
+	{ "no route", "9.9.9.9", { 0 }, 3, 0, 0, "192.0.2.1", "ip4_no_route" },
+	{ "unreachable", "172.16.1.1", { 0 }, 3, 1, 0, "192.0.2.1", "ip4_unreachable" },
+	{ "prohibited", "172.16.2.1", { 0 }, 3, 13, 0, "192.0.2.1", "ip4_prohibited" },
+	{ "too big", "8.8.8.8", { .payload_len = 600, .fragment = RTE_IPV4_HDR_DF_FLAG }, 3, 4, 576,
+		"192.0.2.1", "ip4_frag_needed" },
+	{ "udp to us", "192.0.2.1", { 0 }, 3, 3, 0, "192.0.2.1", "ip4_no_listener" },
+	{ "tcp to us", "192.0.2.1", { .proto = IPPROTO_TCP }, 3, 3, 0, "192.0.2.1",
+		"ip4_no_listener" },
+	{ "another protocol to us", "192.0.2.1", { .proto = 253 }, 3, 2, 0, "192.0.2.1",
+		"ip4_no_protocol" },
+	{ "to the second address", "192.0.2.2", { 0 }, 3, 3, 0, "192.0.2.2", "ip4_no_listener" },
+	{ "to the other link's address", "198.51.100.1", { .proto = 132 }, 3, 2, 0, "198.51.100.1",
+		"ip4_no_protocol" },
+	{ "ttl of one is enough for us", "192.0.2.1", { .ttl = 1 }, 3, 3, 0, "192.0.2.1",
+		"ip4_no_listener" },
+	{ "about an echo request", "9.9.9.9", { .proto = IPPROTO_ICMP, .icmp_type = 8 }, 3, 0, 0,
+		"192.0.2.1", "ip4_no_route" },
+	{ "about an echo reply", "9.9.9.9", { .proto = IPPROTO_ICMP }, 3, 0, 0, "192.0.2.1",
+		"ip4_no_route" },
+	{ "about a first fragment", "9.9.9.9",
+		{ .fragment = RTE_IPV4_HDR_MF_FLAG, .payload_len = 24 }, 3, 0, 0, "192.0.2.1",
+		"ip4_no_route" },
+	{ "about options", "9.9.9.9", { .options = "\x01\x01\x01\x00", .options_len = 4 }, 3, 0, 0,
+		"192.0.2.1", "ip4_no_route" },
+};
+
+/* An error as RFC 1812 4.3.2 wants it, about this frame. */
+static void check_error(struct frame *error, struct frame *about, const char *from)
+{
+	struct rte_ipv4_hdr *ip = frame_ip(error);
+	uint16_t about_len = rte_be_to_cpu_16(frame_ip(about)->total_length);
+	uint16_t quoted = RTE_MIN(about_len, (uint16_t)QUOTE_MAX);
+
+	frame_check_ip4(error);
+	ck_assert_uint_eq(ip->version_ihl, 0x45);
+	ck_assert_uint_eq(ip->type_of_service, 0xc0);
+	ck_assert_uint_eq(rte_be_to_cpu_16(ip->total_length), 28 + quoted);
+	ck_assert_uint_eq(ip->fragment_offset, 0);
+	ck_assert_uint_eq(ip->time_to_live, 64);
+	ck_assert_uint_eq(ip->next_proto_id, IPPROTO_ICMP);
+	ck_assert_uint_eq(ip->src_addr, ip4_be(from));
+	ck_assert_uint_eq(ip->dst_addr, frame_ip(about)->src_addr);
+	ck_assert_mem_eq(frame_l4(error) + 8, frame_ip(about), quoted);
+}
+
+START_TEST(what_cannot_go_on_is_answered_with_an_error)
+{
+	struct bench *b = bench_start(error_config);
+	struct drops drops = drops_take(b);
+	struct ip4_spec spec = errors[_i].spec;
+	uint32_t info = rte_cpu_to_be_32(errors[_i].info);
+	struct frame frame, error;
+
+	spec.src = "192.0.2.10";
+	spec.dst = errors[_i].dst;
+	frame_ip4(&frame, &spec);
+	bench_push(b, LAN, &frame);
+	drops_expect(b, &drops, errors[_i].reason, 1);
+	bench_expect(b, LAN, &error);
+	check_error(&error, &frame, errors[_i].from);
+	ck_assert_mem_eq(frame_ether(&error)->src_addr.addr_bytes, "\x02\x00\x00\x00\x00\x01", 6);
+	ck_assert_mem_eq(frame_ether(&error)->dst_addr.addr_bytes, "\x02\x00\x00\x00\x01\x01", 6);
+	ck_assert_uint_eq(frame_l4(&error)[0], errors[_i].type);
+	ck_assert_uint_eq(frame_l4(&error)[1], errors[_i].code);
+	ck_assert_mem_eq(frame_l4(&error) + 4, &info, sizeof(info));
+	bench_expect_nothing(b);
+	bench_destroy(b);
+}
+END_TEST
+
+START_TEST(as_much_is_quoted_as_fits_into_576_bytes)
+{
+	struct bench *b = bench_start(error_config);
+	struct frame frame, error;
+
+	bench_sysctl(b, "ipv4.icmp_msgs_burst", "10000");
+	for (uint16_t len = 0; len <= 1472; len = (uint16_t)(len + 13)) {
+		frame_ip4(&frame,
+			&(struct ip4_spec){
+				.src = "192.0.2.10", .dst = "9.9.9.9", .payload_len = len });
+		bench_push(b, LAN, &frame);
+		bench_expect(b, LAN, &error);
+		check_error(&error, &frame, "192.0.2.1");
+		bench_send_segs(b, LAN, &frame, 37);
+		bench_run(b);
+		bench_expect(b, LAN, &error);
+		check_error(&error, &frame, "192.0.2.1");
+	}
+	bench_destroy(b);
+}
+END_TEST
+
+START_TEST(padding_is_not_quoted)
+{
+	struct bench *b = bench_start(error_config);
+	struct frame frame, error;
+
+	frame_ip4(&frame, &(struct ip4_spec){ .src = "192.0.2.10", .dst = "9.9.9.9" });
+	frame.len = 60;
+	bench_push(b, LAN, &frame);
+	bench_expect(b, LAN, &error);
+	check_error(&error, &frame, "192.0.2.1");
+	bench_destroy(b);
+}
+END_TEST
+
+START_TEST(the_source_is_an_address_of_the_link_that_the_error_leaves_by)
+{
+	struct bench *b = bench_start(error_config);
+	struct frame frame, error;
+
+	/* Arrived on lan, but the way back to 8.1.2.3 is by wan. */
+	frame_ip4(&frame, &(struct ip4_spec){ .src = "8.1.2.3", .dst = "9.9.9.9" });
+	bench_push(b, LAN, &frame);
+	bench_expect(b, WAN, &error);
+	check_error(&error, &frame, "198.51.100.1");
+	/* And the other way round. */
+	frame_ip4(&frame, &(struct ip4_spec){ .src_mac = PEER_MAC,
+				  .dst_mac = WAN_MAC,
+				  .src = "10.66.1.1",
+				  .dst = "9.9.9.9" });
+	bench_push(b, WAN, &frame);
+	bench_expect(b, LAN, &error);
+	check_error(&error, &frame, "192.0.2.1");
+	bench_expect_nothing(b);
+	bench_destroy(b);
+}
+END_TEST
+
+static const struct {
+	const char *name, *src, *dst, *dst_mac;
+	struct ip4_spec spec;
+	const char *reason;
+} silent[] = {
+	{ "unreachable", NULL, "9.9.9.9", NULL, { .proto = IPPROTO_ICMP, .icmp_type = 3 },
+		"ip4_no_route" },
+	{ "source quench", NULL, "9.9.9.9", NULL, { .proto = IPPROTO_ICMP, .icmp_type = 4 },
+		"ip4_no_route" },
+	{ "redirect", NULL, "9.9.9.9", NULL, { .proto = IPPROTO_ICMP, .icmp_type = 5 },
+		"ip4_no_route" },
+	{ "time exceeded", NULL, "8.8.8.8", NULL,
+		{ .proto = IPPROTO_ICMP, .icmp_type = 11, .ttl = 1 }, "ip4_ttl_exceeded" },
+	{ "parameter problem", NULL, "9.9.9.9", NULL, { .proto = IPPROTO_ICMP, .icmp_type = 12 },
+		"ip4_no_route" },
+	{ "unknown icmp", NULL, "9.9.9.9", NULL, { .proto = IPPROTO_ICMP, .icmp_type = 42 },
+		"ip4_no_route" },
+	{ "a later fragment", NULL, "9.9.9.9", NULL,
+		{ .fragment = 1, .proto = 253, .payload_len = 8 }, "ip4_no_route" },
+	{ "a later fragment of icmp", NULL, "8.8.8.8", NULL,
+		{ .fragment = 100, .proto = IPPROTO_ICMP, .icmp_type = 8, .ttl = 1 },
+		"ip4_ttl_exceeded" },
+	{ "link-layer broadcast", NULL, "192.0.2.1", ANY_MAC, { 0 }, "ip4_no_listener" },
+	{ "link-layer multicast", NULL, "192.0.2.1", "01:00:5e:00:00:01", { .proto = 253 },
+		"ip4_no_protocol" },
+	{ "link-layer broadcast without a route", NULL, "9.9.9.9", ANY_MAC, { 0 }, "ip4_no_route" },
+	{ "link-layer broadcast to elsewhere", NULL, "8.8.8.8", ANY_MAC, { .ttl = 1 },
+		"ip4_link_broadcast" },
+	{ "multicast", NULL, "224.0.0.5", "01:00:5e:00:00:05", { .ttl = 1 }, "ip4_multicast" },
+	{ "broadcast", NULL, "255.255.255.255", ANY_MAC, { 0 }, "ip4_broadcast" },
+	{ "directed broadcast", NULL, "198.51.100.255", NULL, { 0 }, "ip4_broadcast" },
+	{ "a network's own address", NULL, "198.51.100.0", NULL, { 0 }, "ip4_broadcast" },
+	{ "blackhole", NULL, "172.16.3.1", NULL, { 0 }, "ip4_blackhole" },
+	{ "from 0.0.0.0", "0.0.0.0", "9.9.9.9", NULL, { 0 }, "ip4_martian_source" },
+	{ "from a multicast address", "224.0.0.1", "9.9.9.9", NULL, { 0 }, "ip4_martian_source" },
+	{ "from the broadcast address", "255.255.255.255", "9.9.9.9", NULL, { 0 },
+		"ip4_martian_source" },
+	{ "from loopback", "127.0.0.1", "9.9.9.9", NULL, { 0 }, "ip4_martian_source" },
+	{ "from a reserved address", "240.0.0.1", "9.9.9.9", NULL, { 0 }, "ip4_martian_source" },
+	{ "from a directed broadcast address", "192.0.2.255", "9.9.9.9", NULL, { 0 },
+		"ip4_source_is_ours" },
+	{ "from our own address", "192.0.2.1", "9.9.9.9", NULL, { 0 }, "ip4_source_is_ours" },
+	{ "too big, but may be fragmented", NULL, "8.8.8.8", NULL, { .payload_len = 600 },
+		"ip4_too_big" },
+	{ "a fragment to us", NULL, "192.0.2.1", NULL,
+		{ .fragment = RTE_IPV4_HDR_MF_FLAG, .payload_len = 8 }, "ip4_fragment_to_us" },
+};
+
+START_TEST(nobody_is_told_who_must_not_be_told)
+{
+	struct bench *b = bench_start(error_config);
+	struct drops drops = drops_take(b);
+	struct ip4_spec spec = silent[_i].spec;
+	struct frame frame;
+
+	spec.src = silent[_i].src != NULL ? silent[_i].src : "192.0.2.10";
+	spec.dst = silent[_i].dst;
+	spec.dst_mac = silent[_i].dst_mac;
+	frame_ip4(&frame, &spec);
+	bench_push(b, LAN, &frame);
+	bench_expect_nothing(b);
+	drops_expect(b, &drops, silent[_i].reason, 1);
+	bench_destroy(b);
+}
+END_TEST
+
+START_TEST(icmp_without_a_type_is_not_answered)
+{
+	struct bench *b = bench_start(error_config);
+	struct frame frame;
+
+	frame_ip4(
+		&frame, &(struct ip4_spec){ .src = "192.0.2.10", .dst = "9.9.9.9", .proto = 253 });
+	frame_ip(&frame)->next_proto_id = IPPROTO_ICMP;
+	frame_fix_ip(&frame);
+	bench_push(b, LAN, &frame);
+	bench_expect_nothing(b);
+	bench_destroy(b);
+}
+END_TEST
+
+/* The rate */
+
+static unsigned int count_errors(struct bench *b, unsigned int n)
+{
+	struct frame frame;
+
+	frame_ip4(&frame, &(struct ip4_spec){ .src = "192.0.2.10", .dst = "9.9.9.9" });
+	for (unsigned int i = 0; i < n; i++)
+		bench_send(b, LAN, &frame);
+	bench_run(b);
+	return bench_count(b, LAN);
+}
+
+START_TEST(a_burst_of_errors_is_bounded)
+{
+	struct bench *b = bench_start(error_config);
+
+	bench_sysctl(b, "ipv4.icmp_msgs_per_sec", "1");
+	bench_sysctl(b, "ipv4.icmp_msgs_burst", "5");
+	ck_assert_uint_eq(count_errors(b, 300), 5);
+	ck_assert_uint_eq(bench_drops(b, "ip4_no_route"), 300);
+	bench_destroy(b);
+}
+END_TEST
+
+START_TEST(the_bucket_refills_up_to_the_burst)
+{
+	struct bench *b = bench_start(error_config);
+
+	bench_sysctl(b, "ipv4.icmp_msgs_per_sec", "10");
+	bench_sysctl(b, "ipv4.icmp_msgs_burst", "2");
+	ck_assert_uint_eq(count_errors(b, 100), 2);
+	/* Only a lower bound of the time is needed: after 200 ms the bucket is full again. */
+	rte_delay_us_block(250000);
+	ck_assert_uint_eq(count_errors(b, 100), 2);
+	bench_destroy(b);
+}
+END_TEST
+
+START_TEST(a_rate_of_zero_sends_no_errors_but_answers_echo)
+{
+	struct bench *b = bench_start(error_config);
+	struct frame frame;
+
+	bench_sysctl(b, "ipv4.icmp_msgs_per_sec", "0");
+	ck_assert_uint_eq(count_errors(b, 10), 0);
+	echo_request(&frame, "192.0.2.1", 10);
+	bench_push(b, LAN, &frame);
+	ck_assert_uint_eq(bench_count(b, LAN), 1);
+	bench_destroy(b);
+}
+END_TEST
+
+START_TEST(errors_that_find_no_way_back_never_fill_a_lane)
+{
+	static char config[4096];
+	struct bench *b;
+	struct frame frame;
+	size_t len = 0;
+
+	/* As many ports as it takes to fill a pass, and no route back from any. */
+	len += (size_t)snprintf(config, sizeof(config), "links = (");
+	for (unsigned int i = 0; i < BENCH_PORTS; i++)
+		len += (size_t)snprintf(config + len, sizeof(config) - len,
+			"%s{ name = \"l%u\"; device = \"net_ring_p%u\"; mac = \"" LAN_MAC "\"; }",
+			i > 0 ? ", " : " ", i, i);
+	snprintf(config + len, sizeof(config) - len, " );");
+	b = bench_start(config);
+	bench_sysctl(b, "ipv4.icmp_msgs_burst", "100000");
+	bench_sysctl(b, "ipv4.icmp_msgs_per_sec", "1000000");
+	frame_ip4(&frame, &(struct ip4_spec){ .src = "192.0.2.10", .dst = "9.9.9.9" });
+	for (unsigned int i = 0; i < 100; i++)
+		for (unsigned int port = 0; port < BENCH_PORTS; port++)
+			bench_send(b, port, &frame);
+	bench_run(b);
+	bench_expect_nothing(b);
+	/* Each packet, and the error about it. */
+	ck_assert_uint_eq(bench_drops(b, "ip4_no_route"), 2 * 100 * BENCH_PORTS);
+	bench_destroy(b);
+}
+END_TEST
+
+PACKET_MAIN("icmp", PLAIN_TEST(an_echo_request_of_any_size_is_answered),
+	PLAIN_TEST(an_echo_request_in_segments_is_answered),
+	PLAIN_TEST(any_of_our_addresses_answers_whatever_the_link),
+	PLAIN_TEST(options_are_not_sent_back),
+	PLAIN_TEST(df_tos_and_identification_of_a_request_are_kept),
+	PLAIN_TEST(the_ttl_of_answers_is_a_setting),
+	LOOP_TEST(other_icmp_to_us_is_dropped_by_name, unanswered),
+	LOOP_TEST(what_cannot_go_on_is_answered_with_an_error, errors),
+	PLAIN_TEST(as_much_is_quoted_as_fits_into_576_bytes), PLAIN_TEST(padding_is_not_quoted),
+	PLAIN_TEST(the_source_is_an_address_of_the_link_that_the_error_leaves_by),
+	LOOP_TEST(nobody_is_told_who_must_not_be_told, silent),
+	PLAIN_TEST(icmp_without_a_type_is_not_answered), PLAIN_TEST(a_burst_of_errors_is_bounded),
+	PLAIN_TEST(the_bucket_refills_up_to_the_burst),
+	PLAIN_TEST(a_rate_of_zero_sends_no_errors_but_answers_echo),
+	PLAIN_TEST(errors_that_find_no_way_back_never_fill_a_lane))
