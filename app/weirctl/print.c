@@ -157,9 +157,15 @@ static struct table table_create(
 	return table;
 }
 
+/* A number, or the dash of a cell without a value. An address is none. */
 static bool is_number(const char *text)
 {
-	return text[0] != '\0' && strspn(text, "0123456789.-") == strlen(text);
+	char *end;
+
+	if (strspn(text, "0123456789.-") != strlen(text))
+		return false;
+	strtod(text, &end);
+	return *end == '\0' || strcmp(text, "-") == 0;
 }
 
 static void table_measure(struct table *table, const json_t *rows)

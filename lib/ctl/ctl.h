@@ -13,6 +13,13 @@
  * CTL_BACKLOG_MAX is cut off. Bad requests are answered with the standard codes: -32700 parse
  * error, -32600 invalid request, -32601 method not found, -32602 invalid params; a command that
  * fails: -32000 with {"errno": N} as data. Requests without an id are executed, never answered.
+ *
+ * `rpc.sequence` makes a connection a batch: its requests are done strictly one after the other,
+ * and none after the first that fails (errno ECANCELED). Arrays of more than some hundred rows are
+ * printed in slices as the client reads them; any other answer in one go.
+ *
+ * For commands: the decoded args live as long as the call, also while it is deferred, and a
+ * deferred call may be finished from within its own run().
  */
 #include "schema/command.h"
 
@@ -27,7 +34,10 @@ enum {
 struct event_base;
 struct ctl;
 
-/* ctx is handed to every command as call->ctx. tables: NULL-terminated array of command tables. */
+/*
+ * Also makes the process ignore SIGPIPE. -EEXIST when two commands have the same words.
+ * ctx is handed to every command as call->ctx. tables: NULL-terminated array of command tables.
+ */
 int ctl_create(
 	struct event_base *base, void *ctx, const struct command *const *tables, struct ctl **out);
 /*

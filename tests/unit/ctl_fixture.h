@@ -15,6 +15,7 @@
  *	watch flood			a stream of 1 MiB each millisecond
  *	big show count			that many rows
  *	lump show			a text of 1.5 MiB
+ *	place show			addresses and numbers
  *	fail now | text show | sync finish | planned show
  */
 #include <errno.h>
@@ -332,6 +333,13 @@ static int text_show(struct call *call, const void *args)
 	return 0;
 }
 
+static int place_show(struct call *call, const void *args)
+{
+	call->result = json_pack("[{s:s, s:n, s:f}, {s:s, s:i, s:i}]", "at", "192.0.2.1", "cost",
+		"ratio", 1.5, "at", "10.0.0.1", "cost", 7, "ratio", 10);
+	return 0;
+}
+
 static int lump_show(struct call *call, const void *args)
 {
 	const size_t len = 3 << 19;
@@ -370,6 +378,7 @@ static const struct command fixture_commands[] = {
 	COMMAND("watch", "idle", watch_idle, .is_stream = true),
 	COMMAND("watch", "flood", watch_flood, .is_stream = true),
 	COMMAND("big", "show", big_show, .args = &big_args, .is_read_only = true),
+	COMMAND("place", "show", place_show, .is_read_only = true),
 	COMMAND("lump", "show", lump_show, .is_read_only = true),
 	COMMAND("fail", "now", fail_now),
 	COMMAND("text", "show", text_show, .is_read_only = true),

@@ -100,6 +100,11 @@ static const struct run_row {
 		NULL },
 	{ "big show 2", NULL, 0, "row  text\n  0  as wide as\n  1  as wide as\n", NULL, NULL },
 	{ "big show 0", NULL, 0, "", NULL, NULL },
+	{ "place show", NULL, 0,
+		"at         cost  ratio\n"
+		"192.0.2.1     -    1.5\n"
+		"10.0.0.1      7     10\n",
+		NULL, NULL },
 	{ "slow state", NULL, 0, "waiting 0\ncancelled 0\nnotes 0\n", NULL, NULL },
 	{ "text", NULL, 0, "first\nsecond\\x1b[2J\n", NULL, NULL },
 	{ "sync finish", NULL, 0, "at once\n", NULL, NULL },
