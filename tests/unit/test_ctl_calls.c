@@ -59,16 +59,19 @@ END_TEST
 START_TEST(calls_that_still_wait_are_cancelled_at_the_end)
 {
 	struct server server;
-	struct peer peer;
+	struct peer peer, other;
 
 	server_start(&server);
 	peer = peer_open(&server);
-	peer_request(&peer, 1, "slow.wait", "{}");
-	peer_request(&peer, 2, "watch.flood", "{}");
-	wait_for_state(&peer, "waiting", 1);
+	other = peer_open(&server);
+	/* In this order: once the last one waits, the first one does. */
+	peer_request(&peer, 1, "watch.idle", "{}");
+	peer_request(&peer, 2, "slow.wait", "{}");
+	wait_for_state(&other, "waiting", 1);
 	server_stop(&server);
 	ck_assert_uint_eq(server.world.n_cancelled, 2);
 	peer_close(&peer);
+	peer_close(&other);
 }
 END_TEST
 
