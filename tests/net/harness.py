@@ -214,12 +214,13 @@ class Weir:
 
     def connect(self):
         sock = socket.socket(socket.AF_UNIX)
-        sock.settimeout(30)
         try:
+            # Waits while many others wait to be let in; with a time-out it would fail at once.
             sock.connect(self.socket)
         except OSError:
             sock.close()
             raise
+        sock.settimeout(30)
         return sock
 
     def rpc(self):

@@ -26,6 +26,8 @@ def pings_go_on(router):
     child = router.lan.popen("ping", "-n", "-i", "0.01", "-W", "2", "10.2.0.2", stdout=subprocess.PIPE,
                              stderr=subprocess.STDOUT)
     try:
+        assert "bytes of data" in child.stdout.readline()
+        assert "bytes from" in child.stdout.readline()
         yield
     finally:
         child.send_signal(2)

@@ -227,9 +227,10 @@ def test_errors_are_limited_in_rate(net):
     before = net.weir.ctl("sysctl", "get", "ipv4.icmp_msgs_per_sec")[0]["value"]
     net.weir.ctl("sysctl", "set", "ipv4.icmp_msgs_per_sec", "5")
     try:
+        wait_until(lambda: answers_before_echo(net, from_lan("203.0.113.7")), what="one of five a second")
         got = answers_before_echo(net, *[from_lan("203.0.113.7") for _ in range(200)])
-        errors = [f for f in got if is_icmp(f, TYPE_UNREACHABLE)]
-        assert 1 <= len(errors) <= 50  # Linux too lets a burst of 50 through
+        # What is earned may be saved up, as in Linux (icmp_msgs_burst, 50).
+        assert len([f for f in got if is_icmp(f, TYPE_UNREACHABLE)]) <= 50
     finally:
         net.weir.ctl("sysctl", "set", "ipv4.icmp_msgs_per_sec", str(before))
 
