@@ -19,6 +19,7 @@ const struct stage *const pipeline[] = {
 	&arp_stage,
 	/* IPv4 */
 	&ip4_input_stage,
+	&ip4_route_stage,
 	&ip4_local_stage,
 	&ip4_forward_stage,
 	&ip4_error_stage,

@@ -19,19 +19,18 @@
 
 static void node_run(struct worker *w, struct stage_node *node)
 {
-	uint64_t start;
-	uint32_t n;
+	uint64_t start, before = node->packets;
 
+	/* Sources count by themselves what they bring; their own lane is empty. */
 	if (likely(!w->is_sampling)) {
 		node->run(w, node);
 		node->packets += node->n;
 	} else {
 		start = rte_rdtsc();
 		node->run(w, node);
-		n = node->n;
-		node->packets += n;
-		node->sampled_packets += n;
 		node->sampled_cycles += rte_rdtsc() - start;
+		node->packets += node->n;
+		node->sampled_packets += node->packets - before;
 	}
 	node->calls++;
 	node->n = 0;

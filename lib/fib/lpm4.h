@@ -63,11 +63,11 @@ static inline uint32_t lpm4_lookup(const struct lpm4 *lpm, uint32_t addr)
 	do {
 		before = after;
 		entry = lpm4_slot(lpm, addr);
-		if (entry != 0)
-			return entry & LPM4_VALUE;
 		after = __atomic_load_n(&lpm->default_entry, __ATOMIC_ACQUIRE);
-	} while (unlikely(after != before));
-	return (uint32_t)after & LPM4_VALUE;
+	} while (unlikely(after != before) && entry == 0);
+	/* No branch: which packets take the default route cannot be predicted. */
+	entry |= (uint32_t)after & -(uint32_t)(entry == 0);
+	return entry & LPM4_VALUE;
 }
 
 static inline void lpm4_prefetch(const struct lpm4 *lpm, uint32_t addr)

@@ -27,7 +27,7 @@ static __rte_noinline unsigned int forward_hold(
 	return FORWARD_HOLD;
 }
 
-static inline unsigned int forward_one(
+static __rte_always_inline unsigned int forward_one(
 	struct worker *w, void *ctx, struct rte_mbuf *m, struct pkt_meta *meta)
 {
 	const struct ip_worker *ip_worker = ctx;

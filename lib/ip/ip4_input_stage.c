@@ -1,17 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
 /*
- * ip4_input: the checks of a router on addresses (RFC 1812 5.3.7, RFC 2644) and the route lookup.
- * Run by the owning worker on packets whose header parse has accepted.
- *
- * Two passes over the lane: the first prefetches every packet's entry of the lookup table, because
- * with many routes each is a cache miss; the second decides. Special destinations have adjacency
- * indexes of their own, so the adjacency's line is only prefetched here and read by ip4_forward.
+ * ip4_input: the checks of a router on addresses and options (RFC 1812 5.3.7, RFC 2644, RFC 7126).
+ * Run by the owning worker on packets whose header parse has accepted. The lookup of the route is
+ * the next stage's: here its cache line is only asked for, so that it comes while others are checked.
  */
 #include "dp/trace.h"
 #include "ip/ip_priv.h"
 
-enum { INPUT_FORWARD = 1, INPUT_LOCAL, INPUT_ERROR };
+enum { INPUT_ROUTE = 1 };
 
 /* Unicast addresses are 1.0.0.0 to 223.255.255.255 without 127/8. */
 static inline bool ip4_is_unusual(uint32_t addr)
@@ -56,29 +53,7 @@ static __rte_noinline enum ip_drop input_check_options(
 	return IP_N_DROPS;
 }
 
-/* Destinations without a next hop: ours, and what routes refuse. */
-static __rte_noinline unsigned int input_special(struct pkt_meta *meta)
-{
-	switch (meta->adj) {
-	case ADJ_LOCAL:
-		return INPUT_LOCAL;
-	case ADJ_BROADCAST:
-		return ip_drop(meta, IP4_DROP_BROADCAST);
-	case ADJ_BLACKHOLE:
-		return ip_drop(meta, IP4_DROP_BLACKHOLE);
-	case ADJ_UNREACHABLE:
-		ip4_set_error(meta, ICMP_DEST_UNREACH, ICMP_HOST_UNREACH, 0, IP4_DROP_UNREACHABLE);
-		return INPUT_ERROR;
-	case ADJ_PROHIBIT:
-		ip4_set_error(meta, ICMP_DEST_UNREACH, ICMP_PKT_FILTERED, 0, IP4_DROP_PROHIBITED);
-		return INPUT_ERROR;
-	default:
-		ip4_set_error(meta, ICMP_DEST_UNREACH, ICMP_NET_UNREACH, 0, IP4_DROP_NO_ROUTE);
-		return INPUT_ERROR;
-	}
-}
-
-static inline unsigned int input_one(
+static __rte_always_inline unsigned int input_one(
 	struct worker *w, void *ctx, struct rte_mbuf *m, struct pkt_meta *meta)
 {
 	const struct ip_worker *ip_worker = ctx;
@@ -101,39 +76,31 @@ static inline unsigned int input_one(
 		if (reason != IP_N_DROPS)
 			return ip_drop(meta, reason);
 	}
-	meta->adj = lpm4_lookup(ip_worker->fib4[meta->ns], dst);
-	if (unlikely(meta->adj < ADJ_FIRST_DYNAMIC))
-		return input_special(meta);
-	if (unlikely(meta->flags & (PKT_LINK_BROADCAST | PKT_LINK_MULTICAST)))
-		return ip_drop(meta, IP4_DROP_LINK_BROADCAST);
-	rte_prefetch0(&ip_worker->adjs[meta->adj]);
-	return INPUT_FORWARD;
+	/* With many routes this is a cache miss; ip4_route reads it when the whole burst is here. */
+	lpm4_prefetch(ip_worker->fib4[meta->ns], dst);
+	return INPUT_ROUTE;
 }
 
 static void input_run(struct worker *w, struct stage_node *node)
 {
-	struct ip_worker *ip_worker = worker_slot(w, &ip_module);
-
-	for (uint32_t i = 0; i < node->n; i++) {
-		const struct pkt_meta *meta = pkt_meta(node->pkts[i]);
-		const struct rte_ipv4_hdr *ip = pkt_ip4(node->pkts[i], meta);
-
-		lpm4_prefetch(ip_worker->fib4[meta->ns], rte_be_to_cpu_32(ip->dst_addr));
-	}
-	stage_each(w, node, INPUT_FORWARD, input_one, ip_worker);
+	stage_each(w, node, INPUT_ROUTE, input_one, worker_slot(w, &ip_module));
 }
 
 static void input_format(const struct trace_record *record, char *buf, size_t size)
 {
-	snprintf(buf, size, "adjacency %u", record->meta.adj);
+	const struct rte_ipv4_hdr *ip =
+		(const struct rte_ipv4_hdr *)(record->bytes + record->meta.l3_off);
+	char src[IP_ADDR_TEXT_MAX], dst[IP_ADDR_TEXT_MAX];
+	struct ip_addr src_addr = ip_addr_v4(ip->src_addr), dst_addr = ip_addr_v4(ip->dst_addr);
+
+	snprintf(buf, size, "%s to %s, TTL %u", ip_addr_text(&src_addr, src),
+		ip_addr_text(&dst_addr, dst), ip->time_to_live);
 }
 
 const struct stage ip4_input_stage = {
 	.name = "ip4_input",
-	.help = "checks addresses, looks up the route",
+	.help = "checks addresses and options",
 	.run = input_run,
-	.exits = { [INPUT_FORWARD] = { "forward", "ip4_forward" },
-		[INPUT_LOCAL] = { "local", "ip4_local" },
-		[INPUT_ERROR] = { "error", "ip4_error" } },
+	.exits = { [INPUT_ROUTE] = { "route", "ip4_route" } },
 	.format = input_format,
 };

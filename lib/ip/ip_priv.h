@@ -32,13 +32,12 @@
 	X(IP4_DROP_FRAG_NEEDED, "ip4_frag_needed",                                                 \
 		"larger than the MTU of the next link, and must not be fragmented")                \
 	X(IP4_DROP_TOO_BIG, "ip4_too_big", "larger than the MTU of the next link")                 \
-	X(IP4_DROP_HOST_UNREACHABLE, "ip4_host_unreachable", "the next hop does not answer")       \
 	X(IP4_DROP_FRAGMENT_TO_US, "ip4_fragment_to_us", "a fragment for one of our addresses")    \
 	X(IP4_DROP_NO_PROTOCOL, "ip4_no_protocol", "a protocol that nothing here listens to")      \
 	X(IP4_DROP_NO_LISTENER, "ip4_no_listener", "a port that nothing here listens to")          \
 	X(IP4_DROP_NO_SOURCE, "ip4_no_source", "made here, but no address to send it from")        \
-	X(IP4_DROP_L4_TRUNCATED, "ip4_local_l4_truncated", "to us, with a cut off L4 header")      \
-	X(IP4_DROP_L4_BAD_LEN, "ip4_local_l4_bad_len", "to us, with a wrong L4 length")            \
+	X(IP4_DROP_L4_TRUNCATED, "l4_truncated", "to us, with a cut off L4 header")                \
+	X(IP4_DROP_L4_BAD_LEN, "l4_bad_len", "to us, with a wrong L4 length")                      \
 	X(ICMP_DROP_BAD_CHECKSUM, "icmp_bad_checksum", "ICMP to us with a wrong checksum")         \
 	X(ICMP_DROP_UNHANDLED, "icmp_unhandled", "ICMP to us that asks for nothing")               \
 	X(ICMP_DROP_SHARED, "icmp_shared", "an echo request whose bytes somebody else still reads")

@@ -11,7 +11,7 @@
 #include "dp/trace.h"
 #include "link/link_priv.h"
 
-enum { RX_BURST = 32 }; /* per queue and pass: bursts of 32 to 64 stay in the cache */
+enum { RX_BURST = 64 }; /* per queue and pass: bursts of 32 to 64 stay in the cache */
 
 /* rx */
 
@@ -101,7 +101,7 @@ static __rte_noinline enum link_drop parse_unusual_mac(
 	return LINK_N_DROPS;
 }
 
-static inline unsigned int parse_one(
+static __rte_always_inline unsigned int parse_one(
 	struct worker *w, void *ctx, struct rte_mbuf *m, struct pkt_meta *meta)
 {
 	struct link_worker *lw = ctx;
@@ -129,7 +129,7 @@ static inline unsigned int parse_one(
 	}
 	meta->ethertype = rte_be_to_cpu_16(ether->ether_type);
 	if (likely(meta->ethertype == RTE_ETHER_TYPE_IPV4)) {
-		err = parse_ip4(m, meta);
+		err = parse_ip4(m, meta, sizeof(*ether));
 		if (unlikely(err != PARSE_OK))
 			return parse_drop(lw, meta, LINK_DROP_PARSE + err);
 		if (unlikely(meta->l3_len > link->mtu))

@@ -18,7 +18,7 @@
 #include "net/checksum.h"
 #include "net/pkt_meta.h"
 
-/* Every check that a packet can fail here: enum member, name of the drop, meaning. */
+/* Every check that a frame can fail here: enum member, name of the drop, meaning. */
 #define PARSE_ERRORS(X)                                                                            \
 	X(PARSE_ETH_TRUNCATED, "eth_truncated", "shorter than an Ethernet header")                 \
 	X(PARSE_ETH_NOT_ETHERNET2, "eth_not_ethernet2",                                            \
@@ -29,13 +29,16 @@
 		"header length below 20 bytes or beyond the packet")                               \
 	X(PARSE_IP4_BAD_TOTAL_LEN, "ip4_bad_total_len",                                            \
 		"total length below the header length or beyond the frame")                        \
-	X(PARSE_IP4_BAD_CHECKSUM, "ip4_bad_checksum", "IPv4 header checksum is wrong")             \
-	X(PARSE_L4_TRUNCATED, "l4_truncated",                                                      \
-		"the packet ends within its TCP, UDP or ICMP header")                              \
-	X(PARSE_L4_BAD_LEN, "l4_bad_len", "a length in the TCP or UDP header is beyond the packet")
+	X(PARSE_IP4_BAD_CHECKSUM, "ip4_bad_checksum", "IPv4 header checksum is wrong")
 
+/* The L4 errors are named by who asks for that check: nobody does for packets that pass through. */
 #define PARSE_ENUM(member, name, help) member,
-enum parse_error { PARSE_ERRORS(PARSE_ENUM) PARSE_N_ERRORS, PARSE_OK = PARSE_N_ERRORS };
+enum parse_error {
+	PARSE_ERRORS(PARSE_ENUM) PARSE_N_ERRORS,
+	PARSE_L4_TRUNCATED = PARSE_N_ERRORS, /* the packet ends within its L4 header */
+	PARSE_L4_BAD_LEN,		     /* a length in the L4 header is beyond the packet */
+	PARSE_OK,
+};
 #undef PARSE_ENUM
 
 static inline struct rte_ether_hdr *pkt_ether(const struct rte_mbuf *m)
@@ -66,20 +69,19 @@ static inline bool parse_has(struct rte_mbuf *m, uint32_t len)
 void parse_trim(struct rte_mbuf *m, uint32_t len);
 
 /*
- * Checks an IPv4 header at meta->l3_off and fills in l3_len, l4_off, proto and the fragment and
- * option flags. Link-layer padding is cut off.
+ * Checks an IPv4 header at l3_off (a constant where the caller inlines this) and fills in l3_off,
+ * l3_len, l4_off, proto and the fragment and option flags. Link-layer padding is cut off.
  */
-static inline enum parse_error parse_ip4(struct rte_mbuf *m, struct pkt_meta *meta)
+static __rte_always_inline enum parse_error parse_ip4(
+	struct rte_mbuf *m, struct pkt_meta *meta, const uint16_t l3_off)
 {
-	uint16_t l3_off = meta->l3_off;
-	const struct rte_ipv4_hdr *ip = pkt_ip4(m, meta);
-	uint16_t fragment;
+	const struct rte_ipv4_hdr *ip = rte_pktmbuf_mtod_offset(m, struct rte_ipv4_hdr *, l3_off);
+	unsigned int ihl = 5;
 	uint32_t len;
-	unsigned int ihl;
 
 	if (unlikely(!parse_has(m, l3_off + sizeof(*ip))))
 		return PARSE_IP4_TRUNCATED;
-	if (unlikely(ip->version_ihl != 0x45)) {
+	if (unlikely(ip->version_ihl != RTE_IPV4_VHL_DEF)) {
 		if (ip->version_ihl >> 4 != 4)
 			return PARSE_IP4_BAD_VERSION;
 		ihl = ip->version_ihl & 15;
@@ -87,8 +89,6 @@ static inline enum parse_error parse_ip4(struct rte_mbuf *m, struct pkt_meta *me
 			return PARSE_IP4_BAD_HEADER_LEN;
 		if (ihl > 5)
 			meta->flags |= PKT_OPTIONS;
-	} else {
-		ihl = 5;
 	}
 	len = rte_be_to_cpu_16(ip->total_length);
 	if (unlikely(len < 4 * ihl || l3_off + len > m->pkt_len))
@@ -96,16 +96,17 @@ static inline enum parse_error parse_ip4(struct rte_mbuf *m, struct pkt_meta *me
 	if (likely((m->ol_flags & RTE_MBUF_F_RX_IP_CKSUM_MASK) != RTE_MBUF_F_RX_IP_CKSUM_GOOD) &&
 		unlikely(!checksum_ip4_is_valid(ip, ihl)))
 		return PARSE_IP4_BAD_CHECKSUM;
-	if (l3_off + len != m->pkt_len)
+	if (unlikely(l3_off + len != m->pkt_len))
 		parse_trim(m, l3_off + len);
-	meta->l3_len = (uint16_t)len;
+	meta->l3_off = l3_off;
 	meta->l4_off = (uint16_t)(l3_off + 4 * ihl);
+	meta->l3_len = (uint16_t)len;
 	meta->proto = ip->next_proto_id;
-	fragment = ip->fragment_offset;
-	if (unlikely(fragment & RTE_BE16(RTE_IPV4_HDR_MF_FLAG | RTE_IPV4_HDR_OFFSET_MASK)))
-		meta->flags |= fragment & RTE_BE16(RTE_IPV4_HDR_OFFSET_MASK)
-				       ? PKT_FRAGMENT | PKT_FRAGMENT_LATER
-				       : PKT_FRAGMENT;
+	if (unlikely(ip->fragment_offset &
+		    RTE_BE16(RTE_IPV4_HDR_MF_FLAG | RTE_IPV4_HDR_OFFSET_MASK)))
+		meta->flags |= ip->fragment_offset & RTE_BE16(RTE_IPV4_HDR_OFFSET_MASK) ?
+				       PKT_FRAGMENT | PKT_FRAGMENT_LATER :
+				       PKT_FRAGMENT;
 	return PARSE_OK;
 }
 
