@@ -19,6 +19,7 @@
 #include <rte_ether.h>
 
 #include "dp/trace.h"
+#include "net/parse.h"
 
 enum { ARP_EXIT_TX = 1 };
 
@@ -39,11 +40,11 @@ struct arp_fields {
 
 /* Reads and checks the fixed fields. NEIGH_N_DROPS: all well. */
 static enum neigh_drop arp_read(
-	const struct rte_mbuf *m, const struct pkt_meta *meta, struct arp_fields *out)
+	struct rte_mbuf *m, const struct pkt_meta *meta, struct arp_fields *out)
 {
 	struct rte_arp_hdr arp;
 
-	if (rte_pktmbuf_data_len(m) < meta->l3_off + sizeof(arp))
+	if (!parse_has(m, meta->l3_off + sizeof(arp)))
 		return NEIGH_DROP_ARP_TRUNCATED;
 	memcpy(&arp, rte_pktmbuf_mtod_offset(m, const void *, meta->l3_off), sizeof(arp));
 	if (arp.arp_hardware != RTE_BE16(RTE_ARP_HRD_ETHER))
