@@ -11,7 +11,7 @@
 
 #include "dp/dp.h"
 
-enum { POOL_CACHE_SIZE = 512 }; /* mbufs each lcore keeps at hand: a few bursts */
+enum { POOL_CACHE_SIZE = 256 }; /* mbufs each lcore keeps at hand: a few bursts */
 
 /* rcu.c */
 int rcu_init(struct dp *dp);
