@@ -201,6 +201,7 @@ static void hold_pkt_failed(struct worker *w, struct hold *hold, struct rte_mbuf
 		hold_drop(w, hold, m, NEIGH_DROP_NEIGH_FAILED);
 		return;
 	}
+	pkt_drop(meta, &neigh_module, NEIGH_DROP_NEIGH_FAILED);
 	meta->icmp_type = 3;
 	meta->icmp_code = 1;
 	meta->icmp_info = 0;

@@ -229,8 +229,7 @@ extern const struct sysctl_group neigh_sysctls[];
 		"Packets for too many unresolved neighbours were waiting.")                        \
 	X(NEIGH_HELD_MAX, "neigh_held_max",                                                        \
 		"Waiting packets already had their share of the packet buffers.")                  \
-	X(NEIGH_FAILED, "neigh_failed",                                                            \
-		"A packet of our own was for a neighbour that does not answer.")                   \
+	X(NEIGH_FAILED, "neigh_failed", "The packet's next hop does not answer.")                  \
 	X(NEIGH_TABLE_FULL, "neigh_table_full",                                                    \
 		"The neighbour table had no room for the packet's next hop.")                      \
 	X(NEIGH_LINK_DOWN, "neigh_link_down",                                                      \
