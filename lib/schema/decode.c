@@ -14,114 +14,6 @@
 #include "base/units.h"
 #include "schema/schema_priv.h"
 
-/* Tables */
-
-void object_extend(const struct object *object, struct object_ext *ext)
-{
-	ext->offset = (object_size(object) + 15) & ~(size_t)15;
-	ext->next = NULL;
-	for (struct object_ext **at = object->exts;; at = &(*at)->next) {
-		if (*at == ext)
-			return;
-		if (*at == NULL) {
-			*at = ext;
-			return;
-		}
-	}
-}
-
-size_t object_size(const struct object *object)
-{
-	size_t size = object->size;
-
-	if (object->exts != NULL)
-		for (const struct object_ext *ext = *object->exts; ext != NULL; ext = ext->next)
-			size = ext->offset + ext->size;
-	return (size + 15) & ~(size_t)15;
-}
-
-void *field_list_item(const struct object *object, const struct field_list *list, unsigned int i)
-{
-	return (char *)list->items + i * object_size(object);
-}
-
-struct field_at field_first(const struct object *object)
-{
-	struct field_at at = { .field = object->fields,
-		.ext = object->exts != NULL ? *object->exts : NULL };
-
-	return field_settle(at);
-}
-
-struct field_at field_settle(struct field_at at)
-{
-	while (at.field->type == FIELD_END && at.ext != NULL) {
-		at.field = at.ext->fields;
-		at.base = at.ext->offset;
-		at.ext = at.ext->next;
-	}
-	return at;
-}
-
-struct field_at field_next(struct field_at at)
-{
-	at.field++;
-	at.index++;
-	return field_settle(at);
-}
-
-static struct field_at field_find(const struct object *object, const char *name)
-{
-	struct field_at at = field_first(object);
-
-	while (at.field->type != FIELD_END && strcmp(at.field->name, name) != 0)
-		at = field_next(at);
-	return at;
-}
-
-bool object_has(const struct object *object, const void *instance, const char *name)
-{
-	const struct object_head *head = instance;
-	struct field_at at = field_find(object, name);
-
-	return at.field->type != FIELD_END && (head->given >> at.index & 1);
-}
-
-size_t field_item_size(const struct field *field)
-{
-	if (field->object != NULL)
-		return object_size(field->object);
-	switch (field->item) {
-	case FIELD_BOOL:
-		return sizeof(bool);
-	case FIELD_INT:
-		return sizeof(int64_t);
-	case FIELD_STRING:
-	case FIELD_REST:
-		return sizeof(char *);
-	case FIELD_ENUM:
-		return sizeof(int);
-	case FIELD_ADDR:
-		return sizeof(struct ip_addr);
-	case FIELD_PREFIX:
-		return sizeof(struct ip_prefix);
-	case FIELD_MAC:
-		return sizeof(struct mac_addr);
-	case FIELD_TIME:
-	case FIELD_SIZE:
-	case FIELD_RATE:
-		return sizeof(uint64_t);
-	case FIELD_CPUS:
-		return sizeof(struct cpu_list);
-	case FIELD_END:
-	case FIELD_GROUP:
-	case FIELD_LIST:
-	case FIELD_PENDING:
-		break;
-	}
-	return 0;
-}
-
 /* Scalars from text. Each says in *why what is allowed. */
 
 static const char *const type_words[] = {
@@ -165,17 +57,33 @@ static int wrong_type(const struct place *place, const struct field *field, enum
 	return -EINVAL;
 }
 
-static int check_range(const struct place *place, const struct field *field, int64_t value)
+static int not_yet(const struct place *place)
+{
+	return diag_error(
+		place->diag, place->line, place->path, "is in the contract but not yet in weir");
+}
+
+/* text: the value as written, since it may be beyond what an integer holds. */
+static int out_of_range(const struct place *place, const struct field *field, const char *text)
 {
 	int64_t min = field->min, max = field->max == 0 && min == 0 ? INT64_MAX : field->max;
 
-	if (value >= min && value <= max)
-		return 0;
 	if (max == INT64_MAX)
 		return diag_error(place->diag, place->line, place->path,
-			"%" PRId64 " is out of range: at least %" PRId64, value, min);
+			"%.40s is out of range: at least %" PRId64, text, min);
 	return diag_error(place->diag, place->line, place->path,
-		"%" PRId64 " is out of range: %" PRId64 " to %" PRId64, value, min, max);
+		"%.40s is out of range: %" PRId64 " to %" PRId64, text, min, max);
+}
+
+static int check_range(const struct place *place, const struct field *field, int64_t value)
+{
+	int64_t min = field->min, max = field->max == 0 && min == 0 ? INT64_MAX : field->max;
+	char text[24];
+
+	if (value >= min && value <= max)
+		return 0;
+	snprintf(text, sizeof(text), "%" PRId64, value);
+	return out_of_range(place, field, text);
 }
 
 /* Units have their own range, told in their own words. */
@@ -198,16 +106,15 @@ static int check_unit_range(
 static int parse_int(const char *text, int64_t *out)
 {
 	bool is_hex = strncmp(text, "0x", 2) == 0 || strncmp(text, "0X", 2) == 0;
-	const char *digits = text + (*text == '-');
-	char *end;
+	const char *digits = text + (is_hex ? 2 : *text == '-');
+	size_t len = strspn(digits, is_hex ? "0123456789abcdefABCDEF" : "0123456789");
 	long long value;
 
-	if (*digits < '0' || *digits > '9')
+	/* Nothing else of what strtoll() takes: blanks, a plus, "0x" after a minus. */
+	if (len == 0 || digits[len] != '\0')
 		return -EINVAL;
 	errno = 0;
-	value = strtoll(text, &end, is_hex ? 16 : 10);
-	if (*end != '\0')
-		return -EINVAL;
+	value = strtoll(text, NULL, is_hex ? 16 : 10);
 	if (errno == ERANGE)
 		return -ERANGE;
 	*out = value;
@@ -254,8 +161,9 @@ static int decode_string(
 	if (len > max)
 		return diag_error(place->diag, place->line, place->path,
 			"is %zu bytes long: at most %zu are allowed", len, max);
-	for (const char *c = text; *c != '\0'; c++)
-		if ((unsigned char)*c < ' ' || *c == 0x7f)
+	/* In UTF-8 c2 and a byte below a0 are U+0080 to U+009f, which terminals obey, too. */
+	for (const unsigned char *c = (const unsigned char *)text; *c != '\0'; c++)
+		if (*c < ' ' || *c == 0x7f || (*c == 0xc2 && c[1] < 0xa0))
 			return diag_error(
 				place->diag, place->line, place->path, "holds a control character");
 	free(*out);
@@ -306,6 +214,8 @@ static int decode_text(const struct place *place, const struct field *field, enu
 		return 0;
 	case FIELD_INT:
 		err = parse_int(text, &integer);
+		if (err == -ERANGE)
+			return out_of_range(place, field, text);
 		if (err == 0) {
 			if (check_range(place, field, integer) < 0)
 				return -EINVAL;
@@ -336,17 +246,19 @@ static int decode_text(const struct place *place, const struct field *field, enu
 	case FIELD_END:
 	case FIELD_GROUP:
 	case FIELD_LIST:
-	case FIELD_PENDING:
 		err = -EINVAL;
 		break;
+	case FIELD_PENDING:
+		return not_yet(place);
 	}
 	return err < 0 ? wrong_type(place, field, type) : 0;
 }
 
 /* Values from nodes */
 
+/* Left out is a group that is not written down as a whole: nothing in it is required. */
 static int decode_object(const struct object *object, const struct node *node, const char *path,
-	struct diag *diag, void *instance);
+	bool is_left_out, struct diag *diag, void *instance);
 
 static int decode_scalar(const struct place *place, const struct field *field, enum field_type type,
 	const struct node *node, void *out)
@@ -394,7 +306,7 @@ static int decode_item(const struct field *field, const struct node *node, const
 		return decode_scalar(&place, field, field->item, node, out);
 	if (node->kind != NODE_GROUP)
 		return wrong_type(&place, field, FIELD_GROUP);
-	return decode_object(field->object, node, path, diag, out);
+	return decode_object(field->object, node, path, false, diag, out);
 }
 
 static int decode_list(const struct place *place, const struct field *field,
@@ -411,7 +323,11 @@ static int decode_list(const struct place *place, const struct field *field,
 		n++;
 	if (is_single)
 		n = 1;
-	list->items = mem_zalloc(n * size + 1);
+	/* How much is up to who wrote the text, so it may not end the process. */
+	list->items = calloc(n > 0 ? n : 1, size);
+	if (list->items == NULL)
+		return diag_error(
+			place->diag, place->line, place->path, "takes more memory than there is");
 	for (const struct node *item = is_single ? node : node->child; list->n < n;
 		item = item->next) {
 		char *path = mem_printf("%s[%u]", place->path, list->n);
@@ -430,12 +346,11 @@ static int decode_field(
 {
 	switch (field->type) {
 	case FIELD_PENDING:
-		return diag_error(place->diag, place->line, place->path,
-			"is in the contract but not yet in weir");
+		return not_yet(place);
 	case FIELD_GROUP:
 		if (node->kind != NODE_GROUP)
 			return wrong_type(place, field, FIELD_GROUP);
-		return decode_object(field->object, node, place->path, place->diag, value);
+		return decode_object(field->object, node, place->path, false, place->diag, value);
 	case FIELD_LIST:
 		return decode_list(place, field, node, value);
 	case FIELD_END:
@@ -461,27 +376,18 @@ static char *path_join(const char *path, const char *name)
 	return path[0] == '\0' ? mem_strdup(name) : mem_printf("%s.%s", path, name);
 }
 
-/* A field that was not written down: its default, or a complaint. */
-static int decode_absent(const struct object *object, struct field_at at, const char *path,
-	int line, struct diag *diag, void *value)
+/* A field that was not written down and need not be: its default. */
+static int decode_default(const struct place *place, const struct field *field, void *value)
 {
-	const struct field *field = at.field;
-	char *field_path;
-	struct place place;
-	int err = 0;
+	struct node text = { .kind = NODE_STRING, .string = (char *)(uintptr_t)field->def };
 
 	if (field->type == FIELD_GROUP)
-		return decode_object(field->object, NULL, path, diag, value);
-	if (!(field->flags & FIELD_REQUIRED) && field->def == NULL)
+		return decode_object(field->object, NULL, place->path, true, place->diag, value);
+	if (field->def == NULL || field->type == FIELD_PENDING)
 		return 0;
-	field_path = path_join(path, field->name);
-	place = (struct place){ .diag = diag, .line = line, .path = field_path };
-	if (field->flags & FIELD_REQUIRED)
-		err = diag_error(diag, line, field_path, "is missing: a %s needs it", object->name);
-	else
-		err = decode_text(&place, field, field->type, field->def, value);
-	free(field_path);
-	return err;
+	if (field->type == FIELD_LIST)
+		return decode_list(place, field, &text, value);
+	return decode_text(place, field, field->type, field->def, value);
 }
 
 static void decode_unknown(
@@ -499,7 +405,7 @@ static void decode_unknown(
 }
 
 static int decode_object(const struct object *object, const struct node *node, const char *path,
-	struct diag *diag, void *instance)
+	bool is_left_out, struct diag *diag, void *instance)
 {
 	struct object_head *head = instance;
 	unsigned int n_before = diag->n_entries;
@@ -509,17 +415,20 @@ static int decode_object(const struct object *object, const struct node *node, c
 		at = field_next(at)) {
 		const struct node *child = node_child(node, at.field->name);
 		void *value = (char *)instance + at.base + at.field->offset;
-		struct place place;
-		char *child_path;
+		char *child_path = path_join(path, at.field->name);
+		struct place place = { .diag = diag,
+			.line = child != NULL ? child->line : head->line,
+			.path = child_path };
 
-		if (child == NULL) {
-			decode_absent(object, at, path, head->line, diag, value);
-			continue;
+		if (child != NULL) {
+			decode_field(&place, at.field, child, value);
+			head->given |= UINT64_C(1) << at.index;
+		} else if ((at.field->flags & FIELD_REQUIRED) && !is_left_out) {
+			diag_error(diag, head->line, child_path, "is missing: a %s needs it",
+				object->name);
+		} else {
+			decode_default(&place, at.field, value);
 		}
-		child_path = path_join(path, at.field->name);
-		place = (struct place){ .diag = diag, .line = child->line, .path = child_path };
-		decode_field(&place, at.field, child, value);
-		head->given |= UINT64_C(1) << at.index;
 		free(child_path);
 	}
 	if (node != NULL)
@@ -537,7 +446,7 @@ void *schema_decode(
 		return NULL;
 	}
 	instance = mem_zalloc(object_size(object));
-	if (decode_object(object, node, path, diag, instance) == 0)
+	if (decode_object(object, node, path, false, diag, instance) == 0)
 		return instance;
 	schema_free(object, instance);
 	return NULL;
@@ -560,7 +469,7 @@ static void free_fields(const struct object *object, void *instance)
 			if (at.field->object != NULL)
 				free_fields(at.field->object,
 					field_list_item(at.field->object, list, i));
-			else if (at.field->item == FIELD_STRING)
+			else if (at.field->item == FIELD_STRING || at.field->item == FIELD_REST)
 				free(((char **)list->items)[i]);
 		}
 		free(list->items);

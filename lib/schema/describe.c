@@ -1,10 +1,125 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
 /*
- * The field tables as JSON: what rpc.list tells clients, what completion and the reference pages
- * are made of. Any single thread.
+ * The field tables themselves: walking their fields with those of extensions, finding one by name,
+ * sizes; and as JSON, which is what rpc.list tells clients, what completion and the reference pages
+ * are made of. Tables are constant once object_extend() was called for all of them, which is before
+ * anything is decoded; after that any single thread.
  */
 #include "schema/schema_priv.h"
+
+#include <assert.h>
+#include <string.h>
+
+/* Tables */
+
+void object_extend(const struct object *object, struct object_ext *ext)
+{
+	struct object_ext **end = object->exts;
+
+	for (; *end != NULL; end = &(*end)->next)
+		if (*end == ext)
+			return;
+	ext->offset = object_size(object);
+	ext->next = NULL;
+	*end = ext;
+}
+
+size_t object_size(const struct object *object)
+{
+	size_t size = object->size;
+
+	if (object->exts != NULL)
+		for (const struct object_ext *ext = *object->exts; ext != NULL; ext = ext->next)
+			size = ext->offset + ext->size;
+	return (size + 15) & ~(size_t)15;
+}
+
+void *field_list_item(const struct object *object, const struct field_list *list, unsigned int i)
+{
+	return (char *)list->items + i * object_size(object);
+}
+
+static struct field_at field_settle(struct field_at at)
+{
+	while (at.field->type == FIELD_END && at.ext != NULL) {
+		at.field = at.ext->fields;
+		at.base = at.ext->offset;
+		at.ext = at.ext->next;
+	}
+	/* object_head.given has a bit for each. */
+	assert(at.field->type == FIELD_END || at.index < 64);
+	return at;
+}
+
+struct field_at field_first(const struct object *object)
+{
+	struct field_at at = { .field = object->fields,
+		.ext = object->exts != NULL ? *object->exts : NULL };
+
+	return field_settle(at);
+}
+
+struct field_at field_next(struct field_at at)
+{
+	at.field++;
+	at.index++;
+	return field_settle(at);
+}
+
+struct field_at field_find(const struct object *object, const char *name)
+{
+	struct field_at at = field_first(object);
+
+	while (at.field->type != FIELD_END && strcmp(at.field->name, name) != 0)
+		at = field_next(at);
+	return at;
+}
+
+bool object_has(const struct object *object, const void *instance, const char *name)
+{
+	const struct object_head *head = instance;
+	struct field_at at = field_find(object, name);
+
+	return at.field->type != FIELD_END && (head->given >> at.index & 1);
+}
+
+size_t field_item_size(const struct field *field)
+{
+	if (field->object != NULL)
+		return object_size(field->object);
+	switch (field->item) {
+	case FIELD_BOOL:
+		return sizeof(bool);
+	case FIELD_INT:
+		return sizeof(int64_t);
+	case FIELD_STRING:
+	case FIELD_REST:
+		return sizeof(char *);
+	case FIELD_ENUM:
+		return sizeof(int);
+	case FIELD_ADDR:
+		return sizeof(struct ip_addr);
+	case FIELD_PREFIX:
+		return sizeof(struct ip_prefix);
+	case FIELD_MAC:
+		return sizeof(struct mac_addr);
+	case FIELD_TIME:
+	case FIELD_SIZE:
+	case FIELD_RATE:
+		return sizeof(uint64_t);
+	case FIELD_CPUS:
+		return sizeof(struct cpu_list);
+	case FIELD_END:
+	case FIELD_GROUP:
+	case FIELD_LIST:
+	case FIELD_PENDING:
+		break;
+	}
+	return 0;
+}
+
+/* JSON */
 
 static const char *type_name(enum field_type type)
 {

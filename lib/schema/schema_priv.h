@@ -14,7 +14,7 @@ struct field_at {
 
 struct field_at field_first(const struct object *object);
 struct field_at field_next(struct field_at at);
-struct field_at field_settle(struct field_at at);
+struct field_at field_find(const struct object *object, const char *name);
 
 /* Size of one item of a list. */
 size_t field_item_size(const struct field *field);
