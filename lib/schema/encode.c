@@ -2,7 +2,9 @@
 
 /*
  * From C structs back to JSON and to libconfig text, by the field tables. Any single thread.
- * What schema_print() writes, schema_decode() reads back to the same values.
+ * What schema_print() writes, schema_decode() reads back to the same values. So it prints what
+ * differs from its default, what is required, and what was written down without having a default:
+ * that it is there may mean something.
  */
 #include <inttypes.h>
 #include <stdlib.h>
@@ -40,6 +42,17 @@ static void cpus_text(const struct cpu_list *list, char *buf, size_t size)
 	}
 }
 
+/* "default" is 0.0.0.0/0 when it is read back: no other prefix of length 0 may be printed so. */
+static const char *prefix_text(const struct ip_prefix *prefix, char *buf)
+{
+	static const struct ip_addr any = { .family = AF_INET };
+
+	if (prefix->len > 0 || ip_addr_is_equal(&prefix->addr, &any))
+		return ip_prefix_text(prefix, buf);
+	ip_addr_text(&prefix->addr, buf);
+	return strcat(buf, "/0");
+}
+
 /* The value as text in the field's own grammar; NULL: it is unset. */
 static const char *scalar_text(
 	const struct field *field, enum field_type type, const void *value, char *buf)
@@ -61,9 +74,9 @@ static const char *scalar_text(
 	case FIELD_PREFIX:
 		return ((const struct ip_prefix *)value)->addr.family == 0
 			       ? NULL
-			       : ip_prefix_text(value, buf);
+			       : prefix_text(value, buf);
 	case FIELD_MAC:
-		return mac_addr_is_zero(value) ? NULL : mac_addr_text(value, buf);
+		return mac_addr_text(value, buf);
 	case FIELD_TIME:
 		return units_time_text(*(const uint64_t *)value, buf);
 	case FIELD_SIZE:
@@ -118,6 +131,9 @@ static json_t *value_json(const struct field *field, const void *value)
 		return schema_to_json(field->object, value);
 	if (field->type == FIELD_LIST)
 		return list_json(field, value);
+	/* Zero is a MAC like any in a list, but alone it means that none was given. */
+	if (field->type == FIELD_MAC && mac_addr_is_zero(value))
+		return json_null();
 	return scalar_json(field, field->type, value);
 }
 
@@ -147,10 +163,20 @@ json_t *schema_to_json(const struct object *object, const void *instance)
 
 /* libconfig text */
 
-static void print_indent(FILE *out, int indent)
+/* Where fields are printed to. */
+struct print {
+	FILE *out;
+	int indent;
+	bool is_left_out; /* the group was not written down: nothing in it is required */
+};
+
+static void print_object(
+	const struct print *print, const struct object *object, const void *instance);
+
+static void print_indent(const struct print *print)
 {
-	for (int i = 0; i < indent; i++)
-		fputc('\t', out);
+	for (int i = 0; i < print->indent; i++)
+		fputc('\t', print->out);
 }
 
 static void print_string(FILE *out, const char *text)
@@ -181,10 +207,9 @@ static void print_scalar(
 	}
 }
 
-/* Is the value what the field has when it is not written down? */
+/* Has the value, which is no list or group, the field's default? */
 static bool is_default(const struct field *field, const void *value)
 {
-	const struct field_list *list = value;
 	char buf[SCALAR_TEXT_MAX], def_buf[SCALAR_TEXT_MAX];
 	const char *text, *def;
 	struct diag diag;
@@ -193,18 +218,11 @@ static bool is_default(const struct field *field, const void *value)
 	struct field fields[2];
 	bool is_same;
 
-	if (field->type == FIELD_PENDING)
-		return true;
-	if (field->type == FIELD_LIST)
-		return list->n == 0;
-	if (field->type == FIELD_GROUP || (field->flags & FIELD_REQUIRED))
-		return false;
 	text = scalar_text(field, field->type, value, buf);
-	if (text == NULL)
-		return true;
 	/* The default in the same spelling: decode it as an object of this one field. */
 	fields[0] = *field;
 	fields[0].offset = sizeof(struct object_head);
+	fields[0].flags &= ~(unsigned int)FIELD_REQUIRED;
 	fields[1] = (struct field){ .type = FIELD_END };
 	one = (struct object){ .name = "default",
 		.size = sizeof(struct object_head) + sizeof(struct cpu_list),
@@ -220,51 +238,111 @@ static bool is_default(const struct field *field, const void *value)
 	return is_same;
 }
 
-static void print_list(
-	FILE *out, const struct field *field, const struct field_list *list, int indent)
+/* A default of a list stands for a list of that one value. */
+static bool list_is_default(const struct field *field, const struct field_list *list)
 {
+	struct field item = *field;
+
+	if (field->def == NULL)
+		return list->n == 0;
+	item.type = field->item;
+	return list->n == 1 && is_default(&item, list->items);
+}
+
+static bool is_printed(
+	const struct print *print, const struct field *field, const void *value, bool is_given)
+{
+	char buf[SCALAR_TEXT_MAX];
+
+	if (field->type == FIELD_PENDING)
+		return false;
+	if (field->type != FIELD_LIST && scalar_text(field, field->type, value, buf) == NULL)
+		return false;
+	if ((field->flags & FIELD_REQUIRED) && !print->is_left_out)
+		return true;
+	if (field->def == NULL && is_given)
+		return true;
+	return field->type == FIELD_LIST ? !list_is_default(field, value)
+					 : !is_default(field, value);
+}
+
+static void print_list(
+	const struct print *print, const struct field *field, const struct field_list *list)
+{
+	const struct print inner = { .out = print->out, .indent = print->indent + 1 };
 	size_t size = field_item_size(field);
 	bool is_objects = field->object != NULL;
+	/* An array takes no mixture of integers with L and without. */
+	bool is_array = !is_objects && field->item != FIELD_INT;
+	FILE *out = print->out;
 
-	fputs(is_objects ? "(" : "[", out);
+	fputs(is_array ? "[" : "(", out);
 	for (unsigned int i = 0; i < list->n; i++) {
 		const void *item = (const char *)list->items + i * size;
 
 		fputs(i > 0 ? ", " : " ", out);
 		if (is_objects) {
 			fputs("{\n", out);
-			schema_print(out, field->object, item, indent + 1);
-			print_indent(out, indent);
+			print_object(&inner, field->object, item);
+			print_indent(print);
 			fputc('}', out);
 		} else {
 			print_scalar(out, field, field->item, item);
 		}
 	}
-	fputs(is_objects ? " )" : " ]", out);
+	fputs(is_array ? " ]" : " )", out);
 }
 
-void schema_print(FILE *out, const struct object *object, const void *instance, int indent)
+/* Printed if it was written down, or if anything in it is to be printed. */
+static void print_group(
+	const struct print *print, const struct field *field, const void *value, bool is_given)
 {
+	struct print inner = { .indent = print->indent + 1, .is_left_out = !is_given };
+	char *text = NULL;
+	size_t len;
+
+	inner.out = open_memstream(&text, &len);
+	print_object(&inner, field->object, value);
+	fclose(inner.out);
+	if (len > 0 || is_given) {
+		print_indent(print);
+		fprintf(print->out, "%s: {\n%s", field->name, text);
+		print_indent(print);
+		fputs("};\n", print->out);
+	}
+	free(text);
+}
+
+static void print_object(
+	const struct print *print, const struct object *object, const void *instance)
+{
+	const struct object_head *head = instance;
+
 	for (struct field_at at = field_first(object); at.field->type != FIELD_END;
 		at = field_next(at)) {
 		const struct field *field = at.field;
 		const void *value = (const char *)instance + at.base + field->offset;
+		bool is_given = head->given >> at.index & 1;
 
-		if (is_default(field, value))
-			continue;
-		print_indent(out, indent);
 		if (field->type == FIELD_GROUP) {
-			fprintf(out, "%s: {\n", field->name);
-			schema_print(out, field->object, value, indent + 1);
-			print_indent(out, indent);
-			fputs("};\n", out);
+			print_group(print, field, value, is_given);
 			continue;
 		}
-		fprintf(out, "%s = ", field->name);
+		if (!is_printed(print, field, value, is_given))
+			continue;
+		print_indent(print);
+		fprintf(print->out, "%s = ", field->name);
 		if (field->type == FIELD_LIST)
-			print_list(out, field, value, indent);
+			print_list(print, field, value);
 		else
-			print_scalar(out, field, field->type, value);
-		fputs(";\n", out);
+			print_scalar(print->out, field, field->type, value);
+		fputs(";\n", print->out);
 	}
+}
+
+void schema_print(FILE *out, const struct object *object, const void *instance, int indent)
+{
+	const struct print print = { .out = out, .indent = indent };
+
+	print_object(&print, object, instance);
 }
