@@ -1,0 +1,519 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+/*
+ * Every reason for which weir drops a packet is caused here, once, by name. The first test walks
+ * over the lists of all modules: a reason without a row below fails it.
+ *
+ * A row says what to send; what cannot be said that way has a function. Both run on the router of
+ * kit.h, or on a configuration of their own.
+ */
+#include "kit.h"
+
+#include "base/mem.h"
+
+enum { REQUEST = RTE_ARP_OP_REQUEST, REPLY = RTE_ARP_OP_REPLY };
+
+/* The usual packet: from the host on lan to the default gateway's side. */
+static void send_ip4(struct bench *b, const struct ip4_spec *with)
+{
+	struct ip4_spec spec = *with;
+	struct frame frame;
+
+	if (spec.src == NULL)
+		spec.src = "192.0.2.10";
+	if (spec.dst == NULL)
+		spec.dst = "8.8.8.8";
+	frame_ip4(&frame, &spec);
+	bench_push(b, LAN, &frame);
+}
+
+/* dp */
+
+static void inject_full(struct bench *b)
+{
+	unsigned int tx = dp_stage_index(b->dp, "tx");
+	struct worker *w = b->dp->workers[0];
+	unsigned int n = rte_ring_free_count(w->inject);
+
+	/* What is held and handed over enters by this function; here it is done n times at once. */
+	for (unsigned int i = 0; i <= n; i++) {
+		struct rte_mbuf *m = rte_pktmbuf_alloc(b->dp->pool);
+
+		REQUIRE(m != NULL);
+		rte_pktmbuf_append(m, 60);
+		*pkt_meta(m) = (struct pkt_meta){ .out_link = 1 };
+		w->stats.originated++;
+		worker_inject(w, w, m, tx);
+	}
+	for (unsigned int i = 0; i < 100; i++) {
+		bench_run(b);
+		bench_discard(b);
+	}
+}
+
+/*
+ * A neighbour that is forgotten again between its answer and the packet's next try: the packet
+ * goes round, until it has done so too often.
+ */
+static void inject_loop(struct bench *b)
+{
+	struct frame answer;
+
+	send_ip4(b, &(struct ip4_spec){ .dst = "198.51.100.20" });
+	frame_arp(&answer, PEER_MAC, WAN_MAC, REPLY, PEER_MAC, "198.51.100.20", WAN_MAC,
+		"198.51.100.1");
+	for (unsigned int i = 0; i <= WORKER_INJECTS_MAX; i++) {
+		bench_send(b, WAN, &answer);
+		worker_pass(b->dp->workers[0]);
+		dp_drain_mail(b->dp); /* the release is on its way to the worker */
+		json_decref(bench_call(b, "neigh.flush", "{\"dev\": \"wan\"}"));
+	}
+}
+
+static void stopped(struct bench *b)
+{
+	send_ip4(b, &(struct ip4_spec){ .dst = "198.51.100.20" });
+}
+
+/* link */
+
+static void eth_truncated(struct bench *b)
+{
+	struct frame frame = { .len = 13 };
+
+	bench_push(b, LAN, &frame);
+}
+
+static void ip4_truncated(struct bench *b)
+{
+	struct frame frame;
+
+	frame_ether_type(&frame, RTE_ETHER_TYPE_IPV4, 19);
+	bench_push(b, LAN, &frame);
+}
+
+static void link_down(struct bench *b)
+{
+	json_decref(bench_call(b, "link.set", "{\"dev\": \"lan\", \"state\": \"down\"}"));
+	send_ip4(b, &(struct ip4_spec){ 0 });
+}
+
+static void link_tx_full(struct bench *b)
+{
+	struct frame frame;
+
+	frame_ip4(&frame, &(struct ip4_spec){ .src = "192.0.2.10", .dst = "8.8.8.8" });
+	for (unsigned int i = rte_ring_free_count(b->tx[WAN]); i > 0; i--) {
+		bench_send(b, LAN, &frame);
+		if (i % 1000 == 0)
+			bench_run(b);
+	}
+	bench_push(b, LAN, &frame);
+}
+
+static void eth_type_unknown(struct bench *b)
+{
+	struct frame frame;
+
+	frame_ether_type(&frame, 0x88cc, 46);
+	bench_push(b, LAN, &frame);
+}
+
+static void ip6_unsupported(struct bench *b)
+{
+	struct frame frame;
+
+	frame_ether_type(&frame, RTE_ETHER_TYPE_IPV6, 46);
+	bench_push(b, LAN, &frame);
+}
+
+/* neigh */
+
+static void arp_truncated(struct bench *b)
+{
+	struct frame frame;
+
+	frame_ether_type(&frame, RTE_ETHER_TYPE_ARP, 27);
+	bench_push(b, LAN, &frame);
+}
+
+/* A frame that somebody else still reads, when no buffer is left for a copy. */
+static void send_shared(struct bench *b, const struct frame *frame, bool has_buffers)
+{
+	struct rte_mbuf *m = rte_pktmbuf_alloc(b->dp->pool), **buffers = NULL;
+	unsigned int n = 0;
+
+	memcpy(rte_pktmbuf_append(m, (uint16_t)frame->len), frame->bytes, frame->len);
+	rte_mbuf_refcnt_update(m, 1);
+	if (!has_buffers)
+		buffers = bench_take_buffers(b, &n);
+	REQUIRE(rte_ring_enqueue(b->rx[LAN], m) == 0);
+	bench_run(b);
+	rte_pktmbuf_free(m);
+	if (!has_buffers)
+		bench_give_buffers(buffers, n);
+}
+
+static void arp_no_buffer(struct bench *b)
+{
+	struct frame frame;
+
+	frame_arp(&frame, HOST_MAC, ANY_MAC, REQUEST, HOST_MAC, "192.0.2.10", NO_MAC, "192.0.2.1");
+	send_shared(b, &frame, false);
+}
+
+static void neigh_queue_full(struct bench *b)
+{
+	for (unsigned int i = 0; i < 9; i++)
+		send_ip4(b, &(struct ip4_spec){ .dst = "198.51.100.20" });
+}
+
+/* One packet each to n hosts of 172.20.0.0/16, which is on wan. */
+static void send_to_hosts(struct bench *b, unsigned int n, unsigned int n_each)
+{
+	char dst[32];
+
+	json_decref(bench_call(b, "route.add", "{\"to\": \"172.20.0.0/16\", \"dev\": \"wan\"}"));
+	for (unsigned int i = 0; i < n * n_each; i++) {
+		unsigned int host = 1 + i / n_each;
+
+		snprintf(dst, sizeof(dst), "172.20.%u.%u", host / 250, host % 250 + 1);
+		send_ip4(b, &(struct ip4_spec){ .dst = dst });
+	}
+}
+
+static void neigh_no_slot(struct bench *b)
+{
+	send_to_hosts(b, 257, 1); /* HOLD_SLOTS and one */
+}
+
+static void neigh_held_max(struct bench *b)
+{
+	/* A quarter of the 8192 buffers: 32 hosts of 64 packets, and one packet more. */
+	bench_sysctl(b, "neigh.unres_qlen", "64");
+	send_to_hosts(b, 32, 64);
+	send_ip4(b, &(struct ip4_spec){ .dst = "198.51.100.20" });
+}
+
+static void neigh_failed(struct bench *b)
+{
+	send_ip4(b, &(struct ip4_spec){ .dst = "198.51.100.20" });
+	bench_advance(b, 3010);
+}
+
+static void neigh_table_full(struct bench *b)
+{
+	bench_sysctl(b, "neigh.gc_thresh3", "1");
+	send_ip4(b, &(struct ip4_spec){ .dst = "198.51.100.20" });
+	send_ip4(b, &(struct ip4_spec){ .dst = "198.51.100.21" });
+}
+
+static void neigh_link_down(struct bench *b)
+{
+	send_ip4(b, &(struct ip4_spec){ .dst = "198.51.100.20" });
+	json_decref(bench_call(b, "link.set", "{\"dev\": \"wan\", \"state\": \"down\"}"));
+}
+
+/* ip */
+
+static void ip4_no_route(struct bench *b)
+{
+	json_decref(bench_call(b, "route.del", "{\"to\": \"default\"}"));
+	send_ip4(b, &(struct ip4_spec){ 0 });
+}
+
+static void add_route(struct bench *b, const char *type)
+{
+	char *params = mem_printf("{\"to\": \"8.8.8.0/24\", \"type\": \"%s\"}", type);
+
+	json_decref(bench_call(b, "route.add", params));
+	free(params);
+	send_ip4(b, &(struct ip4_spec){ 0 });
+}
+
+static void ip4_blackhole(struct bench *b)
+{
+	add_route(b, "blackhole");
+}
+
+static void ip4_unreachable(struct bench *b)
+{
+	add_route(b, "unreachable");
+}
+
+static void ip4_prohibited(struct bench *b)
+{
+	add_route(b, "prohibit");
+}
+
+static void ip4_frag_needed(struct bench *b)
+{
+	json_decref(bench_call(b, "link.set", "{\"dev\": \"wan\", \"mtu\": 600}"));
+	send_ip4(b, &(struct ip4_spec){ .payload_len = 573, .fragment = RTE_IPV4_HDR_DF_FLAG });
+}
+
+static void ip4_too_big(struct bench *b)
+{
+	json_decref(bench_call(b, "link.set", "{\"dev\": \"wan\", \"mtu\": 600}"));
+	send_ip4(b, &(struct ip4_spec){ .payload_len = 573 });
+}
+
+/* A router without any address has none to send errors from. */
+static void ip4_no_source(struct bench *b)
+{
+	json_decref(bench_call(b, "addr.del", "{\"local\": \"192.0.2.1/24\", \"dev\": \"lan\"}"));
+	json_decref(
+		bench_call(b, "addr.del", "{\"local\": \"198.51.100.1/24\", \"dev\": \"wan\"}"));
+	json_decref(bench_call(b, "addr.del", "{\"local\": \"203.0.113.1/24\", \"dev\": \"dmz\"}"));
+	json_decref(bench_call(b, "route.add", "{\"to\": \"192.0.2.0/24\", \"dev\": \"lan\"}"));
+	send_ip4(b, &(struct ip4_spec){ .dst = "192.0.2.20", .ttl = 1 });
+}
+
+static void icmp_shared(struct bench *b)
+{
+	struct frame frame;
+
+	frame_ip4(&frame, &(struct ip4_spec){ .src = "192.0.2.10",
+				  .dst = "192.0.2.1",
+				  .proto = IPPROTO_ICMP,
+				  .icmp_type = 8 });
+	send_shared(b, &frame, true);
+}
+
+/* The stage is the one under which the drop is counted. */
+#define IP4(reason, stage, ...)                                                                    \
+	{                                                                                          \
+#reason, (stage), .spec = { __VA_ARGS__ }                                          \
+	}
+#define ARP(reason, at, n, bytes)                                                                  \
+	{                                                                                          \
+#reason, "arp_input", .arp = {(at), (n), (bytes) }                                 \
+	}
+#define CAUSE(reason, stage)                                                                       \
+	{                                                                                          \
+#reason, (stage), (reason)                                                         \
+	}
+#define BROKEN(reason, stage, ...)                                                                 \
+	{                                                                                          \
+#reason, (stage), .broken = { __VA_ARGS__ }                                        \
+	}
+#define ICMP .proto = IPPROTO_ICMP, .icmp_type
+
+/* Bytes to replace; offsets from the IP or ARP header. */
+struct patch {
+	int at;
+	uint8_t n;
+	const char *bytes;
+	bool is_fixed;	 /* the header's checksum is made right again */
+	const char *dst; /* NULL: elsewhere */
+	uint8_t proto;
+};
+
+static const struct {
+	const char *reason, *stage;
+	void (*cause)(struct bench *b);
+	struct ip4_spec spec;
+	struct patch broken, arp;
+} causes[] = {
+	CAUSE(inject_full, "tx"),
+	CAUSE(inject_loop, "ip4_forward"),
+	CAUSE(stopped, NULL), /* only at the end */
+	CAUSE(eth_truncated, "parse"),
+	BROKEN(eth_not_ethernet2, "parse", -2, 2, "\x05\xdc"),
+	CAUSE(ip4_truncated, "parse"),
+	BROKEN(ip4_bad_version, "parse", 0, 1, "\x65"),
+	BROKEN(ip4_bad_header_len, "parse", 0, 1, "\x44"),
+	BROKEN(ip4_bad_total_len, "parse", 2, 2, "\x05\xdc", true),
+	BROKEN(ip4_bad_checksum, "parse", 10, 2, "\x00\x00"),
+	CAUSE(link_down, "parse"),
+	IP4(link_oversize, "parse", .payload_len = 1473),
+	CAUSE(link_tx_full, "tx"),
+	IP4(eth_bad_source, "parse", .src_mac = "01:00:00:00:01:01"),
+	IP4(eth_not_for_us, "parse", .dst_mac = "02:00:00:00:00:99"),
+	CAUSE(eth_type_unknown, "parse"),
+	CAUSE(ip6_unsupported, "parse"),
+	CAUSE(arp_truncated, "arp_input"),
+	ARP(arp_bad_hardware, 0, 2, "\x00\x02"),
+	ARP(arp_bad_protocol, 2, 2, "\x08\x06"),
+	ARP(arp_bad_length, 4, 1, "\x07"),
+	ARP(arp_bad_opcode, 6, 2, "\x00\x09"),
+	ARP(arp_bad_sender_mac, 8, 6, "\x01\x00\x00\x00\x00\x01"),
+	ARP(arp_bad_sender_ip, 14, 4, "\xe0\x00\x00\x01"),
+	ARP(arp_conflict, 14, 4, "\xc0\x00\x02\x01"),
+	ARP(arp_own, 8, 10, "\x02\x00\x00\x00\x00\x01\xc0\x00\x02\x01"),
+	ARP(arp_not_for_us, 24, 4, "\xc0\x00\x02\x63"),
+	CAUSE(arp_no_buffer, "arp_input"),
+	CAUSE(neigh_queue_full, "neigh_hold"),
+	CAUSE(neigh_no_slot, "neigh_hold"),
+	CAUSE(neigh_held_max, "neigh_hold"),
+	CAUSE(neigh_failed, "ip4_error"),
+	CAUSE(neigh_table_full, "neigh_hold"),
+	CAUSE(neigh_link_down, "neigh_hold"),
+	IP4(ip4_martian_source, "ip4_input", .src = "127.0.0.1"),
+	IP4(ip4_martian_destination, "ip4_input", .dst = "240.0.0.1"),
+	IP4(ip4_source_is_ours, "ip4_input", .src = "198.51.100.1"),
+	IP4(ip4_multicast, "ip4_input", .dst = "239.1.1.1", .dst_mac = "01:00:5e:01:01:01"),
+	IP4(ip4_broadcast, "ip4_route", .dst = "198.51.100.255"),
+	IP4(ip4_link_broadcast, "ip4_route", .dst_mac = ANY_MAC),
+	IP4(ip4_source_route, "ip4_input", .options = "\x83\x03\x04\x00", .options_len = 4),
+	IP4(ip4_bad_options, "ip4_input", .options = "\x07\x09\x04\x00", .options_len = 4),
+	CAUSE(ip4_no_route, "ip4_error"),
+	CAUSE(ip4_blackhole, "ip4_route"),
+	CAUSE(ip4_unreachable, "ip4_error"),
+	CAUSE(ip4_prohibited, "ip4_error"),
+	IP4(ip4_ttl_exceeded, "ip4_error", .ttl = 1),
+	CAUSE(ip4_frag_needed, "ip4_error"),
+	CAUSE(ip4_too_big, "ip4_forward"),
+	IP4(ip4_fragment_to_us, "ip4_local", .dst = "192.0.2.1", .fragment = RTE_IPV4_HDR_MF_FLAG),
+	IP4(ip4_no_protocol, "ip4_error", .dst = "192.0.2.1", .proto = IPPROTO_ESP),
+	IP4(ip4_no_listener, "ip4_error", .dst = "192.0.2.1", .dport = 53),
+	CAUSE(ip4_no_source, "ip4_output"),
+	BROKEN(l4_truncated, "ip4_local", 2, 2, "\x00\x1b", true, "192.0.2.1"),
+	BROKEN(l4_bad_len, "ip4_local", 24, 2, "\x00\x09", true, "192.0.2.1"),
+	BROKEN(icmp_bad_checksum, "ip4_local", 22, 2, "\x00\x00", true, "192.0.2.1", IPPROTO_ICMP),
+	IP4(icmp_unhandled, "ip4_local", .dst = "192.0.2.1", ICMP = 13),
+	CAUSE(icmp_shared, "ip4_local"),
+};
+
+static void send_broken(struct bench *b, const struct patch *patch)
+{
+	struct frame frame;
+
+	frame_ip4(&frame, &(struct ip4_spec){ .src = "192.0.2.10",
+				  .dst = patch->dst != NULL ? patch->dst : "8.8.8.8",
+				  .proto = patch->proto });
+	memcpy(frame.bytes + RTE_ETHER_HDR_LEN + patch->at, patch->bytes, patch->n);
+	if (patch->is_fixed)
+		frame_fix_ip(&frame);
+	bench_push(b, LAN, &frame);
+}
+
+static void send_arp(struct bench *b, const struct patch *patch)
+{
+	struct frame frame;
+
+	frame_arp(&frame, HOST_MAC, ANY_MAC, REQUEST, HOST_MAC, "192.0.2.10", NO_MAC, "192.0.2.1");
+	memcpy(frame.bytes + RTE_ETHER_HDR_LEN + patch->at, patch->bytes, patch->n);
+	bench_push(b, LAN, &frame);
+}
+
+static void cause(struct bench *b, unsigned int i)
+{
+	if (causes[i].cause != NULL)
+		causes[i].cause(b);
+	else if (causes[i].arp.n > 0)
+		send_arp(b, &causes[i].arp);
+	else if (causes[i].broken.n > 0)
+		send_broken(b, &causes[i].broken);
+	else
+		send_ip4(b, &causes[i].spec);
+}
+
+static bool has_cause(const char *reason)
+{
+	for (unsigned int i = 0; i < RTE_DIM(causes); i++)
+		if (strcmp(causes[i].reason, reason) == 0)
+			return true;
+	return false;
+}
+
+START_TEST(every_drop_reason_has_a_cause_here)
+{
+	unsigned int n = 0;
+
+	for (unsigned int i = 0; modules[i] != NULL; i++) {
+		for (unsigned int k = 0; k < modules[i]->n_drops; k++, n++) {
+			ck_assert_msg(has_cause(modules[i]->drops[k].name),
+				"nothing here causes a drop for %s", modules[i]->drops[k].name);
+			ck_assert_uint_gt(strlen(modules[i]->drops[k].help), 10);
+		}
+	}
+	ck_assert_uint_eq(n, RTE_DIM(causes));
+}
+END_TEST
+
+static int64_t shown_drops(struct bench *b, const char *reason, const char *stage)
+{
+	json_t *rows = bench_call(b, "drop.show", NULL), *row;
+	int64_t n = 0;
+	size_t i;
+
+	json_array_foreach(rows, i, row)
+		if (strcmp(json_text_at(row, "reason"), reason) == 0 &&
+			strcmp(json_text_at(row, "node"), stage) == 0)
+			n += json_int_at(row, "packets");
+	json_decref(rows);
+	return n;
+}
+
+START_TEST(a_packet_is_counted_once_under_its_reason_and_stage)
+{
+	struct bench *b = bench_start(router_config);
+	struct drops drops = drops_take(b);
+
+	cause(b, (unsigned int)_i);
+	if (causes[_i].stage != NULL) {
+		ck_assert_int_eq(shown_drops(b, causes[_i].reason, causes[_i].stage), 1);
+		ck_assert_uint_eq(bench_drops(b, causes[_i].reason), 1);
+	}
+	/* An error that could not be sent drops two packets: it and the one that it was about. */
+	if (strcmp(causes[_i].reason, "ip4_no_source") != 0)
+		drops_expect(b, &drops, causes[_i].reason, causes[_i].stage != NULL);
+	bench_destroy(b);
+	if (causes[_i].cause == stopped)
+		ck_assert_uint_eq(bench_stopped(), 1);
+}
+END_TEST
+
+/* Out of buffers */
+
+START_TEST(without_buffers_no_error_is_sent)
+{
+	struct bench *b = bench_start(router_config);
+	struct rte_mbuf **buffers;
+	struct frame frame;
+	unsigned int n;
+
+	frame_ip4(&frame, &(struct ip4_spec){ .src = "192.0.2.10", .dst = "8.8.8.8", .ttl = 1 });
+	bench_send(b, LAN, &frame);
+	buffers = bench_take_buffers(b, &n);
+	bench_run(b);
+	ck_assert_uint_eq(bench_drops(b, "ip4_ttl_exceeded"), 1);
+	bench_expect_nothing(b);
+	bench_give_buffers(buffers, n);
+	bench_push(b, LAN, &frame);
+	ck_assert_uint_eq(bench_count(b, LAN), 1);
+	bench_destroy(b);
+}
+END_TEST
+
+START_TEST(without_buffers_packets_pass_and_questions_are_asked_later)
+{
+	struct bench *b = bench_start(router_config);
+	struct rte_mbuf **buffers;
+	struct frame frame;
+	unsigned int n;
+
+	frame_ip4(&frame, &(struct ip4_spec){ .src = "192.0.2.10", .dst = "8.8.8.8" });
+	bench_send(b, LAN, &frame);
+	frame_ip4(&frame, &(struct ip4_spec){ .src = "192.0.2.10", .dst = "198.51.100.20" });
+	bench_send(b, LAN, &frame);
+	buffers = bench_take_buffers(b, &n);
+	bench_run(b);
+	ck_assert_uint_eq(bench_count(b, WAN), 1);
+	bench_give_buffers(buffers, n);
+	/* The question is asked with the next probe, and the packet that waits goes out. */
+	bench_advance(b, 1000);
+	ck_assert_uint_eq(bench_count(b, WAN), 1);
+	frame_arp(&frame, PEER_MAC, WAN_MAC, REPLY, PEER_MAC, "198.51.100.20", WAN_MAC,
+		"198.51.100.1");
+	bench_push(b, WAN, &frame);
+	ck_assert_uint_eq(bench_count(b, WAN), 1);
+	bench_destroy(b);
+}
+END_TEST
+
+PACKET_MAIN("drops", PLAIN_TEST(every_drop_reason_has_a_cause_here),
+	LOOP_TEST(a_packet_is_counted_once_under_its_reason_and_stage, causes),
+	PLAIN_TEST(without_buffers_no_error_is_sent),
+	PLAIN_TEST(without_buffers_packets_pass_and_questions_are_asked_later))
