@@ -76,16 +76,18 @@ void link_publish(struct dp *dp, const struct link *link)
 {
 	struct link_dp *entry = &link_state(dp)->table[link->ifindex];
 	uint16_t flags = 0;
-	uint64_t mac = 0;
+	uint64_t match = 0;
 
-	memcpy(&mac, link->mac.bytes, sizeof(link->mac.bytes));
+	memcpy(&match, link->mac.bytes, sizeof(link->mac.bytes));
 	if (link->is_up)
 		flags |= LINK_UP;
+	else
+		match |= LINK_GROUP_BIT;
 	if (link->is_running)
 		flags |= LINK_RUNNING;
 	if (link->conf->is_promiscuous)
 		flags |= LINK_PROMISCUOUS;
-	__atomic_store_n(&entry->mac, mac, __ATOMIC_RELAXED);
+	__atomic_store_n(&entry->match, match, __ATOMIC_RELAXED);
 	__atomic_store_n(&entry->mtu, link->mtu, __ATOMIC_RELAXED);
 	__atomic_store_n(&entry->ns, link->ns, __ATOMIC_RELAXED);
 	__atomic_store_n(&entry->port, link->port, __ATOMIC_RELAXED);

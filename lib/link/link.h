@@ -22,9 +22,20 @@ enum link_dp_flag {
 	LINK_RUNNING = 1 << 2,	   /* has a carrier */
 };
 
+/* In the first eight bytes of a frame, as a little-endian word: */
+#define LINK_MAC_MASK	UINT64_C(0x0000ffffffffffff) /* the destination address */
+#define LINK_GROUP_BIT	UINT64_C(0x0001000000000000) /* the source's group bit */
+#define LINK_MATCH_MASK (LINK_MAC_MASK | LINK_GROUP_BIT)
+
+static_assert(RTE_BYTE_ORDER == RTE_LITTLE_ENDIAN, "the masks above");
+
 /* A link as workers see it. ifindex 0 is no link: all zero, not up. */
 struct link_dp {
-	uint64_t mac;	/* the six bytes as they lie in a frame, in the low 48 bits; the rest 0 */
+	/*
+	 * What the first eight bytes of a frame to us are under LINK_MATCH_MASK: our MAC address, and
+	 * no group bit in the source. A link that is down has the group bit set: nothing matches.
+	 */
+	uint64_t match;
 	uint16_t flags; /* enum link_dp_flag */
 	uint16_t mtu;	/* L3 */
 	uint16_t ns;

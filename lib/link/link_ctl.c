@@ -147,8 +147,7 @@ static void link_check(const struct config *config, struct diag *diag)
 		}
 		if (rte_is_multicast_ether_addr((const struct rte_ether_addr *)&conf->mac)) {
 			snprintf(path, sizeof(path), "links[%u].mac", i);
-			conf_error(
-				config, diag, path, "a link's own address cannot be multicast");
+			conf_error(config, diag, path, "a link's own address cannot be multicast");
 		}
 		for (unsigned int j = 0; j < i; j++)
 			link_check_pair(config, diag, i, conf, links->objects[j]);

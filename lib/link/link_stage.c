@@ -11,7 +11,7 @@
 #include "dp/trace.h"
 #include "link/link_priv.h"
 
-enum { RX_BURST = 64 }; /* per queue and pass: bursts of 32 to 64 stay in the cache */
+enum { RX_BURST = 32 }; /* per queue and pass: bursts of 32 to 64 stay in the cache */
 
 /* rx */
 
@@ -69,8 +69,6 @@ const struct stage rx_stage = {
 
 enum { PARSE_EXIT_IP4 = 1, PARSE_EXIT_ARP };
 
-#define MAC_MASK UINT64_C(0x0000ffffffffffff)
-
 /* The destination address of a frame, and the first two bytes of the source on top. */
 static inline uint64_t ether_first8(const struct rte_ether_hdr *ether)
 {
@@ -86,8 +84,8 @@ static unsigned int parse_drop(struct link_worker *lw, struct pkt_meta *meta, un
 	return pkt_drop(meta, &link_module, reason);
 }
 
-/* Frames that are not unicast to us: broadcast, multicast, other stations', forged ones. */
-static __rte_noinline enum link_drop parse_unusual_mac(
+/* Whom is the frame for? LINK_N_DROPS: us. */
+static enum link_drop parse_ether_addresses(
 	const struct link_dp *link, const struct rte_ether_hdr *ether, struct pkt_meta *meta)
 {
 	if (rte_is_multicast_ether_addr(&ether->src_addr))
@@ -96,47 +94,39 @@ static __rte_noinline enum link_drop parse_unusual_mac(
 		meta->flags |= PKT_LINK_BROADCAST;
 	else if (rte_is_multicast_ether_addr(&ether->dst_addr))
 		meta->flags |= PKT_LINK_MULTICAST;
-	else if ((ether_first8(ether) & MAC_MASK) != link->mac && !(link->flags & LINK_PROMISCUOUS))
+	else if ((ether_first8(ether) & LINK_MAC_MASK) != (link->match & LINK_MAC_MASK) &&
+		 !(link->flags & LINK_PROMISCUOUS))
 		return LINK_DROP_NOT_FOR_US;
 	return LINK_N_DROPS;
 }
 
-static __rte_always_inline unsigned int parse_one(
-	struct worker *w, void *ctx, struct rte_mbuf *m, struct pkt_meta *meta)
+/* Every frame that is not plain IPv4 to our address; the reason of every drop is found here. */
+static __rte_noinline unsigned int parse_unusual(struct link_worker *lw, struct rte_mbuf *m,
+	struct pkt_meta *meta, const struct link_dp *link, uint16_t ifindex)
 {
-	struct link_worker *lw = ctx;
-	uint16_t ifindex = lw->port_link[m->port];
-	const struct link_dp *link = &lw->table[ifindex];
-	const struct rte_ether_hdr *ether = pkt_ether(m);
+	const struct rte_ether_hdr *ether;
 	enum link_drop reason;
 	enum parse_error err;
 
-	*meta = (struct pkt_meta){
-		.in_link = ifindex,
-		.ns = link->ns,
-		.l3_off = sizeof(*ether),
-	};
-	if (unlikely(!(link->flags & LINK_UP)))
+	*meta = (struct pkt_meta){ .in_link = ifindex, .ns = link->ns, .l3_off = sizeof(*ether) };
+	if (!(link->flags & LINK_UP))
 		return parse_drop(lw, meta, LINK_DROP_DOWN);
-	if (unlikely(!parse_has(m, sizeof(*ether))))
+	if (!parse_has(m, sizeof(*ether)))
 		return parse_drop(lw, meta, LINK_DROP_PARSE + PARSE_ETH_TRUNCATED);
-	/* One test for all that is unusual: not to our address, or an odd group bit in the source. */
-	if (unlikely((ether_first8(ether) & MAC_MASK) != link->mac ||
-		     (ether->src_addr.addr_bytes[0] & 1) != 0)) {
-		reason = parse_unusual_mac(link, ether, meta);
-		if (reason != LINK_N_DROPS)
-			return parse_drop(lw, meta, reason);
-	}
+	ether = pkt_ether(m);
+	reason = parse_ether_addresses(link, ether, meta);
+	if (reason != LINK_N_DROPS)
+		return parse_drop(lw, meta, reason);
 	meta->ethertype = rte_be_to_cpu_16(ether->ether_type);
-	if (likely(meta->ethertype == RTE_ETHER_TYPE_IPV4)) {
-		err = parse_ip4(m, meta, sizeof(*ether));
-		if (unlikely(err != PARSE_OK))
+	if (meta->ethertype == RTE_ETHER_TYPE_IPV4) {
+		err = parse_ip4(m, meta);
+		if (err != PARSE_OK)
 			return parse_drop(lw, meta, LINK_DROP_PARSE + err);
-		if (unlikely(meta->l3_len > link->mtu))
+		if (meta->l3_len > link->mtu)
 			return parse_drop(lw, meta, LINK_DROP_OVERSIZE);
 		return PARSE_EXIT_IP4;
 	}
-	if (unlikely(m->pkt_len > (uint32_t)link->mtu + sizeof(*ether)))
+	if (m->pkt_len > (uint32_t)link->mtu + sizeof(*ether))
 		return parse_drop(lw, meta, LINK_DROP_OVERSIZE);
 	if (meta->ethertype == RTE_ETHER_TYPE_ARP)
 		return PARSE_EXIT_ARP;
@@ -145,6 +135,21 @@ static __rte_always_inline unsigned int parse_one(
 	return parse_drop(lw, meta,
 		meta->ethertype < 0x600 ? LINK_DROP_PARSE + PARSE_ETH_NOT_ETHERNET2
 					: (unsigned int)LINK_DROP_TYPE_UNKNOWN);
+}
+
+static __rte_always_inline unsigned int parse_one(
+	struct worker *w, void *ctx, struct rte_mbuf *m, struct pkt_meta *meta)
+{
+	struct link_worker *lw = ctx;
+	uint16_t ifindex = lw->port_link[m->port];
+	const struct link_dp *link = &lw->table[ifindex];
+
+	/* One comparison for three checks; what they read is there even in an empty packet. */
+	if (likely((ether_first8(pkt_ether(m)) & LINK_MATCH_MASK) == link->match) &&
+		likely(parse_plain_ip4(m, meta, ifindex, link->ns)) &&
+		likely(meta->l3_len <= link->mtu))
+		return PARSE_EXIT_IP4;
+	return parse_unusual(lw, m, meta, link, ifindex);
 }
 
 static void parse_run(struct worker *w, struct stage_node *node)

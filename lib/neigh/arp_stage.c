@@ -173,7 +173,7 @@ static unsigned int arp_answer(struct worker *w, const struct arp_run *run, stru
 	struct pkt_meta *meta, const struct arp_fields *arp)
 {
 	uint16_t len = (uint16_t)(meta->l3_off + sizeof(struct rte_arp_hdr));
-	uint64_t own_mac = run->links[meta->in_link].mac;
+	uint64_t own_mac = run->links[meta->in_link].match;
 	bool is_in_place = pkt_writable(m) && m->nb_segs == 1;
 	struct rte_mbuf *reply = is_in_place ? m : arp_copy(w, m, len);
 
@@ -215,7 +215,7 @@ static unsigned int arp_heard_flags(const struct arp_fields *arp, const struct p
 static unsigned int arp_from_us(struct worker *w, const struct arp_run *run, struct pkt_meta *meta,
 	const struct arp_fields *arp, const struct arp_own_row *sender)
 {
-	uint64_t mac = run->links[sender->link].mac;
+	uint64_t mac = run->links[sender->link].match;
 
 	if (memcmp(&mac, &arp->sender_mac, sizeof(arp->sender_mac)) == 0)
 		return pkt_drop(meta, &neigh_module, NEIGH_DROP_ARP_OWN);

@@ -58,6 +58,41 @@ void parse_trim(struct rte_mbuf *m, uint32_t len)
 	}
 }
 
+enum parse_error parse_ip4(struct rte_mbuf *m, struct pkt_meta *meta)
+{
+	uint16_t l3_off = meta->l3_off;
+	const struct rte_ipv4_hdr *ip;
+	unsigned int ihl;
+	uint32_t len;
+
+	if (!parse_has(m, l3_off + sizeof(*ip)))
+		return PARSE_IP4_TRUNCATED;
+	ip = pkt_ip4(m, meta);
+	if (ip->version_ihl >> 4 != 4)
+		return PARSE_IP4_BAD_VERSION;
+	ihl = ip->version_ihl & 15;
+	if (ihl < 5 || !parse_has(m, l3_off + 4 * ihl))
+		return PARSE_IP4_BAD_HEADER_LEN;
+	len = rte_be_to_cpu_16(ip->total_length);
+	if (len < 4 * ihl || l3_off + len > m->pkt_len)
+		return PARSE_IP4_BAD_TOTAL_LEN;
+	if ((m->ol_flags & RTE_MBUF_F_RX_IP_CKSUM_MASK) != RTE_MBUF_F_RX_IP_CKSUM_GOOD &&
+		!checksum_ip4_is_valid(ip, ihl))
+		return PARSE_IP4_BAD_CHECKSUM;
+	if (l3_off + len != m->pkt_len)
+		parse_trim(m, l3_off + len);
+	meta->l4_off = (uint16_t)(l3_off + 4 * ihl);
+	meta->l3_len = (uint16_t)len;
+	meta->proto = ip->next_proto_id;
+	if (ihl > 5)
+		meta->flags |= PKT_OPTIONS;
+	if (ip->fragment_offset & RTE_BE16(RTE_IPV4_HDR_MF_FLAG | RTE_IPV4_HDR_OFFSET_MASK))
+		meta->flags |= PKT_FRAGMENT;
+	if (ip->fragment_offset & RTE_BE16(RTE_IPV4_HDR_OFFSET_MASK))
+		meta->flags |= PKT_FRAGMENT_LATER;
+	return PARSE_OK;
+}
+
 enum parse_error parse_l4(struct rte_mbuf *m, struct pkt_meta *meta)
 {
 	uint32_t end = (uint32_t)meta->l3_off + meta->l3_len;
