@@ -11,7 +11,7 @@
 #include "dp/trace.h"
 #include "link/link_priv.h"
 
-enum { RX_BURST = 32 }; /* per queue and pass: bursts of 32 to 64 stay in the cache */
+enum { RX_BURST = 48 }; /* per queue and pass; 32, 48 and 64 measured, 48 is best by a little */
 
 /* rx */
 
