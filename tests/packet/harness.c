@@ -275,6 +275,7 @@ void bench_launch(struct bench *b)
 	for (unsigned int i = 0; i < b->dp->n_workers; i++) {
 		/* Both share a CPU: what has nothing to do must make room for the other. */
 		b->dp->workers[i]->is_adaptive = true;
+		atomic_store(&b->dp->workers[i]->stop, false);
 		REQUIRE(dp_launch(b->dp, i, i + 1, -1) == 0);
 	}
 }

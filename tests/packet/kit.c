@@ -3,7 +3,13 @@
 /* What the tests of this ring share. See kit.h. */
 #include "kit.h"
 
+#include <errno.h>
+#include <fcntl.h>
+#include <rte_cycles.h>
 #include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
 
 #include "base/mem.h"
 
@@ -143,6 +149,66 @@ char *bench_answer(struct bench *b, const char *method, const char *params)
 
 	json_decref(answer);
 	return text;
+}
+
+/* A client */
+
+struct client *bench_connect(struct bench *b)
+{
+	struct client *client = mem_zalloc(sizeof(*client));
+	struct sockaddr_un addr = { .sun_family = AF_UNIX };
+
+	/* One bench at a time listens, in a file that goes with it. */
+	snprintf(addr.sun_path, sizeof(addr.sun_path), "/tmp/weir-packet-%d.sock", getpid());
+	REQUIRE(ctl_listen(b->ctl, addr.sun_path, NULL) == 0);
+	client->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	REQUIRE(client->fd >= 0);
+	REQUIRE(connect(client->fd, (struct sockaddr *)&addr, sizeof(addr)) == 0);
+	return client;
+}
+
+void bench_write(struct client *client, const char *line)
+{
+	size_t len = strlen(line);
+
+	REQUIRE(write(client->fd, line, len) == (ssize_t)len);
+	REQUIRE(write(client->fd, "\n", 1) == 1);
+}
+
+static void client_read(struct client *client)
+{
+	ssize_t n = read(client->fd, client->buf + client->len, sizeof(client->buf) - client->len);
+
+	REQUIRE(n > 0 || (n < 0 && errno == EAGAIN));
+	if (n > 0)
+		client->len += (size_t)n;
+}
+
+json_t *bench_read(struct bench *b, struct client *client)
+{
+	uint64_t end = rte_rdtsc() + 10 * rte_get_tsc_hz();
+	json_t *json;
+	size_t len;
+	char *line;
+
+	while ((line = memchr(client->buf, '\n', client->len)) == NULL) {
+		REQUIRE_MSG(rte_rdtsc() < end, "no line has come");
+		event_base_loop(b->events, EVLOOP_NONBLOCK);
+		bench_run(b);
+		client_read(client);
+	}
+	len = (size_t)(line - client->buf) + 1;
+	json = json_loadb(client->buf, len, 0, NULL);
+	REQUIRE(json != NULL);
+	client->len -= len;
+	memmove(client->buf, client->buf + len, client->len);
+	return json;
+}
+
+void client_close(struct client *client)
+{
+	close(client->fd);
+	free(client);
 }
 
 /* Drops */

@@ -82,6 +82,20 @@ char *bench_answer(struct bench *b, const char *method, const char *params);
 /* Fails the test unless the command is refused with a text that contains `text`. */
 void bench_expect_error(struct bench *b, const char *method, const char *params, const char *text);
 
+/*
+ * A client of the control socket, for streams: bench_connect() opens the socket (once per bench) and
+ * connects; bench_read() lets everything run until a line has come. Fails the test after 10 s.
+ */
+struct client {
+	int fd;
+	size_t len;
+	char buf[1 << 18];
+};
+struct client *bench_connect(struct bench *b);
+void bench_write(struct client *client, const char *line);
+json_t *bench_read(struct bench *b, struct client *client);
+void client_close(struct client *client);
+
 /* EAL state does not survive forks: these tests run in one process. */
 #define PACKET_MAIN(name, ...)                                                                     \
 	int main(void)                                                                             \
