@@ -56,4 +56,7 @@ int daemon_run(const struct config *config, unsigned int until_idle_ms);
 /* -EINVAL with the reason in diag when a port of this configuration never runs dry. */
 int daemon_check_until_idle(const struct config *config, struct diag *diag);
 
-extern const struct command config_commands[]; /* config_ctl.c */
+/* config_ctl.c */
+extern const struct command config_commands[];
+/* A path of the configuration: a relative one counts from the file's directory. Caller frees. */
+char *config_path(const struct config *config, const char *file);

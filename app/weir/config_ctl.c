@@ -42,14 +42,13 @@ static const struct object config_check_args = {
 		},
 };
 
-/* The path as the daemon opens it. Caller frees. */
-static char *config_path(const struct dp *dp, const char *file)
+char *config_path(const struct config *config, const char *file)
 {
 	char *copy, *path;
 
-	if (file[0] == '/' || dp->config == NULL)
+	if (file[0] == '/' || config == NULL)
 		return mem_strdup(file);
-	copy = mem_strdup(dp->config->file);
+	copy = mem_strdup(config->file);
 	path = mem_printf("%s/%s", dirname(copy), file);
 	free(copy);
 	return path;
@@ -58,7 +57,8 @@ static char *config_path(const struct dp *dp, const char *file)
 static int config_check(struct call *call, const void *args)
 {
 	const struct config_check_args *a = args;
-	char *path = config_path(call->ctx, a->file), *text = NULL;
+	const struct dp *dp = call->ctx;
+	char *path = config_path(dp->config, a->file), *text = NULL;
 	struct config *config;
 	struct diag diag;
 	size_t len;

@@ -115,6 +115,7 @@ static void daemon_free_events(struct daemon *d)
 static int daemon_listen(struct daemon *d)
 {
 	const struct control_conf *conf = conf_section(d->config, "control")->objects[0];
+	char *path = config_path(d->config, conf->socket);
 	unsigned int n = 0;
 	int err;
 
@@ -124,10 +125,10 @@ static int daemon_listen(struct daemon *d)
 			d->tables[n++] = modules[i]->commands;
 	err = ctl_create(d->events, d->dp, d->tables, &d->ctl);
 	if (err == 0)
-		err = ctl_listen(d->ctl, conf->socket, conf->group);
+		err = ctl_listen(d->ctl, path, conf->group);
 	if (err < 0)
-		log_err("daemon", "no control socket path=%s error=%s", conf->socket,
-			strerror(-err));
+		log_err("daemon", "no control socket path=%s error=%s", path, strerror(-err));
+	free(path);
 	return err;
 }
 

@@ -14,8 +14,8 @@
 
 /* An IPv4 or IPv6 address. All zero means "not given". Hashed as a whole: always built from zero. */
 struct ip_addr {
-	uint8_t family;	   /* AF_INET, AF_INET6, or 0 for none */
-	uint8_t pad[3];	   /* always zero */
+	uint8_t family; /* AF_INET, AF_INET6, or 0 for none */
+	uint8_t pad[3]; /* always zero */
 	union {
 		uint32_t v4_be; /* network order; the other twelve bytes are zero */
 		uint8_t bytes[16];

@@ -23,8 +23,8 @@ struct log_site {
 
 extern enum log_level log_threshold; /* set once at start; NOTICE by default */
 
-void log_write(struct log_site *site, enum log_level level, const char *module, const char *fmt, ...)
-	__attribute__((format(printf, 4, 5)));
+void log_write(struct log_site *site, enum log_level level, const char *module, const char *fmt,
+	...) __attribute__((format(printf, 4, 5)));
 
 #define LOG_AT(level, module, ...)                                                                 \
 	do {                                                                                       \

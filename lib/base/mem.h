@@ -8,7 +8,7 @@
  */
 #include <stddef.h>
 
-void *mem_zalloc(size_t size);			   /* zeroed */
+void *mem_zalloc(size_t size);			     /* zeroed */
 void *mem_realloc(void *ptr, size_t n, size_t size); /* n items of size bytes, checked product */
 char *mem_strdup(const char *text);
 char *mem_printf(const char *fmt, ...) __attribute__((format(printf, 1, 2)));

@@ -45,9 +45,9 @@ struct section {
 
 /* Tunables under `sysctl: { NAME: { ... } }`; also "NAME.field" on the command line. */
 struct sysctl_group {
-	const char *name; /* "ipv4" */
-	const struct object *object;
-	size_t offset; /* of the decoded object (by value) in the module's dp slot */
+	const char *name;	     /* "ipv4" */
+	const struct object *object; /* NULL: in the contract, not yet in weir */
+	size_t offset;		     /* of the decoded object (by value) in the module's dp slot */
 };
 
 struct module {

@@ -27,7 +27,8 @@ static int sysctl_each(const struct dp *dp, sysctl_visit_fn *fn, void *ctx)
 		const struct sysctl_group *g = dp->modules[i]->sysctls;
 
 		for (; g != NULL && g->name != NULL && err == 0; g++)
-			err = fn(g, sysctl_values(dp, dp->modules[i], g), ctx);
+			err = g->object == NULL ? 0
+						: fn(g, sysctl_values(dp, dp->modules[i], g), ctx);
 	}
 	return err;
 }
@@ -111,13 +112,14 @@ struct section *sysctl_section_create(struct module *const *modules)
 			fields = mem_realloc(fields, n + 2, sizeof(*fields));
 			fields[n++] = (struct field){
 				.name = g->name,
-				.type = FIELD_GROUP,
+				.type = g->object != NULL ? FIELD_GROUP : FIELD_PENDING,
 				.offset = object->size,
 				.object = g->object,
-				.help = g->object->help,
+				.help = g->object != NULL ? g->object->help : NULL,
 			};
 			fields[n] = (struct field){ .type = FIELD_END };
-			object->size += (g->object->size + 15) & ~(size_t)15;
+			if (g->object != NULL)
+				object->size += (g->object->size + 15) & ~(size_t)15;
 		}
 	}
 	object->fields = fields;

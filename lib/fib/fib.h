@@ -40,14 +40,14 @@ struct route {
 	struct ip_addr gateway;	 /* family 0: none */
 	struct ip_addr prefsrc;	 /* of connected, local and broadcast routes */
 	uint32_t metric;
-	uint32_t adj;	/* held, unless it is a special one */
+	uint32_t adj; /* held, unless it is a special one */
 	uint16_t ns;
-	uint16_t link;	/* ifindex; 0: none */
-	uint8_t type;	  /* enum route_type */
-	uint8_t protocol; /* enum route_protocol */
-	bool is_onlink;	  /* the gateway is in no connected network of the link */
-	bool is_linkdown; /* not used */
-	int line;	  /* in the configuration file; 0: not from there */
+	uint16_t link;	    /* ifindex; 0: none */
+	uint8_t type;	    /* enum route_type */
+	uint8_t protocol;   /* enum route_protocol */
+	bool is_onlink;	    /* the gateway is in no connected network of the link */
+	bool is_linkdown;   /* not used */
+	int line;	    /* in the configuration file; 0: not from there */
 	struct route *next; /* to the same prefix, in order of preference */
 	TAILQ_ENTRY(route) of_link;
 };

@@ -9,17 +9,17 @@
 #include "fib/rib.h"
 
 enum {
-	FIB_GROUPS_MAX = 1 << 18,    /* for prefixes longer than /24; 256 MiB of address space */
+	FIB_GROUPS_MAX = 1 << 18,   /* for prefixes longer than /24; 256 MiB of address space */
 	FIB_ROUTES_PER_TICK = 8192, /* that follow their link's state: a few milliseconds */
 };
 
 /* All that leads to one prefix. */
 struct fib_entry {
-	struct rib_node node;  /* first: the table's key */
-	struct route *routes;  /* by preference */
-	uint32_t host_adj;     /* of the neighbour that has this address; 0: none */
-	uint32_t value;	       /* in the LPM */
-	bool is_published;     /* is in the LPM */
+	struct rib_node node; /* first: the table's key */
+	struct route *routes; /* by preference */
+	uint32_t host_adj;    /* of the neighbour that has this address; 0: none */
+	uint32_t value;	      /* in the LPM */
+	bool is_published;    /* is in the LPM */
 };
 
 /* The routes of a namespace. */

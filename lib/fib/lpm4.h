@@ -34,8 +34,8 @@ enum {
 struct lpm4_pool; /* groups, shared by all tables of a process */
 
 struct lpm4 {
-	uint32_t *tbl24;       /* 1 << 24 entries, mmap */
-	uint32_t *tbl8;	       /* the pool's groups, 256 entries each; never moves */
+	uint32_t *tbl24; /* 1 << 24 entries, mmap */
+	uint32_t *tbl8;	 /* the pool's groups, 256 entries each; never moves */
 	/* What an all-zero entry stands for, in the low half; the high half counts its changes. */
 	uint64_t default_entry;
 	struct lpm4_pool *pool;
@@ -76,11 +76,12 @@ static inline void lpm4_prefetch(const struct lpm4 *lpm, uint32_t addr)
 }
 
 /* Calls fn(ptr, arg) after a grace period; in tests, at once or when the test says so. */
-typedef void lpm4_retire_fn(void *ctx, void (*fn)(void *ptr, uint64_t arg), void *ptr, uint64_t arg);
+typedef void lpm4_retire_fn(
+	void *ctx, void (*fn)(void *ptr, uint64_t arg), void *ptr, uint64_t arg);
 
 /* max_groups: reserves 1 KiB of address space each, touched as used. */
-int lpm4_pool_create(unsigned int max_groups, lpm4_retire_fn *retire, void *ctx,
-	struct lpm4_pool **out);
+int lpm4_pool_create(
+	unsigned int max_groups, lpm4_retire_fn *retire, void *ctx, struct lpm4_pool **out);
 /* After all of its tables, and after the retire hook has run everything. */
 void lpm4_pool_destroy(struct lpm4_pool *pool);
 unsigned int lpm4_pool_used(const struct lpm4_pool *pool); /* groups in use or not yet reusable */

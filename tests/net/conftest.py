@@ -13,6 +13,8 @@ def pytest_configure(config):
         pytest.exit("the net ring makes network namespaces: run it as root", 1)
     # A plain SIGTERM would end the run without its teardowns.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    supp = harness.ROOT / "tests" / "lsan.supp"
+    os.environ.setdefault("LSAN_OPTIONS", f"suppressions={supp}:print_suppressions=0")
     os.environ.setdefault("UBSAN_OPTIONS", "print_stacktrace=1")
     harness.remove_leftovers()
 

@@ -35,8 +35,14 @@ static inline int suite_run(const char *name, const struct suite_test *tests, si
 	return n_failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
-#define LOOP_TEST(fn, rows) { (fn), (int)(sizeof(rows) / sizeof((rows)[0])) }
-#define PLAIN_TEST(fn)	    { (fn), 0 }
+#define LOOP_TEST(fn, rows)                                                                        \
+	{                                                                                          \
+		(fn), (int)(sizeof(rows) / sizeof((rows)[0]))                                      \
+	}
+#define PLAIN_TEST(fn)                                                                             \
+	{                                                                                          \
+		(fn), 0                                                                            \
+	}
 
 #define SUITE_MAIN(name, ...)                                                                      \
 	int main(void)                                                                             \
