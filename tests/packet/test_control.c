@@ -1,0 +1,563 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+/*
+ * The commands, served as a client would be, on a running router: every one of them, what they
+ * answer, what they refuse. And the configuration that they show, which must be a configuration.
+ * The protocol itself is tested in tests/unit.
+ */
+#include "kit.h"
+
+#include <unistd.h>
+
+#include "base/mem.h"
+
+/* Every command in a form that works, in an order that works. */
+static const struct {
+	const char *method, *params;
+} calls[] = {
+	{ "rpc.list", NULL },
+	{ "graph.show", NULL },
+	{ "graph.dot", NULL },
+	{ "worker.show", NULL },
+	{ "drop.show", NULL },
+	{ "stats.show", NULL },
+	{ "sysctl.show", NULL },
+	{ "sysctl.get", "{\"name\": \"ipv4.default_ttl\"}" },
+	{ "sysctl.set", "{\"name\": \"ipv4.default_ttl\", \"value\": \"63\"}" },
+	{ "link.show", NULL },
+	{ "link.show", "{\"dev\": \"lan\", \"statistics\": true}" },
+	{ "link.set", "{\"dev\": \"lan\", \"mtu\": 1400}" },
+	{ "link.set", "{\"dev\": \"lan\", \"state\": \"up\"}" },
+	{ "xstats.show", "{\"dev\": \"lan\"}" },
+	{ "addr.show", NULL },
+	{ "addr.show", "{\"dev\": \"lan\"}" },
+	{ "addr.add", "{\"local\": \"192.0.2.9/24\", \"dev\": \"lan\"}" },
+	{ "addr.del", "{\"local\": \"192.0.2.9/24\", \"dev\": \"lan\"}" },
+	{ "neigh.show", NULL },
+	{ "neigh.show", "{\"dev\": \"lan\", \"nud\": \"permanent\"}" },
+	{ "neigh.add", "{\"to\": \"192.0.2.5\", \"lladdr\": \"2:0:0:0:1:5\", \"dev\": \"lan\"}" },
+	{ "neigh.replace", "{\"to\": \"192.0.2.5\", \"lladdr\": \"2:0:0:0:1:6\", \"dev\": \"lan\", "
+			   "\"nud\": \"reachable\"}" },
+	{ "neigh.del", "{\"to\": \"192.0.2.5\", \"dev\": \"lan\"}" },
+	{ "neigh.flush", NULL },
+	{ "route.show", NULL },
+	{ "route.add", "{\"to\": \"172.16.0.0/12\", \"via\": \"192.0.2.10\"}" },
+	{ "route.replace", "{\"to\": \"172.16.0.0/12\", \"via\": \"198.51.100.10\"}" },
+	{ "route.get", "{\"to\": \"172.16.1.1\"}" },
+	{ "route.del", "{\"to\": \"172.16.0.0/12\"}" },
+	{ "config.show", NULL },
+};
+
+/* These need a connection or a file: see below. */
+static const char *const elsewhere[] = { "trace.start", "config.check", "rpc.sequence" };
+
+static bool is_called(const char *method)
+{
+	for (unsigned int i = 0; i < RTE_DIM(calls); i++)
+		if (strcmp(calls[i].method, method) == 0)
+			return true;
+	for (unsigned int i = 0; i < RTE_DIM(elsewhere); i++)
+		if (strcmp(elsewhere[i], method) == 0)
+			return true;
+	return false;
+}
+
+START_TEST(every_command_is_listed_and_called_here)
+{
+	struct bench *b = bench_start(router_config);
+	json_t *list = bench_call(b, "rpc.list", NULL), *row;
+	unsigned int n = 2; /* rpc.list, rpc.sequence */
+	char method[64];
+	size_t i;
+
+	for (unsigned int k = 0; b->tables[k] != NULL; k++)
+		for (const struct command *c = b->tables[k]; c->object != NULL; c++)
+			n++;
+	ck_assert_uint_eq(json_array_size(list), n);
+	json_array_foreach(list, i, row) {
+		snprintf(method, sizeof(method), "%s.%s", json_text_at(row, "object"),
+			json_text_at(row, "verb"));
+		ck_assert_msg(strlen(json_text_at(row, "help")) > 0, "%s has no help", method);
+		ck_assert(json_is_array(json_at(row, "args")));
+		if (json_is_true(json_at(row, "available")))
+			ck_assert_msg(is_called(method), "nothing here calls %s", method);
+		else
+			ck_assert_msg(!is_called(method), "%s is not available", method);
+	}
+	json_decref(list);
+	bench_destroy(b);
+}
+END_TEST
+
+START_TEST(every_command_works)
+{
+	struct bench *b = bench_start(router_config);
+
+	for (unsigned int i = 0; i < RTE_DIM(calls); i++)
+		json_decref(bench_call(b, calls[i].method, calls[i].params));
+	bench_destroy(b);
+}
+END_TEST
+
+START_TEST(what_is_yet_to_come_is_refused_in_so_many_words)
+{
+	struct bench *b = bench_start(router_config);
+	unsigned int n = 0;
+	char method[64];
+
+	for (const struct command *c = pending_module.commands; c->object != NULL; c++, n++) {
+		snprintf(method, sizeof(method), "%s.%s", c->object, c->verb);
+		bench_expect_error(b, method, NULL, "is in the contract but not yet in weir");
+	}
+	ck_assert_uint_gt(n, 0);
+	bench_destroy(b);
+}
+END_TEST
+
+static const struct {
+	const char *method, *params, *text;
+} refused[] = {
+	{ "no.such", NULL, "no such method" },
+	{ "link.show", "{\"name\": \"lan\"}", "name" },
+	{ "link.show", "{\"dev\": 5}", "dev" },
+	{ "link.show", "{\"dev\": \"nil\"}", "does not exist" },
+	{ "link.show", "{\"statistics\": \"perhaps\"}", "statistics" },
+	{ "link.set", NULL, "dev" },
+	{ "link.set", "{\"dev\": \"lan\"}", "nothing to set" },
+	{ "link.set", "{\"dev\": \"lan\", \"mtu\": 67}", "mtu" },
+	{ "link.set", "{\"dev\": \"lan\", \"mtu\": 9601}", "mtu" },
+	{ "link.set", "{\"dev\": \"lan\", \"mtu\": -1}", "mtu" },
+	{ "link.set", "{\"dev\": \"lan\", \"state\": \"sideways\"}", "state" },
+	{ "link.set", "{\"dev\": \"nil\", \"state\": \"up\"}", "Cannot find device" },
+	{ "link.set", "{\"dev\": \"lan\", \"master\": \"br0\"}", "not yet in weir" },
+	{ "xstats.show", "{\"dev\": \"nil\"}", "does not exist" },
+	{ "graph.show", "{\"deep\": true}", "deep" },
+	{ "neigh.add", "{\"to\": \"192.0.2.5\", \"dev\": \"lan\"}", "lladdr" },
+	{ "neigh.add", "{\"to\": \"192.0.2.10\", \"lladdr\": \"2:0:0:0:1:5\", \"dev\": \"lan\"}",
+		"exists" },
+	{ "neigh.add", "{\"to\": \"192.0.2.5\", \"lladdr\": \"3:0:0:0:1:5\", \"dev\": \"lan\"}",
+		"unicast" },
+	{ "neigh.add", "{\"to\": \"224.0.0.5\", \"lladdr\": \"2:0:0:0:1:5\", \"dev\": \"lan\"}",
+		"unicast" },
+	{ "neigh.add", "{\"to\": \"2001:db8::1\", \"lladdr\": \"2:0:0:0:1:5\", \"dev\": \"lan\"}",
+		"IPv6" },
+	{ "neigh.add", "{\"to\": \"192.0.2.5\", \"lladdr\": \"2:0:0:0:1:5\", \"dev\": \"nil\"}",
+		"no link" },
+	{ "neigh.del", "{\"to\": \"192.0.2.5\", \"dev\": \"lan\"}", "no neighbour" },
+	{ "neigh.flush", "{\"nud\": \"asleep\"}", "nud" },
+	{ "sysctl.get", "{\"name\": \"ipv4.nil\"}", "no such sysctl" },
+	{ "sysctl.get", "{\"name\": \"nil\"}", "no such sysctl" },
+	{ "sysctl.get", "{\"name\": \"\"}", "no such sysctl" },
+	{ "sysctl.set", "{\"name\": \"ipv4.default_ttl\", \"value\": \"0\"}", "default_ttl" },
+	{ "sysctl.set", "{\"name\": \"ipv4.default_ttl\", \"value\": \"256\"}", "default_ttl" },
+	{ "sysctl.set", "{\"name\": \"ipv4.default_ttl\", \"value\": \"many\"}", "default_ttl" },
+	{ "sysctl.set", "{\"name\": \"ipv4.default_ttl\", \"value\": \"\"}", "default_ttl" },
+	{ "sysctl.set", "{\"name\": \"ipv4.icmp_echo_ignore_all\", \"value\": \"2\"}",
+		"icmp_echo_ignore_all" },
+	{ "sysctl.set", "{\"name\": \"neigh.retrans_time\", \"value\": \"5ms\"}", "retrans_time" },
+	{ "sysctl.set", "{\"name\": \"neigh.retrans_time\", \"value\": \"-1s\"}", "retrans_time" },
+	{ "sysctl.set", "{\"name\": \"neigh.retrans_time\", \"value\": \"2days\"}",
+		"retrans_time" },
+	{ "sysctl.set", "{\"name\": \"neigh.unres_qlen\", \"value\": \"65\"}", "unres_qlen" },
+	{ "trace.start", "{\"count\": 0}", "count" },
+	{ "trace.start", "{\"filter\": \"udp and and\"}", "filter" },
+	{ "trace.start", NULL, "needs a connection" },
+	{ "rpc.sequence", NULL, "needs a connection" },
+	{ "config.check", "{\"file\": \"/nonexistent.conf\"}", "/nonexistent.conf" },
+};
+
+START_TEST(a_bad_command_is_refused_and_changes_nothing)
+{
+	struct bench *b = bench_start(router_config);
+	char *before = bench_answer(b, "config.show", NULL), *after;
+
+	bench_expect_error(b, refused[_i].method, refused[_i].params, refused[_i].text);
+	bench_run(b);
+	after = bench_answer(b, "config.show", NULL);
+	ck_assert_str_eq(before, after);
+	free(before);
+	free(after);
+	bench_destroy(b);
+}
+END_TEST
+
+/* Answers */
+
+START_TEST(links_and_addresses_have_the_shapes_of_iproute2)
+{
+	struct bench *b = bench_start(router_config);
+	json_t *rows = bench_call(b, "addr.show", NULL);
+
+	ck_assert_uint_eq(json_array_size(rows), 3);
+	ck_assert_int_eq(json_int_at(rows, "1.ifindex"), 2);
+	ck_assert_str_eq(json_text_at(rows, "1.ifname"), "wan");
+	ck_assert_str_eq(json_text_at(rows, "1.link_type"), "ether");
+	ck_assert_str_eq(json_text_at(rows, "1.address"), WAN_MAC);
+	ck_assert_str_eq(json_text_at(rows, "1.broadcast"), ANY_MAC);
+	ck_assert_str_eq(json_text_at(rows, "1.operstate"), "UP");
+	ck_assert_int_eq(json_int_at(rows, "1.mtu"), 1500);
+	ck_assert_str_eq(json_text_at(rows, "1.linkinfo.info_kind"), "port");
+	ck_assert_str_eq(json_text_at(rows, "1.flags.2"), "UP");
+	ck_assert_str_eq(json_text_at(rows, "1.addr_info.0.family"), "inet");
+	ck_assert_str_eq(json_text_at(rows, "1.addr_info.0.local"), "198.51.100.1");
+	ck_assert_int_eq(json_int_at(rows, "1.addr_info.0.prefixlen"), 24);
+	ck_assert_str_eq(json_text_at(rows, "1.addr_info.0.broadcast"), "198.51.100.255");
+	ck_assert_str_eq(json_text_at(rows, "1.addr_info.0.scope"), "global");
+	json_decref(rows);
+	rows = bench_call(b, "link.show", "{\"dev\": \"dmz\"}");
+	ck_assert_uint_eq(json_array_size(rows), 1);
+	ck_assert_ptr_null(json_object_get(json_array_get(rows, 0), "stats64"));
+	json_decref(rows);
+	rows = bench_call(b, "neigh.show", "{\"dev\": \"dmz\"}");
+	ck_assert_uint_eq(json_array_size(rows), 1);
+	ck_assert_str_eq(json_text_at(rows, "0.dst"), "203.0.113.10");
+	ck_assert_str_eq(json_text_at(rows, "0.dev"), "dmz");
+	ck_assert_str_eq(json_text_at(rows, "0.lladdr"), DMZ_HOST);
+	ck_assert_str_eq(json_text_at(rows, "0.state.0"), "PERMANENT");
+	json_decref(rows);
+	bench_destroy(b);
+}
+END_TEST
+
+START_TEST(the_graph_counts_packets_where_they_went)
+{
+	struct bench *b = bench_start(router_config);
+	json_t *rows, *row;
+	struct frame frame;
+	size_t i;
+
+	frame_ip4(&frame, &(struct ip4_spec){ .src = "192.0.2.10", .dst = "8.8.8.8" });
+	for (unsigned int k = 0; k < 9; k++)
+		bench_send(b, LAN, &frame);
+	bench_run(b);
+	bench_discard(b);
+	rows = bench_call(b, "graph.show", NULL);
+	json_array_foreach(rows, i, row) {
+		const char *node = json_text_at(row, "node");
+		bool is_on_way = strcmp(node, "rx") == 0 || strcmp(node, "parse") == 0 ||
+				 strncmp(node, "ip4_forward", 11) == 0;
+
+		if (is_on_way)
+			ck_assert_int_eq(json_int_at(row, "packets"), 9);
+		if (strcmp(node, "ip4_local") == 0 || strcmp(node, "drop") == 0)
+			ck_assert_int_eq(json_int_at(row, "packets"), 0);
+		ck_assert_str_eq(node, pipeline[i]->name);
+	}
+	json_decref(rows);
+	bench_destroy(b);
+}
+END_TEST
+
+static int stage_at(const char *name, size_t len)
+{
+	for (int i = 0; pipeline[i] != NULL; i++)
+		if (strlen(pipeline[i]->name) == len && strncmp(pipeline[i]->name, name, len) == 0)
+			return i;
+	ck_abort_msg("no stage %.*s", (int)len, name);
+	return -1;
+}
+
+START_TEST(the_drawn_graph_points_down)
+{
+	struct bench *b = bench_start(router_config);
+	json_t *dot = bench_call(b, "graph.dot", NULL);
+	const char *at = json_string_value(dot), *arrow;
+	unsigned int n = 0, n_exits = 0;
+
+	ck_assert_ptr_nonnull(at);
+	ck_assert(strncmp(at, "digraph weir {", 14) == 0);
+	for (; (arrow = strstr(at, " -> ")) != NULL; at = arrow + 4, n++) {
+		const char *from = arrow;
+
+		while (from[-1] != '\t')
+			from--;
+		ck_assert_int_lt(stage_at(from, (size_t)(arrow - from)),
+			stage_at(arrow + 4, strcspn(arrow + 4, " ")));
+	}
+	for (unsigned int i = 0; pipeline[i] != NULL; i++)
+		for (unsigned int e = 1; e < STAGE_EXITS_MAX; e++)
+			n_exits += pipeline[i]->exits[e].name != NULL;
+	ck_assert_uint_eq(n, n_exits);
+	json_decref(dot);
+	bench_destroy(b);
+}
+END_TEST
+
+START_TEST(a_sysctl_that_was_set_is_shown)
+{
+	static const char *const sets[][3] = {
+		{ "ipv4.default_ttl", "77", "77" },
+		{ "ipv4.icmp_msgs_per_sec", "0", "0" },
+		{ "ipv4.icmp_echo_ignore_all", "true", "true" },
+		{ "neigh.base_reachable_time", "90s", "\"90s\"" },
+		{ "neigh.retrans_time", "250ms", "\"250ms\"" },
+		{ "neigh.unres_qlen", "0x10", "16" },
+	};
+	struct bench *b = bench_start(router_config);
+
+	for (unsigned int i = 0; i < RTE_DIM(sets); i++) {
+		char *params = mem_printf("{\"name\": \"%s\"}", sets[i][0]);
+		char *want =
+			mem_printf("[{\"name\": \"%s\", \"value\": %s}]", sets[i][0], sets[i][2]);
+		char *got;
+
+		bench_sysctl(b, sets[i][0], sets[i][1]);
+		got = bench_answer(b, "sysctl.get", params);
+		ck_assert_str_eq(got, want);
+		free(got);
+		free(want);
+		free(params);
+	}
+	bench_destroy(b);
+}
+END_TEST
+
+/* Traces */
+
+static const char trace_all[] = "{\"jsonrpc\": \"2.0\", \"id\": 7, \"method\": \"trace.start\", "
+				"\"params\": {\"count\": 3}}";
+
+static void wait_for_trace(struct bench *b, bool is_on)
+{
+	for (unsigned int i = 0; (b->dp->workers[0]->trace != NULL) != is_on; i++) {
+		REQUIRE_MSG(i < 100000, "the trace does not start or end");
+		event_base_loop(b->events, EVLOOP_NONBLOCK);
+		bench_run(b);
+	}
+}
+
+/* Reads the event of a packet and checks the stages that it went through. */
+static void check_steps(
+	struct bench *b, struct client *client, const char *const *stages, const char *decision)
+{
+	json_t *event = bench_read(b, client), *steps = json_at(event, "params.steps");
+	size_t n = 0;
+
+	for (; stages[n] != NULL; n++)
+		ck_assert_str_eq(json_text_at(json_array_get(steps, n), "node"), stages[n]);
+	ck_assert_uint_eq(json_array_size(steps), n);
+	ck_assert_ptr_nonnull(strstr(json_text_at(event, "params.text"), decision));
+	json_decref(event);
+}
+
+START_TEST(a_trace_tells_each_packets_way)
+{
+	static const char *const forwarded[] = { "parse", "ip4_input", "ip4_route", "ip4_forward",
+		"tx", NULL };
+	static const char *const refused_way[] = { "parse", "drop", NULL };
+	static const char *const held[] = { "parse", "ip4_input", "ip4_route", "ip4_forward",
+		"neigh_hold", "ip4_forward", "tx", NULL };
+	struct bench *b = bench_start(router_config);
+	struct client *client = bench_connect(b);
+	struct frame frame, answer;
+	json_t *end;
+
+	bench_write(client, trace_all);
+	wait_for_trace(b, true);
+	frame_ip4(&frame, &(struct ip4_spec){ .src = "192.0.2.10", .dst = "8.8.8.8" });
+	bench_push(b, LAN, &frame);
+	check_steps(b, client, forwarded, "8.8.8.8");
+	frame_ip(&frame)->hdr_checksum ^= 1;
+	bench_push(b, LAN, &frame);
+	check_steps(b, client, refused_way, "ip4_bad_checksum");
+	frame_ip4(&frame, &(struct ip4_spec){ .src = "192.0.2.10", .dst = "198.51.100.20" });
+	bench_push(b, LAN, &frame);
+	/* Answered by a device that does not use up the trace: it is not parsed here. */
+	json_decref(bench_call(b, "neigh.replace",
+		"{\"to\": \"198.51.100.20\", \"lladdr\": \"" PEER_MAC "\", \"dev\": \"wan\"}"));
+	check_steps(b, client, held, "waits for next hop 198.51.100.20");
+	end = bench_read(b, client);
+	ck_assert_int_eq(json_int_at(end, "id"), 7);
+	ck_assert_int_eq(json_int_at(end, "result.packets"), 3);
+	json_decref(end);
+	wait_for_trace(b, false);
+	/* Packets go on as before. */
+	bench_discard(b);
+	frame_ip4(&frame, &(struct ip4_spec){ .src = "192.0.2.10", .dst = "8.8.8.8" });
+	bench_push(b, LAN, &frame);
+	bench_expect(b, WAN, &answer);
+	client_close(client);
+	bench_destroy(b);
+}
+END_TEST
+
+START_TEST(a_trace_ends_with_its_client)
+{
+	struct bench *b = bench_start(router_config);
+	struct client *client = bench_connect(b);
+
+	bench_write(client, trace_all);
+	wait_for_trace(b, true);
+	bench_expect_error(b, "trace.start", NULL, "another trace is running");
+	client_close(client);
+	wait_for_trace(b, false);
+	bench_destroy(b);
+}
+END_TEST
+
+START_TEST(a_trace_that_runs_at_the_end_leaves_nothing_behind)
+{
+	struct bench *b = bench_start(router_config);
+	struct client *client = bench_connect(b);
+	struct frame frame;
+
+	bench_write(client, trace_all);
+	wait_for_trace(b, true);
+	frame_ip4(&frame, &(struct ip4_spec){ .src = "192.0.2.10", .dst = "198.51.100.20" });
+	bench_push(b, LAN, &frame); /* held, and traced */
+	bench_destroy(b);
+	client_close(client);
+}
+END_TEST
+
+/* The configuration */
+
+static char *show_config(struct bench *b)
+{
+	json_t *answer = bench_call(b, "config.show", NULL);
+	char *text = mem_strdup(json_string_value(answer));
+
+	json_decref(answer);
+	return text;
+}
+
+/* What a session of an operator leaves behind. */
+static const struct {
+	const char *method, *params;
+} session[] = {
+	{ "link.set", "{\"dev\": \"lan\", \"mtu\": 9000}" },
+	{ "link.set", "{\"dev\": \"dmz\", \"state\": \"down\"}" },
+	{ "addr.add", "{\"local\": \"10.64.0.1/31\", \"dev\": \"wan\"}" },
+	{ "addr.add", "{\"local\": \"10.65.0.1/32\", \"dev\": \"wan\"}" },
+	{ "addr.del", "{\"local\": \"192.0.2.1/24\", \"dev\": \"lan\"}" },
+	{ "addr.add", "{\"local\": \"192.0.2.2/25\", \"dev\": \"lan\"}" },
+	{ "neigh.add", "{\"to\": \"192.0.2.5\", \"lladdr\": \"2:0:0:0:1:5\", \"dev\": \"lan\"}" },
+	{ "neigh.del", "{\"to\": \"203.0.113.10\", \"dev\": \"dmz\"}" },
+	{ "route.add", "{\"to\": \"172.16.0.0/12\", \"type\": \"blackhole\"}" },
+	{ "route.add", "{\"to\": \"172.16.0.0/16\", \"via\": \"172.17.0.1\", \"dev\": \"wan\"}" },
+	{ "route.add", "{\"to\": \"172.18.0.0/16\", \"dev\": \"lan\"}" },
+	{ "route.add", "{\"to\": \"172.19.0.0/16\", \"via\": \"172.18.0.1\"}" },
+	{ "route.add", "{\"to\": \"default\", \"via\": \"192.0.2.5\", \"metric\": 4294967295}" },
+	{ "sysctl.set", "{\"name\": \"ipv4.icmp_msgs_burst\", \"value\": \"7\"}" },
+	{ "sysctl.set", "{\"name\": \"neigh.base_reachable_time\", \"value\": \"90s\"}" },
+	{ "sysctl.set", "{\"name\": \"neigh.arp_notify\", \"value\": \"false\"}" },
+};
+
+START_TEST(the_configuration_that_is_shown_is_the_one_that_runs)
+{
+	static const char *const views[] = { "link.show", "addr.show", "route.show", "sysctl.show",
+		"neigh.show" };
+	struct bench *b = bench_start(router_config);
+	char *shown, *again, *answers[RTE_DIM(views)];
+
+	for (unsigned int i = 0; i < RTE_DIM(session); i++)
+		json_decref(bench_call(b, session[i].method, session[i].params));
+	shown = show_config(b);
+	for (unsigned int i = 0; i < RTE_DIM(views); i++)
+		answers[i] = bench_answer(b, views[i], NULL);
+	bench_destroy(b);
+	/* A router started from it is the same router. */
+	b = bench_start(shown);
+	again = show_config(b);
+	ck_assert_str_eq(again, shown);
+	for (unsigned int i = 0; i < RTE_DIM(views); i++) {
+		char *answer = bench_answer(b, views[i], NULL);
+
+		/* Routes given by command are "boot", those of a file "static". */
+		if (strcmp(views[i], "route.show") != 0)
+			ck_assert_str_eq(answer, answers[i]);
+		free(answer);
+		free(answers[i]);
+	}
+	free(shown);
+	free(again);
+	bench_destroy(b);
+}
+END_TEST
+
+START_TEST(config_check_judges_a_file)
+{
+	struct bench *b = bench_start(router_config);
+	char path[] = "/tmp/weir-packet-XXXXXX", *params, *error;
+	int fd = mkstemp(path);
+	FILE *out = fdopen(fd, "w");
+
+	fputs(router_config, out);
+	fflush(out);
+	params = mem_printf("{\"file\": \"%s\"}", path);
+	json_decref(bench_call(b, "config.check", params));
+	fputs("routes2 = ();\nqdiscs = ();\n", out);
+	fclose(out);
+	error = bench_call_error(b, "config.check", params);
+	ck_assert_ptr_nonnull(strstr(error, "routes2"));
+	ck_assert_ptr_nonnull(strstr(error, "qdiscs"));
+	ck_assert_ptr_nonnull(strstr(error, "not yet in weir"));
+	unlink(path);
+	free(error);
+	free(params);
+	bench_destroy(b);
+}
+END_TEST
+
+static const struct {
+	const char *name, *text, *want;
+} configs[] = {
+	{ "firewall", "firewall: {};", "firewall: is in the contract but not yet in weir" },
+	{ "qdiscs", "qdiscs = ();", "qdiscs: is in the contract but not yet in weir" },
+	{ "namespaces", "namespaces = ();", "namespaces: is in the contract but not yet in weir" },
+	{ "metrics", "control: { metrics = \"127.0.0.1:1\"; };", "control.metrics: is in the" },
+	{ "xdp", "links = ( { name = \"a\"; device = \"d\"; xdp = {}; } );",
+		"links[0].xdp: is in" },
+	{ "vlan", "links = ( { name = \"a\"; type = \"vlan\"; parent = \"b\"; vid = 1; } );",
+		"links[0].parent: is in the contract" },
+	{ "vlan type", "links = ( { name = \"a\"; type = \"vlan\"; } );", "not yet in weir" },
+	{ "nexthops", "routes = ( { to = \"default\"; nexthops = (); } );",
+		"routes[0].nexthops: is in the contract" },
+	{ "two of one name",
+		"links = ( { name = \"a\"; device = \"d\"; }, { name = \"a\"; device = \"e\"; } );",
+		"links[1].name" },
+	{ "two of one device",
+		"links = ( { name = \"a\"; device = \"d\"; }, { name = \"b\"; device = \"d\"; } );",
+		"links[1].device" },
+	{ "an address twice",
+		"links = ( { name = \"a\"; device = \"d\"; addresses = [ \"10.0.0.1/8\" ]; },\n"
+		"  { name = \"b\"; device = \"e\"; addresses = [ \"10.0.0.1/24\" ]; } );",
+		"2: links[1].addresses[0]" },
+	{ "a route over no link", "routes = ( { to = \"default\"; dev = \"nil\"; } );",
+		"routes[0].dev" },
+	{ "a neighbour on no link",
+		"neighbors = ( { to = \"10.0.0.1\"; lladdr = \"2:0:0:0:0:1\"; dev = \"nil\"; } );",
+		"neighbors[0].dev" },
+	{ "an unknown key", "links = ();\nlinky = ();", "2: linky" },
+	{ "a sysctl out of range", "sysctl: { ipv4: { default_ttl = 0; }; };",
+		"sysctl.ipv4.default_ttl" },
+};
+
+START_TEST(a_configuration_that_cannot_be_is_refused_with_its_place)
+{
+	struct config *config;
+	struct diag diag;
+	char *text;
+
+	diag_init(&diag, "test.conf");
+	config = conf_read_text(modules, configs[_i].text, strlen(configs[_i].text), &diag);
+	ck_assert_ptr_null(config);
+	text = diag_text(&diag);
+	ck_assert_msg(strstr(text, configs[_i].want) != NULL, "%s", text);
+	free(text);
+	diag_fini(&diag);
+}
+END_TEST
+
+PACKET_MAIN("control", PLAIN_TEST(every_command_is_listed_and_called_here),
+	PLAIN_TEST(every_command_works),
+	PLAIN_TEST(what_is_yet_to_come_is_refused_in_so_many_words),
+	LOOP_TEST(a_bad_command_is_refused_and_changes_nothing, refused),
+	PLAIN_TEST(links_and_addresses_have_the_shapes_of_iproute2),
+	PLAIN_TEST(the_graph_counts_packets_where_they_went),
+	PLAIN_TEST(the_drawn_graph_points_down), PLAIN_TEST(a_sysctl_that_was_set_is_shown),
+	PLAIN_TEST(a_trace_tells_each_packets_way), PLAIN_TEST(a_trace_ends_with_its_client),
+	PLAIN_TEST(a_trace_that_runs_at_the_end_leaves_nothing_behind),
+	PLAIN_TEST(the_configuration_that_is_shown_is_the_one_that_runs),
+	PLAIN_TEST(config_check_judges_a_file),
+	LOOP_TEST(a_configuration_that_cannot_be_is_refused_with_its_place, configs))
