@@ -160,6 +160,7 @@ static int worker_create(struct dp *dp, unsigned int id, const struct dp_conf *c
 	w->is_adaptive = conf->is_adaptive;
 	w->lcore = LCORE_ID_ANY;
 	w->cpu = -1;
+	w->sample_cost = worker_sample_cost();
 	w->inject = worker_ring(w, "inject", sizeof(void *), WORKER_RING_SIZE, RING_F_SC_DEQ);
 	w->mail_in = worker_ring(
 		w, "mail_in", sizeof(struct mail), WORKER_MAIL_SIZE, RING_F_SP_ENQ | RING_F_SC_DEQ);

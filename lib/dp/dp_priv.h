@@ -13,6 +13,9 @@
 
 enum { POOL_CACHE_SIZE = 256 }; /* mbufs each lcore keeps at hand: a few bursts */
 
+/* worker.c: the least that two looks at the clock are apart */
+uint32_t worker_sample_cost(void);
+
 /* rcu.c */
 int rcu_init(struct dp *dp);
 void rcu_fini(struct dp *dp);

@@ -14,12 +14,12 @@
 
 #include <unistd.h>
 
-#include "dp/dp.h"
+#include "dp/dp_priv.h"
 #include "dp/trace.h"
 
 static void node_run(struct worker *w, struct stage_node *node)
 {
-	uint64_t start, before = node->packets;
+	uint64_t start, cycles, before = node->packets;
 
 	/* Sources count by themselves what they bring; their own lane is empty. */
 	if (likely(!w->is_sampling)) {
@@ -28,7 +28,8 @@ static void node_run(struct worker *w, struct stage_node *node)
 	} else {
 		start = rte_rdtsc();
 		node->run(w, node);
-		node->sampled_cycles += rte_rdtsc() - start;
+		cycles = rte_rdtsc() - start;
+		node->sampled_cycles += cycles - RTE_MIN(cycles, (uint64_t)w->sample_cost);
 		node->packets += node->n;
 		node->sampled_packets += node->packets - before;
 	}
@@ -42,6 +43,18 @@ static void worker_read_mail(struct worker *w)
 
 	while (rte_ring_sc_dequeue_elem(w->mail_in, &mail, sizeof(mail)) == 0)
 		mail.fn(w, &mail);
+}
+
+uint32_t worker_sample_cost(void)
+{
+	uint64_t least = UINT64_MAX;
+
+	for (unsigned int i = 0; i < 1000; i++) {
+		uint64_t start = rte_rdtsc();
+
+		least = RTE_MIN(least, rte_rdtsc() - start);
+	}
+	return (uint32_t)RTE_MIN(least, (uint64_t)UINT32_MAX);
 }
 
 unsigned int worker_pass(struct worker *w)

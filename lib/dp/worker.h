@@ -48,10 +48,11 @@ struct worker {
 	struct trace *trace; /* non-NULL while a trace is armed */
 	uint64_t *drops;     /* [reason * n_stages + stage] */
 	uint16_t n_stages;
-	uint16_t id;	     /* index in dp->workers */
-	uint16_t drop_index; /* of the stage "drop" */
-	uint8_t is_sampling; /* this pass measures */
-	struct dp *dp;	     /* read-only here: tables published by the control thread */
+	uint16_t id;	      /* index in dp->workers */
+	uint16_t drop_index;  /* of the stage "drop" */
+	uint8_t is_sampling;  /* this pass measures */
+	uint32_t sample_cost; /* TSC cycles that measuring takes by itself */
+	struct dp *dp;	      /* read-only here: tables published by the control thread */
 	struct rte_mempool *pool;
 	struct rte_ring *inject;   /* packets that enter at meta->start_stage; many producers */
 	struct rte_ring *mail_in;  /* control thread to worker */

@@ -42,9 +42,10 @@ enum { LINK_NO_QUEUE = UINT16_MAX };
 
 /* A port as one worker sends to it. */
 struct link_tx {
-	uint16_t queue; /* LINK_NO_QUEUE: hand over to owner */
-	uint16_t owner; /* worker */
-	uint16_t n;	/* collected in this run */
+	uint16_t queue;	  /* LINK_NO_QUEUE: hand over to owner */
+	uint16_t owner;	  /* worker */
+	uint16_t n;	  /* collected in this run */
+	uint64_t n_bytes; /* of these */
 	struct rte_mbuf *pkts[LANE_SIZE];
 };
 

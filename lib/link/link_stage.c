@@ -196,14 +196,16 @@ static void tx_hand_over(struct worker *w, const struct link_tx *tx, unsigned in
 	w->handed_over += n;
 }
 
-/* Sends packets that all leave by the same link. */
+/*
+ * Sends packets that all leave by the same link. The driver may free them: n_bytes, their lengths,
+ * was summed before.
+ */
 static void tx_send(struct worker *w, struct stage_node *node, struct link_worker *lw,
-	uint16_t ifindex, struct rte_mbuf **pkts, unsigned int n)
+	uint16_t ifindex, struct rte_mbuf **pkts, unsigned int n, uint64_t n_bytes)
 {
 	const struct link_dp *link = &lw->table[ifindex];
 	const struct link_tx *tx = &lw->tx[link->port];
 	struct link_counters *counters = &lw->counters[ifindex];
-	uint64_t n_bytes = 0;
 	unsigned int sent;
 
 	if (unlikely(!(link->flags & LINK_UP))) {
@@ -215,9 +217,6 @@ static void tx_send(struct worker *w, struct stage_node *node, struct link_worke
 		tx_hand_over(w, tx, lw->tx_stage, pkts, n);
 		return;
 	}
-	/* The driver may free them: lengths are summed before. */
-	for (unsigned int i = 0; i < n; i++)
-		n_bytes += pkts[i]->pkt_len;
 	sent = rte_eth_tx_burst(link->port, tx->queue, pkts, (uint16_t)n);
 	for (unsigned int i = sent; unlikely(i < n); i++) {
 		n_bytes -= pkts[i]->pkt_len;
@@ -240,13 +239,15 @@ static void tx_send_mixed(struct worker *w, struct stage_node *node, struct link
 
 		if (tx->n == 0)
 			links[n_links++] = ifindex;
+		tx->n_bytes += node->pkts[i]->pkt_len;
 		tx->pkts[tx->n++] = node->pkts[i];
 	}
 	for (unsigned int i = 0; i < n_links; i++) {
 		struct link_tx *tx = &lw->tx[lw->table[links[i]].port];
 
-		tx_send(w, node, lw, links[i], tx->pkts, tx->n);
+		tx_send(w, node, lw, links[i], tx->pkts, tx->n, tx->n_bytes);
 		tx->n = 0;
+		tx->n_bytes = 0;
 	}
 }
 
@@ -255,13 +256,16 @@ static void tx_run(struct worker *w, struct stage_node *node)
 	struct link_worker *lw = worker_slot(w, &link_module);
 	uint16_t first = pkt_meta(node->pkts[0])->out_link;
 	uint16_t differs = 0;
+	uint64_t n_bytes = 0;
 
-	for (uint32_t i = 0; i < node->n; i++)
+	for (uint32_t i = 0; i < node->n; i++) {
 		differs |= pkt_meta(node->pkts[i])->out_link ^ first;
+		n_bytes += node->pkts[i]->pkt_len;
+	}
 	if (unlikely(w->trace != NULL))
 		trace_note_lane(w, node, STAGE_CONSUMED);
 	if (likely(differs == 0))
-		tx_send(w, node, lw, first, node->pkts, node->n);
+		tx_send(w, node, lw, first, node->pkts, node->n, n_bytes);
 	else
 		tx_send_mixed(w, node, lw);
 }

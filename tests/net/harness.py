@@ -181,6 +181,7 @@ class Weir:
         self.conf = self.dir / "weir.conf"
         self.log = self.dir / "stderr"
         self.netns = netns
+        self.user = []
         self.args = [str(word) for word in args]
         self.process = None
         self.may_fail = False
@@ -188,8 +189,15 @@ class Weir:
             conf = libconfig.text({"control": {"socket": self.socket}, **conf})
         self.conf.write_text(conf, encoding="utf-8")
 
+    def as_nobody(self):
+        """From here on it has no privileges, only its files."""
+        self.user = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
+        for path in (self.lab.dir, *self.lab.dir.rglob("*")):
+            os.chown(path, 65534, 65534)
+        return self
+
     def spawn(self):
-        where = ["ip", "netns", "exec", self.netns.name] if self.netns else []
+        where = (["ip", "netns", "exec", self.netns.name] if self.netns else []) + self.user
         with open(self.log, "ab") as log:
             # pylint: disable-next=consider-using-with,subprocess-popen-preexec-fn
             self.process = subprocess.Popen(

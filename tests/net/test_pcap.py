@@ -55,6 +55,12 @@ def test_all_frames_are_routed_and_weir_leaves_by_itself(lab):
     assert {(f[Ether].src, f[Ether].dst, f[IP].ttl) for f in out} == {("02:00:00:00:00:02", PEER_MAC, 63)}
 
 
+def test_no_privileges_are_needed(lab):
+    offline = Offline(lab, [frame(i) for i in range(100)])
+    offline.weir.as_nobody()
+    assert len(offline.run()) == 100
+
+
 def test_an_empty_capture_is_no_work(lab):
     assert Offline(lab, []).run() == []
 
