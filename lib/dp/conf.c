@@ -55,12 +55,13 @@ static struct config *config_create(struct module *const *modules, const char *f
 		.name = "configuration",
 		.size = (sizeof(struct object_head) + 15) & ~(size_t)15,
 	};
+	/* First: what is made from the other sections already behaves as tuned. */
 	config->sysctl = sysctl_section_create(modules);
+	config_add_section(config, config->sysctl);
 	for (; *modules != NULL; modules++)
 		for (const struct section *s = (*modules)->sections; s != NULL && s->key != NULL;
 			s++)
 			config_add_section(config, s);
-	config_add_section(config, config->sysctl);
 	config->object.fields = config->fields;
 	return config;
 }

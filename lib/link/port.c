@@ -22,8 +22,8 @@ enum { PORT_RX_DESC = 1024, PORT_TX_DESC = 1024 };
 enum port_quirk {
 	/* The kernel's end of a tap has the port's MAC address: ours must be another. */
 	QUIRK_MAC_IS_PEERS = 1 << 0,
-	/* The carrier is read by interface name, which fails once the tap is moved to a namespace. */
-	QUIRK_CARRIER_UNKNOWN = 1 << 1,
+	/* Carrier and MTU go by interface name, which fails once the tap was moved to a namespace. */
+	QUIRK_BY_NAME = 1 << 1,
 	/* As many transmit as receive queues, or configuring fails. */
 	QUIRK_EVEN_QUEUES = 1 << 2,
 };
@@ -32,7 +32,7 @@ static const struct {
 	const char *driver;
 	unsigned int quirks;
 } port_quirks[] = {
-	{ "net_tap", QUIRK_MAC_IS_PEERS | QUIRK_CARRIER_UNKNOWN | QUIRK_EVEN_QUEUES },
+	{ "net_tap", QUIRK_MAC_IS_PEERS | QUIRK_BY_NAME | QUIRK_EVEN_QUEUES },
 };
 
 static unsigned int port_quirks_of(uint16_t port)
@@ -257,14 +257,18 @@ void port_close(struct dp *dp, struct link *link)
 
 int port_set_mtu(const struct link *link, uint16_t mtu)
 {
-	return rte_eth_dev_set_mtu(link->port, mtu);
+	int err = rte_eth_dev_set_mtu(link->port, mtu);
+
+	if (err == -ENODEV && (port_quirks_of(link->port) & QUIRK_BY_NAME))
+		return -ENOTSUP;
+	return err;
 }
 
 bool port_has_carrier(const struct link *link)
 {
 	struct rte_eth_link status;
 
-	if (port_quirks_of(link->port) & QUIRK_CARRIER_UNKNOWN)
+	if (port_quirks_of(link->port) & QUIRK_BY_NAME)
 		return true;
 	if (rte_eth_link_get_nowait(link->port, &status) != 0)
 		return true;

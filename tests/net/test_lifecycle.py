@@ -7,6 +7,7 @@ Start, stop, and more than one worker:
 import os
 import signal
 import time
+from pathlib import Path
 
 import pytest
 
@@ -39,11 +40,14 @@ def test_without_links_it_just_answers(lab):
     assert weir.stop() == 0
 
 
-def test_without_privileges_it_takes_ordinary_memory_and_says_so_in_one_line(lab):
+def test_without_privileges_it_takes_what_memory_there_is_and_says_so_in_one_line(lab):
+    n_free = int(Path("/sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages").read_text(encoding="ascii"))
     weir = lab.daemon(base_conf(links=[], memory={"hugepages": "auto", "mbufs": 8192})).as_nobody().start()
     assert weir.ctl("link", "show") == []
     assert weir.stop() == 0
-    assert len([line for line in weir.stderr().splitlines() if "ordinary memory" in line]) == 1
+    lines = [line for line in weir.stderr().splitlines() if "ordinary memory" in line]
+    # Huge pages that somebody else has left free are anybody's.
+    assert len(lines) <= 1 if n_free > 0 else len(lines) == 1
 
 
 def test_told_to_use_ordinary_memory_it_does_so_without_a_word(lab):
