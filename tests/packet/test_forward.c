@@ -127,15 +127,18 @@ START_TEST(the_updated_checksum_is_that_of_the_whole_header)
 	srand(1);
 	frame_ip4(&frame, &(struct ip4_spec){ .src = "192.0.2.10", .dst = "8.8.8.8" });
 	for (unsigned int i = 0; i < 20000; i++) {
+		bool is_plain;
+
 		random_header(&frame, i);
+		/* Zero and all ones are the same number: a sender may have written either. */
+		is_plain = frame_ip(&frame)->hdr_checksum != 0xffff;
 		bench_push(b, LAN, &frame);
 		bench_expect(b, WAN, &got);
 		ck_assert_uint_eq(
 			rte_raw_cksum(frame_ip(&got), sizeof(struct rte_ipv4_hdr)), 0xffff);
 		frame_ip(&frame)->time_to_live--;
 		frame_fix_ip(&frame);
-		/* Zero and all ones are the same number: a sender may have written either. */
-		if (frame_ip(&got)->hdr_checksum != 0xffff)
+		if (is_plain)
 			ck_assert_mem_eq(
 				frame_ip(&got), frame_ip(&frame), sizeof(struct rte_ipv4_hdr));
 	}
