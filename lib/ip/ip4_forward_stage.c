@@ -33,6 +33,7 @@ static __rte_always_inline unsigned int forward_one(
 	const struct ip_worker *ip_worker = ctx;
 	const struct adj *adj = &ip_worker->adjs[meta->adj];
 	struct rte_ipv4_hdr *ip = pkt_ip4(m, meta);
+	unsigned int state;
 
 	if (unlikely(ip->time_to_live <= 1)) {
 		ip4_set_error(meta, ICMP_TIME_EXCEEDED, 0, 0, IP4_DROP_TTL_EXCEEDED);
@@ -41,10 +42,12 @@ static __rte_always_inline unsigned int forward_one(
 	if (unlikely(meta->l3_len > adj->mtu))
 		return forward_too_big(ip, meta, adj);
 	RTE_ASSERT(pkt_writable(m));
-	if (unlikely(!adj_rewrite(m, meta, adj)))
-		return forward_hold(ip_worker, ip, meta);
-	if (unlikely(adj->state & ADJ_TELL_USE))
+	state = adj_rewrite(m, meta, adj);
+	if (unlikely(state != ADJ_RESOLVED)) {
+		if (!(state & ADJ_RESOLVED))
+			return forward_hold(ip_worker, ip, meta);
 		neigh_tell_use(w, meta->adj);
+	}
 	/* RFC 1141: one less in the high byte of a word is 0x0100 more in the sum's complement. */
 	ip->time_to_live--;
 	ip->hdr_checksum = (uint16_t)(ip->hdr_checksum + RTE_BE16(0x0100) +

@@ -10,10 +10,17 @@
 
 enum { INPUT_ROUTE = 1 };
 
-/* Unicast addresses are 1.0.0.0 to 223.255.255.255 without 127/8. */
-static inline bool ip4_is_unusual(uint32_t addr)
+/*
+ * Unicast addresses are 1.0.0.0 to 223.255.255.255 without 127/8: the first byte decides. A bit for
+ * each value of it that is not.
+ */
+static inline bool ip4_is_unusual(uint32_t addr_be)
 {
-	return addr - UINT32_C(0x01000000) >= UINT32_C(0xdf000000) || addr >> 24 == 127;
+	static const uint64_t unusual[4] = { UINT64_C(1), UINT64_C(1) << 63, 0,
+		UINT64_C(0xffffffff00000000) };
+	unsigned int first = addr_be & 0xff;
+
+	return (unusual[first / 64] >> (first % 64) & 1) != 0;
 }
 
 static __rte_noinline unsigned int input_unusual_destination(struct pkt_meta *meta, uint32_t dst)
@@ -58,14 +65,13 @@ static __rte_always_inline unsigned int input_one(
 {
 	const struct ip_worker *ip_worker = ctx;
 	const struct rte_ipv4_hdr *ip = pkt_ip4(m, meta);
-	uint32_t src = rte_be_to_cpu_32(ip->src_addr);
 	uint32_t dst = rte_be_to_cpu_32(ip->dst_addr);
 	const struct ns_own4 *own;
 	enum ip_drop reason;
 
-	if (unlikely(ip4_is_unusual(src)))
+	if (unlikely(ip4_is_unusual(ip->src_addr)))
 		return ip_drop(meta, IP4_DROP_MARTIAN_SOURCE);
-	if (unlikely(ip4_is_unusual(dst)))
+	if (unlikely(ip4_is_unusual(ip->dst_addr)))
 		return input_unusual_destination(meta, dst);
 	/* Pairs with the release in lib/ns: the address dependency orders what it points to. */
 	own = __atomic_load_n(&ip_worker->own4[meta->ns], __ATOMIC_RELAXED);

@@ -32,6 +32,7 @@ static unsigned int output_one(
 	const struct ip_worker *ip_worker = ctx;
 	struct rte_ipv4_hdr *ip = pkt_ip4(m, meta);
 	const struct adj *adj;
+	unsigned int state;
 
 	/* Released from a neighbour queue, it has an adjacency already. */
 	if (meta->adj < ADJ_FIRST_DYNAMIC)
@@ -47,12 +48,13 @@ static unsigned int output_one(
 		return ip_drop(meta, IP4_DROP_NO_SOURCE);
 	ip->hdr_checksum = 0;
 	ip->hdr_checksum = (uint16_t)~checksum_ip4_sum(ip, 5);
-	if (!adj_rewrite(m, meta, adj)) {
+	state = adj_rewrite(m, meta, adj);
+	if (!(state & ADJ_RESOLVED)) {
 		meta->next_hop_be = ip->dst_addr;
 		meta->start_stage = ip_worker->output_stage;
 		return OUTPUT_HOLD;
 	}
-	if (adj->state & ADJ_TELL_USE)
+	if (state & ADJ_TELL_USE)
 		neigh_tell_use(w, meta->adj);
 	return OUTPUT_TX;
 }

@@ -88,16 +88,18 @@ static inline unsigned int ip_drop(struct pkt_meta *meta, enum ip_drop reason)
 
 /*
  * Writes the Ethernet header of an adjacency in front of the IP header: one load, so that it is
- * the neighbour's old or new MAC address, never half of each. The caller saw ADJ_RESOLVED in the
- * state that was loaded along: false when it is not set.
+ * the neighbour's old or new MAC address, never half of each. Returns the state (enum adj_state)
+ * that was loaded along; without ADJ_RESOLVED nothing was written.
  */
-static inline bool adj_rewrite(struct rte_mbuf *m, struct pkt_meta *meta, const struct adj *adj)
+static inline unsigned int adj_rewrite(
+	struct rte_mbuf *m, struct pkt_meta *meta, const struct adj *adj)
 {
 	__m128i header = _mm_load_si128((const __m128i *)(const void *)adj);
+	unsigned int state = (unsigned int)_mm_extract_epi8(header, offsetof(struct adj, state));
 	uint8_t *ether;
 
-	if (unlikely(!(_mm_extract_epi8(header, offsetof(struct adj, state)) & ADJ_RESOLVED)))
-		return false;
+	if (unlikely(!(state & ADJ_RESOLVED)))
+		return state;
 	if (unlikely(meta->l3_off != RTE_ETHER_HDR_LEN)) {
 		/* The L2 header in front had another length: there is always room for this one. */
 		rte_pktmbuf_adj(m, (uint16_t)(meta->l3_off - RTE_ETHER_HDR_LEN));
@@ -109,5 +111,5 @@ static inline bool adj_rewrite(struct rte_mbuf *m, struct pkt_meta *meta, const 
 	_mm_storel_epi64((__m128i *)(void *)ether, header);
 	_mm_storel_epi64((__m128i *)(void *)(ether + 6), _mm_srli_si128(header, 6));
 	meta->out_link = adj->link;
-	return true;
+	return state;
 }
