@@ -4,12 +4,13 @@
  * The appliance inside a test. See harness.h. One thread does everything: it runs the workers'
  * passes, the control plane's ticks, and plays the network on rings.
  *
- * Allocation check: while a worker's pass runs, `is_in_pass` is set, and the wrapped allocators
- * (linked with --wrap) count. What a pass allocates is a fault: bench_destroy() fails the test.
+ * While a worker's pass runs, calls of allocators and of pthread_mutex_lock() (linked with --wrap)
+ * are counted: a worker may make none, so bench_destroy() fails the test then.
  */
 #include "harness.h"
 
 #include <rte_bus_vdev.h>
+#include <pthread.h>
 #include <rte_eal.h>
 #include <rte_eth_ring.h>
 #include <rte_ethdev.h>
@@ -30,48 +31,37 @@ const char bench_default_config[] =
 	"    addresses = [ \"198.51.100.1/24\" ]; }\n"
 	");\n";
 
-/* Allocations inside a pass */
+/* Allocations and locks inside a pass */
 
-static __thread unsigned int *allocs_in_pass; /* NULL: not in a pass */
+static __thread unsigned int *forbidden_in_pass; /* NULL: not in a pass */
 
-void *__real_malloc(size_t size);
-void *__real_calloc(size_t n, size_t size);
-void *__real_realloc(void *ptr, size_t size);
-void *__wrap_malloc(size_t size);
-void *__wrap_calloc(size_t n, size_t size);
-void *__wrap_realloc(void *ptr, size_t size);
+/* Counts a call of a function that no worker may make, then makes it. */
+#define FORBIDDEN(type, name, parameters, arguments)                                               \
+	type __real_##name parameters;                                                             \
+	type __wrap_##name parameters;                                                             \
+	type __wrap_##name parameters                                                              \
+	{                                                                                          \
+		if (forbidden_in_pass != NULL)                                                     \
+			(*forbidden_in_pass)++;                                                    \
+		return __real_##name arguments;                                                    \
+	}
 
-static void note_alloc(void)
-{
-	if (allocs_in_pass != NULL)
-		(*allocs_in_pass)++;
-}
-
-void *__wrap_malloc(size_t size)
-{
-	note_alloc();
-	return __real_malloc(size);
-}
-
-void *__wrap_calloc(size_t n, size_t size)
-{
-	note_alloc();
-	return __real_calloc(n, size);
-}
-
-void *__wrap_realloc(void *ptr, size_t size)
-{
-	note_alloc();
-	return __real_realloc(ptr, size);
-}
+FORBIDDEN(void *, malloc, (size_t size), (size))
+FORBIDDEN(void *, calloc, (size_t n, size_t size), (n, size))
+FORBIDDEN(void *, realloc, (void *ptr, size_t size), (ptr, size))
+FORBIDDEN(void *, rte_malloc, (const char *type, size_t size, unsigned int align),
+	(type, size, align))
+FORBIDDEN(void *, rte_zmalloc, (const char *type, size_t size, unsigned int align),
+	(type, size, align))
+FORBIDDEN(int, pthread_mutex_lock, (pthread_mutex_t * mutex), (mutex))
 
 static unsigned int bench_pass(struct bench *b, struct worker *w)
 {
 	unsigned int n;
 
-	allocs_in_pass = &b->n_allocs;
+	forbidden_in_pass = &b->n_forbidden;
 	n = worker_pass(w);
-	allocs_in_pass = NULL;
+	forbidden_in_pass = NULL;
 	return n;
 }
 
@@ -194,7 +184,7 @@ static void bench_free_live(void)
 	struct bench *b = live;
 
 	live = NULL;
-	allocs_in_pass = NULL;
+	forbidden_in_pass = NULL;
 	if (b != NULL && b->is_launched)
 		bench_join(b);
 	if (b != NULL)
@@ -253,7 +243,8 @@ void bench_destroy(struct bench *b)
 	bench_run(b);
 	dp_totals(b->dp, &totals);
 	REQUIRE_MSG(totals.difference == 0, "accounting difference %" PRId64, totals.difference);
-	REQUIRE_MSG(b->n_allocs == 0, "%u allocations inside worker passes", b->n_allocs);
+	REQUIRE_MSG(b->n_forbidden == 0, "%u allocations or locks inside worker passes",
+		b->n_forbidden);
 	live = NULL;
 	REQUIRE(bench_free(b) == 0);
 }
