@@ -2,7 +2,8 @@
 
 /*
  * Reads a configuration: the sections of all modules are joined into one table, which lib/schema
- * decodes; then every section's check looks at the whole. Applying goes through the sections in
+ * decodes; then every section's check looks at the whole, also when settings were wrong by
+ * themselves, so that the operator hears of everything at once. Applying goes through the sections in
  * the order of the modules. Control thread only; nothing here is kept between calls.
  */
 #include "dp/conf.h"
@@ -89,6 +90,9 @@ static void config_index(struct config *config)
 	}
 }
 
+/* More than this are enough to mend first: each is compared with what the checks find. */
+enum { WRONG_MAX = 1000 };
+
 /* Takes root. */
 static struct config *config_decode(
 	struct module *const *modules, const char *file, struct node *root, struct diag *diag)
@@ -99,13 +103,10 @@ static struct config *config_decode(
 		return NULL;
 	config = config_create(modules, file);
 	config->root = root;
-	config->instance = schema_decode(&config->object, root, "", diag);
-	if (config->instance == NULL) {
-		conf_destroy(config);
-		return NULL;
-	}
+	config->instance = schema_decode_loose(&config->object, root, "", diag);
+	config->n_wrong = diag->n_entries;
 	config_index(config);
-	for (unsigned int i = 0; i < config->n_sections; i++)
+	for (unsigned int i = 0; i < config->n_sections && config->n_wrong <= WRONG_MAX; i++)
 		if (config->sections[i].section->check != NULL)
 			config->sections[i].section->check(config, diag);
 	if (diag->n_entries > 0) {
@@ -150,12 +151,29 @@ const struct conf_section *conf_section(const struct config *config, const char 
 	return NULL;
 }
 
+bool conf_is_wrong(const struct config *config, const struct diag *diag, const char *path)
+{
+	size_t len = strlen(path);
+
+	for (unsigned int i = 0; i < config->n_wrong; i++) {
+		const char *wrong = diag->entries[i].path;
+		size_t wrong_len = strlen(wrong), min_len = RTE_MIN(len, wrong_len);
+		const char *rest = len > min_len ? path + min_len : wrong + min_len;
+
+		if (strncmp(path, wrong, min_len) == 0 && strchr(".[", *rest) != NULL)
+			return true;
+	}
+	return false;
+}
+
 int conf_error(
 	const struct config *config, struct diag *diag, const char *path, const char *fmt, ...)
 {
 	char *text;
 	va_list ap;
 
+	if (conf_is_wrong(config, diag, path))
+		return -EINVAL;
 	va_start(ap, fmt);
 	if (vasprintf(&text, fmt, ap) < 0)
 		abort();

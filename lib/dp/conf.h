@@ -23,6 +23,7 @@ struct config {
 	struct conf_section *sections;
 	unsigned int n_sections;
 	struct section *sysctl; /* made from all modules' groups */
+	unsigned int n_wrong;	/* settings that are wrong by themselves: the first in diag */
 };
 
 /* Reads, decodes and checks. NULL when anything was wrong: all of it is in diag. */
@@ -36,6 +37,13 @@ const struct conf_section *conf_section(const struct config *config, const char 
 /* Adds a problem at a path such as "routes[1].dev"; finds the line by itself. Returns -EINVAL. */
 int conf_error(const struct config *config, struct diag *diag, const char *path, const char *fmt,
 	...) __attribute__((format(printf, 4, 5)));
+
+/*
+ * Is the setting at this path wrong by itself, or something in it, or what it is in? Checks run all
+ * the same, on defaults in place of what is wrong; conf_error() says nothing more of such settings,
+ * and a check that needs one for its verdict on another asks here.
+ */
+bool conf_is_wrong(const struct config *config, const struct diag *diag, const char *path);
 
 /* Applies every section, in the order of the modules. Stops at the first failure. */
 int conf_apply(struct dp *dp, const struct config *config, struct diag *diag);

@@ -65,6 +65,7 @@ struct route_check {
 	struct diag *diag;
 	struct ip_prefix *connected; /* host bits kept */
 	unsigned int n_connected;
+	bool is_complete; /* all addresses are known: none was wrong by itself */
 };
 
 static void __attribute__((format(printf, 4, 5))) route_error(
@@ -90,7 +91,7 @@ static void check_add_link(struct route_check *check, const void *link)
 	size_t i;
 
 	json_array_foreach(addresses, i, item) {
-		if (ip_prefix_parse(json_string_value(item), &prefix) < 0)
+		if (!json_is_string(item) || ip_prefix_parse(json_string_value(item), &prefix) < 0)
 			continue;
 		check->connected = mem_realloc(
 			check->connected, check->n_connected + 1, sizeof(*check->connected));
@@ -128,9 +129,13 @@ static bool addr_is_own(const struct route_check *check, const struct ip_addr *a
 static void check_unicast(const struct route_check *check, void *const *routes, unsigned int i)
 {
 	const struct route_conf *conf = routes[i];
+	char path[32];
 
 	if (conf->via.family == 0 && conf->dev == NULL) {
-		route_error(check, i, "to", "a unicast route needs via or dev");
+		/* What is wrong in it may have been meant to be one of them. */
+		snprintf(path, sizeof(path), "routes[%u]", i);
+		if (!conf_is_wrong(check->config, check->diag, path))
+			route_error(check, i, "to", "a unicast route needs via or dev");
 		return;
 	}
 	if (conf->dev != NULL && !link_is_configured(check->config, conf->dev))
@@ -141,7 +146,7 @@ static void check_unicast(const struct route_check *check, void *const *routes, 
 		route_error(check, i, "via", "must be of the same address family as to");
 	else if (addr_is_own(check, &conf->via))
 		route_error(check, i, "via", "is an address of this router itself");
-	else if (conf->dev == NULL && !gateway_is_on_link(check, routes, i))
+	else if (conf->dev == NULL && check->is_complete && !gateway_is_on_link(check, routes, i))
 		route_error(check, i, "via",
 			"is in no connected network: give a gateway that is, or dev");
 }
@@ -204,10 +209,14 @@ static void routes_check(const struct config *config, struct diag *diag)
 {
 	const struct conf_section *links = conf_section(config, "links");
 	const struct conf_section *routes = conf_section(config, "routes");
-	struct route_check check = { .config = config, .diag = diag };
+	struct route_check check = { .config = config, .diag = diag, .is_complete = true };
+	char path[48];
 
-	for (unsigned int i = 0; i < links->n_objects; i++)
+	for (unsigned int i = 0; i < links->n_objects; i++) {
+		snprintf(path, sizeof(path), "links[%u].addresses", i);
+		check.is_complete = check.is_complete && !conf_is_wrong(config, diag, path);
 		check_add_link(&check, links->objects[i]);
+	}
 	for (unsigned int i = 0; i < routes->n_objects; i++)
 		check_one(&check, routes->objects, i);
 	check_duplicates(&check, routes->objects, routes->n_objects);

@@ -390,16 +390,43 @@ static int decode_default(const struct place *place, const struct field *field, 
 	return decode_text(place, field, field->type, field->def, value);
 }
 
+/* is_first: what is allowed is said once in a group, which may hold any number of such keys. */
+static int not_a_setting(const struct place *place, const struct object *object, bool is_first)
+{
+	const char *separator = "; allowed:";
+	char *text;
+	size_t len;
+	FILE *out = open_memstream(&text, &len);
+
+	fprintf(out, "is not a setting of %s", object->name);
+	for (struct field_at at = field_first(object); is_first && at.field->type != FIELD_END;
+		at = field_next(at)) {
+		if (at.field->type == FIELD_PENDING)
+			continue;
+		fprintf(out, "%s %s", separator, at.field->name);
+		separator = ",";
+	}
+	fclose(out);
+	diag_error(place->diag, place->line, place->path, "%s", text);
+	free(text);
+	return -EINVAL;
+}
+
 static void decode_unknown(
 	const struct object *object, const struct node *node, const char *path, struct diag *diag)
 {
+	bool is_first = true;
+
 	for (const struct node *child = node->child; child != NULL; child = child->next) {
+		struct place place = { .diag = diag, .line = child->line };
 		char *child_path;
 
 		if (child->name == NULL || field_find(object, child->name).field->type != FIELD_END)
 			continue;
 		child_path = path_join(path, child->name);
-		diag_error(diag, child->line, child_path, "is not a setting of a %s", object->name);
+		place.path = child_path;
+		not_a_setting(&place, object, is_first);
+		is_first = false;
 		free(child_path);
 	}
 }
@@ -421,7 +448,9 @@ static int decode_object(const struct object *object, const struct node *node, c
 			.path = child_path };
 
 		if (child != NULL) {
-			decode_field(&place, at.field, child, value);
+			if (decode_field(&place, at.field, child, value) < 0 &&
+				at.field->type != FIELD_LIST && at.field->type != FIELD_GROUP)
+				decode_default(&place, at.field, value);
 			head->given |= UINT64_C(1) << at.index;
 		} else if ((at.field->flags & FIELD_REQUIRED) && !is_left_out) {
 			diag_error(diag, head->line, child_path, "is missing: a %s needs it",
@@ -436,17 +465,47 @@ static int decode_object(const struct object *object, const struct node *node, c
 	return diag->n_entries > n_before ? -EINVAL : 0;
 }
 
-void *schema_decode(
+/* Gives every required text that is missing an empty one. */
+static void fill_text(const struct object *object, void *instance)
+{
+	for (struct field_at at = field_first(object); at.field->type != FIELD_END;
+		at = field_next(at)) {
+		void *value = (char *)instance + at.base + at.field->offset;
+		const struct field_list *list = value;
+
+		if (at.field->type == FIELD_STRING && (at.field->flags & FIELD_REQUIRED) &&
+			*(char **)value == NULL)
+			*(char **)value = mem_strdup("");
+		if (at.field->type == FIELD_GROUP)
+			fill_text(at.field->object, value);
+		if (at.field->type != FIELD_LIST || at.field->object == NULL)
+			continue;
+		for (unsigned int i = 0; i < list->n; i++)
+			fill_text(at.field->object, field_list_item(at.field->object, list, i));
+	}
+}
+
+void *schema_decode_loose(
 	const struct object *object, const struct node *node, const char *path, struct diag *diag)
 {
-	void *instance;
+	void *instance = mem_zalloc(object_size(object));
 
 	if (node != NULL && node->kind != NODE_GROUP) {
 		diag_error(diag, node->line, path, "must be a group of settings");
-		return NULL;
+		fill_text(object, instance);
+	} else if (decode_object(object, node, path, false, diag, instance) < 0) {
+		fill_text(object, instance);
 	}
-	instance = mem_zalloc(object_size(object));
-	if (decode_object(object, node, path, false, diag, instance) == 0)
+	return instance;
+}
+
+void *schema_decode(
+	const struct object *object, const struct node *node, const char *path, struct diag *diag)
+{
+	unsigned int n_before = diag->n_entries;
+	void *instance = schema_decode_loose(object, node, path, diag);
+
+	if (diag->n_entries == n_before)
 		return instance;
 	schema_free(object, instance);
 	return NULL;
@@ -493,7 +552,7 @@ int schema_set_text(const struct object *object, void *instance, const char *nam
 	int err;
 
 	if (at.field->type == FIELD_END)
-		return diag_error(diag, 0, name, "is not a setting of a %s", object->name);
+		return not_a_setting(&place, object, true);
 	err = decode_text(&place, at.field, at.field->type, text,
 		(char *)instance + at.base + at.field->offset);
 	if (err == 0)

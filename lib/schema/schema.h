@@ -117,6 +117,12 @@ bool object_has(const struct object *object, const void *instance, const char *n
  */
 void *schema_decode(
 	const struct object *object, const struct node *node, const char *path, struct diag *diag);
+/*
+ * The same, but an object comes out in any case: what was wrong has its default, and required text
+ * is never NULL. So that checks can find what else is wrong; nothing else may use such an object.
+ */
+void *schema_decode_loose(
+	const struct object *object, const struct node *node, const char *path, struct diag *diag);
 void schema_free(const struct object *object, void *instance);
 
 /* Sets one scalar field of a decoded object from text. -EINVAL with the reason in diag. */

@@ -172,6 +172,44 @@ routes = ( { to = "10.9.0.0/16"; via = "172.16.0.1"; },
         (3, "neighbors[0].dev"), (4, "neighbors[1].lladdr"), (5, "routes[0].via"), (6, "routes[1].via")}
 
 
+def test_errors_of_settings_and_between_objects_are_told_together(judge):
+    status, errors = judge("""\
+links = ( { name = "a"; device = "net_null0"; mtu = 10; addresses = [ "10.1.0.1/24" ]; },
+          { name = "a"; device = "net_null0"; colour = "red"; },
+          { name = "b"; type = "vlan"; vid = 5;
+            addresses = [ "10.1.0.1/16" ]; } );
+routes = ( { to = "10.9.0.0/16"; via = "172.16.0.1"; },
+           { to = "10.8.0.0/16"; dev = "c"; metric = -1; },
+           { to = "10.7.0.0/16"; dev = "a"; type = "round"; },
+           { to = "10.6.0.0/16"; nexthops = (); } );
+neighbors = ( { to = "10.1.0.9"; lladdr = "03:00:00:00:00:09"; dev = "c"; }, 5 );
+firewall: { };
+memory: { mbufs = 1; };
+""")
+    assert status == 2
+    assert sorted(error[:2] for error in errors) == sorted([
+        (1, "links[0].mtu"), (2, "links[1].name"), (2, "links[1].device"), (2, "links[1].colour"),
+        (3, "links[2].type"), (3, "links[2].vid"), (4, "links[2].addresses[0]"), (5, "routes[0].via"),
+        (6, "routes[1].dev"), (6, "routes[1].metric"), (7, "routes[2].type"), (8, "routes[3].nexthops"),
+        (9, "neighbors[0].dev"), (9, "neighbors[0].lladdr"), (9, "neighbors[1]"), (10, "firewall"),
+        (11, "memory.mbufs")]), errors
+
+
+def test_what_follows_from_an_error_is_not_told_as_another(judge):
+    status, errors = judge("""\
+links = ( { name = "a"; device = "net_null0"; addresses = [ "10.1.0.1/99" ]; } );
+routes = ( { to = "10.9.0.0/16"; via = "10.1.0.2"; },
+           { to = "10.8.0.0/16"; via = "10.1"; } );
+""")
+    assert status == 2
+    assert [error[:2] for error in errors] == [(1, "links[0].addresses[0]"), (3, "routes[1].via")]
+
+
+def test_an_unknown_key_is_told_with_the_known_ones(judge):
+    _, ((_, _, text),) = judge(LINKS + 'workers: { lcore = "1"; };')
+    assert text == "is not a setting of workers; allowed: lcores, idle"
+
+
 def test_a_syntax_error_is_told_with_its_line(tmp_path):
     path = tmp_path / "weir.conf"
     path.write_text('links = (\n  { name = ; }\n);\n')

@@ -51,14 +51,21 @@ START_TEST(lines_of_groups_and_items_are_kept)
 }
 END_TEST
 
+#define THING_HAS                                                                                  \
+	"is not a setting of thing; allowed: name, f_bool, d_bool, f_int, d_int, r_int, "          \
+	"f_string, "                                                                               \
+	"d_string, s_string, rest, f_enum, d_enum, f_addr, d_addr, f_prefix, d_prefix, f_mac, "    \
+	"d_mac, f_time, d_time, r_time, f_size, d_size, f_rate, d_rate, f_cpus, d_cpus, group, "   \
+	"plain, objects, ints, strings, bools, enums, macs, prefixes, addrs, times, cpus, d_list"
+
 static const struct error_row {
 	const char *text, *want;
 } error_rows[] = {
 	{ "f_int = 1;", "f: name: is missing: a thing needs it\n" },
 	{ "name = 5;", "f:1: name: must be a string\n" },
 	{ "name = [ \"x\" ];", "f:1: name: must be a string\n" },
-	{ "name = \"x\";\ncolour = \"red\";", "f:2: colour: is not a setting of a thing\n" },
-	{ "name = \"x\";\nName = \"x\";", "f:2: Name: is not a setting of a thing\n" },
+	{ "name = \"x\";\ncolour = \"red\";", "f:2: colour: " THING_HAS "\n" },
+	{ "name = \"x\";\nName = \"x\";", "f:2: Name: " THING_HAS "\n" },
 	{ "name = \"x\"; later = 1;", "f:1: later: is in the contract but not yet in weir\n" },
 	{ "name = \"x\"; later: { };", "f:1: later: is in the contract but not yet in weir\n" },
 	{ "name = \"x\"; f_bool = 1;", "f:1: f_bool: must be true or false\n" },
@@ -117,6 +124,8 @@ static const struct error_row {
 	{ "name = \"x\"; ints = [ 1,\n -2 ];", "f:2: ints[1]: -2 is out of range: at least 0\n" },
 	{ "name = \"x\"; ints = \"x\";", "f:1: ints[0]: must be an integer\n" },
 	{ "name = \"x\"; strings = ( ( \"a\" ) );", "f:1: strings[0]: must be a string\n" },
+	{ "name = \"x\";\ncolour = 1; shape = 2;",
+		"f:2: colour: " THING_HAS "\nf:2: shape: is not a setting of thing\n" },
 	{ "name = \"x\"; strings = ( \"a\", \"\x01\" );",
 		"f:1: strings[1]: holds a control character\n" },
 	/* All at once */
@@ -126,10 +135,10 @@ static const struct error_row {
 		"f:1: f_int: -1 is out of range: at least 0\n"
 		"f:2: group.depth: 10 is out of range: 1 to 9\n"
 		"f:2: group.note: is missing: a inner needs it\n"
-		"f:3: group.x: is not a setting of a inner\n"
+		"f:3: group.x: is not a setting of inner; allowed: depth, note\n"
 		"f:4: objects[0].note: is missing: a inner needs it\n"
 		"f:4: objects[1].note: must be a string\n"
-		"f:5: y: is not a setting of a thing\n" },
+		"f:5: y: " THING_HAS "\n" },
 };
 
 START_TEST(each_problem_is_told_with_its_line_and_path)
@@ -142,6 +151,33 @@ START_TEST(each_problem_is_told_with_its_line_and_path)
 }
 END_TEST
 
+START_TEST(loosely_decoded_object_has_defaults_where_something_is_wrong)
+{
+	static const char text[] = "d_int = \"x\"; f_int = 7; d_string = 5; objects = ( 1, { } );";
+	const struct inner *item;
+	struct node *node;
+	struct diag diag;
+	struct all *all;
+
+	diag_init(&diag, "f");
+	node = node_read_text(text, strlen(text), &diag);
+	all = schema_decode_loose(&all_object, node, "", &diag);
+	ck_assert_uint_eq(diag.n_entries, 5);
+	ck_assert_str_eq(all->name, "");
+	ck_assert_int_eq(all->f_int, 7);
+	ck_assert_int_eq(all->d_int, 1500);
+	ck_assert_str_eq(all->d_string, "def");
+	ck_assert_uint_eq(all->objects.n, 2);
+	for (unsigned int i = 0; i < 2; i++) {
+		item = field_list_item(&inner_object, &all->objects, i);
+		ck_assert_str_eq(item->note, "");
+	}
+	schema_free(&all_object, all);
+	node_destroy(node);
+	diag_fini(&diag);
+}
+END_TEST
+
 /* Parameters of a command. */
 static const struct json_row {
 	const char *json; /* NULL: none at all */
@@ -151,7 +187,7 @@ static const struct json_row {
 	{ "{}", "!name: is missing: a thing needs it" },
 	{ "[]", "!must be a group of settings" },
 	{ "{\"name\":null}", "!name: must be a string" },
-	{ "{\"name\":\"x\",\"y\":{}}", "!y: is not a setting of a thing" },
+	{ "{\"name\":\"x\",\"y\":{}}", "!y: " THING_HAS },
 	{ "{\"name\":\"x\",\"f_int\":{}}", "!f_int: must be an integer" },
 	{ "{\"name\":\"a\\u0000b\"}", "!name: holds a control character" },
 	{ "{\"name\":\"a\\nb\"}", "!name: holds a control character" },
@@ -227,7 +263,7 @@ static const struct set_row {
 	{ "d_time", "1s", "\"1s\"" },
 	{ "f_cpus", "1", "\"1\"" },
 	{ "later", "1", "!later: is in the contract but not yet in weir" },
-	{ "nothing", "1", "!nothing: is not a setting of a thing" },
+	{ "nothing", "1", "!nothing: " THING_HAS },
 	{ "group", "1", "!group: must be a group { ... }" },
 	{ "strings", "1", "!strings: must be a list" },
 };
@@ -427,6 +463,7 @@ END_TEST
 SUITE_MAIN("schema", PLAIN_TEST(defaults_fill_what_is_not_given),
 	PLAIN_TEST(lines_of_groups_and_items_are_kept),
 	LOOP_TEST(each_problem_is_told_with_its_line_and_path, error_rows),
+	PLAIN_TEST(loosely_decoded_object_has_defaults_where_something_is_wrong),
 	LOOP_TEST(parameters_of_a_command_are_judged_as_a_file_is, json_rows),
 	PLAIN_TEST(path_of_the_object_is_put_in_front), LOOP_TEST(field_is_set_from_text, set_rows),
 	PLAIN_TEST(extensions_have_fields_of_their_own),
