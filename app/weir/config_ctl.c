@@ -2,7 +2,7 @@
 
 /*
  * `config show|check`. Control thread. check reads a file on the daemon's side; a relative path
- * counts from the directory of the running configuration's file.
+ * counts from the directory of the running configuration's file. weirctl sends absolute ones.
  */
 #include <libgen.h>
 #include <stdlib.h>
@@ -33,7 +33,7 @@ static const struct object config_check_args = {
 		(const struct field[]){
 			{ .name = "file",
 				.type = FIELD_STRING,
-				.flags = FIELD_REQUIRED | FIELD_POSITIONAL,
+				.flags = FIELD_REQUIRED | FIELD_POSITIONAL | FIELD_FILE,
 				.offset = offsetof(struct config_check_args, file),
 				.max = 4095,
 				.help = "the file; a relative path counts from the running "
@@ -75,7 +75,7 @@ static int config_check(struct call *call, const void *args)
 		fclose(out);
 		while (len > 0 && text[len - 1] == '\n')
 			text[--len] = '\0';
-		err = call_fail(call, -EINVAL, "%s", text);
+		err = call_refuse(call, "%s", text);
 		free(text);
 	}
 	conf_destroy(config);

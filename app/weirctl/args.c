@@ -15,6 +15,7 @@
 #include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/mem.h"
 
@@ -251,6 +252,18 @@ static int set_rest(json_t *out, const json_t *field, struct words *words, char 
 	return err;
 }
 
+/* The daemon stands in another directory. */
+static int set_file(json_t *out, const json_t *field, const char *name, char **why)
+{
+	char *here = name[0] == '/' ? NULL : getcwd(NULL, 0);
+	char *path = here == NULL ? mem_strdup(name) : mem_printf("%s/%s", here, name);
+	int err = set_string(out, field, path, why);
+
+	free(here);
+	free(path);
+	return err;
+}
+
 static int set_value(json_t *out, const json_t *field, struct words *words, char **why)
 {
 	const char *word;
@@ -262,6 +275,8 @@ static int set_value(json_t *out, const json_t *field, struct words *words, char
 		return -1;
 	}
 	word = words->word[words->next++];
+	if (field_is(field, "file"))
+		return set_file(out, field, word, why);
 	return args_is_type(field, "list") ? set_list(out, field, word, why)
 					   : set_string(out, field, word, why);
 }
@@ -303,6 +318,10 @@ static int set_matched(json_t *out, const struct match *match, struct words *wor
 
 	if (!field_is_open(field, out)) {
 		*why = mem_printf("'%s' is given twice", field_name(field));
+		return -1;
+	}
+	if (args_is_type(field, "pending")) {
+		*why = mem_printf("'%s' is in the contract but not yet in weir", field_name(field));
 		return -1;
 	}
 	if (match->value != NULL)

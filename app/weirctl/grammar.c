@@ -165,8 +165,10 @@ static const json_t *row_find(const json_t *list, const char *object, const char
 
 /* -s and -n become the arguments of these names. */
 static int params_add_options(
-	const struct options *options, const json_t *fields, json_t *params, char **why)
+	const struct session *session, const json_t *fields, json_t *params, char **why)
 {
+	const struct options *options = &session->options;
+	const json_t *netns = row_find(session->list, "netns", "list");
 	const json_t *statistics = args_field(fields, "statistics");
 
 	if (options->has_statistics && statistics != NULL && args_is_type(statistics, "bool"))
@@ -174,7 +176,10 @@ static int params_add_options(
 	if (options->netns == NULL || json_object_get(params, "netns") != NULL)
 		return 0;
 	if (args_field(fields, "netns") == NULL) {
-		*why = mem_strdup("it has no namespaces (-n)");
+		*why = mem_strdup(
+			json_is_false(json_object_get(netns, "available"))
+				? "namespaces (-n) are in the contract but not yet in weir"
+				: "it has no namespaces (-n)");
 		return -1;
 	}
 	if (json_object_set_new(params, "netns", json_string(options->netns)) == 0)
@@ -195,7 +200,7 @@ static int wish_fill(const struct session *session, const char *object, const ch
 	if (json_is_false(json_object_get(row, "available")))
 		n = 0;
 	if (args_parse(fields, words, n, wish->params, &reason) < 0 ||
-		params_add_options(&session->options, fields, wish->params, &reason) < 0) {
+		params_add_options(session, fields, wish->params, &reason) < 0) {
 		*why = mem_printf("%s %s: %s", object, verb, reason);
 		free(reason);
 		wish_fini(wish);

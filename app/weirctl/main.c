@@ -66,7 +66,13 @@ enum exit_code print_rpc_error(const char *where, const json_t *error)
 	const char *message = json_string_value(json_object_get(error, "message"));
 	json_int_t code = json_integer_value(json_object_get(error, "code"));
 
-	print_error(where, "%s", message != NULL ? message : "the command failed");
+	/* What is wrong in a file is told as FILE:LINE, as weir --check does. */
+	if (where == NULL && message != NULL && message[0] == '/') {
+		fflush(stdout);
+		text_put_lines(stderr, message);
+	} else {
+		print_error(where, "%s", message != NULL ? message : "the command failed");
+	}
 	return code == -32602 ? EXIT_USAGE : EXIT_FAILED;
 }
 

@@ -114,7 +114,9 @@ static json_t *request_end(struct request *request, int err)
 			request->command->verb, err);
 	if (err < 0)
 		sequence_fail(request->client);
-	if (request->id != NULL && err < 0) {
+	if (request->id != NULL && err < 0 && call->is_refused) {
+		answer = request_error(request->id, RPC_INVALID_PARAMS, call->error);
+	} else if (request->id != NULL && err < 0) {
 		answer = request_failure(
 			request->id, err, call->error != NULL ? call->error : strerror(-err));
 	} else if (request->id != NULL) {
@@ -327,16 +329,32 @@ json_t *request_serve(struct ctl *ctl, struct client *client, const char *line, 
 
 /* What commands call */
 
+static void call_set_error(struct call *call, const char *fmt, va_list ap)
+{
+	free(call->error);
+	if (vasprintf(&call->error, fmt, ap) < 0)
+		call->error = mem_strdup("out of memory");
+}
+
 int call_fail(struct call *call, int err, const char *fmt, ...)
 {
 	va_list ap;
 
-	free(call->error);
 	va_start(ap, fmt);
-	if (vasprintf(&call->error, fmt, ap) < 0)
-		call->error = NULL;
+	call_set_error(call, fmt, ap);
 	va_end(ap);
 	return err;
+}
+
+int call_refuse(struct call *call, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	call_set_error(call, fmt, ap);
+	va_end(ap);
+	call->is_refused = true;
+	return -EINVAL;
 }
 
 void call_defer(struct call *call, void (*cancel)(struct call *call, void *owner), void *owner)

@@ -306,7 +306,7 @@ static int trace_compile(struct trace_session *session, struct call *call, const
 	if (pcap == NULL)
 		return -ENOMEM;
 	if (pcap_compile(pcap, &session->program, filter, 1, PCAP_NETMASK_UNKNOWN) != 0)
-		err = call_fail(call, -EINVAL, "filter: %s", pcap_geterr(pcap));
+		err = call_refuse(call, "filter: %s", pcap_geterr(pcap));
 	else
 		session->has_program = true;
 	pcap_close(pcap);

@@ -336,7 +336,7 @@ static int link_set(struct call *call, const void *args)
 	if (link == NULL)
 		return call_fail(call, -ENODEV, "Cannot find device \"%s\"", a->dev);
 	if (a->state == LINK_SET_KEEP && a->mtu == 0)
-		return call_fail(call, -EINVAL, "nothing to set: up, down or mtu N");
+		return call_refuse(call, "nothing to set: up, down or mtu N");
 	if (a->mtu != 0) {
 		err = link_set_mtu(call->ctx, link, (uint16_t)a->mtu);
 		if (err < 0)

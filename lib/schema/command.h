@@ -38,6 +38,7 @@ struct call {
 	void *ctx;	  /* what ctl_create() was given: the struct dp */
 	json_t *result;	  /* new reference, set by run() */
 	char *error;	  /* set by call_fail() */
+	bool is_refused;  /* set by call_refuse() */
 	bool is_deferred; /* set by call_defer() */
 	void (*cancel)(struct call *call, void *owner); /* client left; call is gone after this */
 	void *owner;
@@ -46,6 +47,11 @@ struct call {
 /* Sets the error text (one line) and returns err, a negative errno. */
 int call_fail(struct call *call, int err, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
+/*
+ * The same for what is wrong with the request itself or with the configuration it names: answered
+ * as invalid params, for which weirctl's exit code is 2. Returns -EINVAL.
+ */
+int call_refuse(struct call *call, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* run() returns 0 after this; call stays valid until call_finish() or until cancel was called. */
 void call_defer(struct call *call, void (*cancel)(struct call *call, void *owner), void *owner);
 /* Sends one notification of a stream ({"method": "OBJECT.VERB", "params": event}); steals event. */

@@ -176,6 +176,8 @@ static json_t *describe_field(const struct field *field)
 		"positional", (field->flags & FIELD_POSITIONAL) != 0, "named",
 		(field->flags & FIELD_NAMED) != 0);
 
+	if (field->flags & FIELD_FILE)
+		json_object_set_new(json, "file", json_true());
 	if (field->help != NULL)
 		json_object_set_new(json, "help", json_string(field->help));
 	if (field->def != NULL)

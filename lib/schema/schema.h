@@ -44,6 +44,7 @@ enum field_flag {
 	FIELD_NAMED = 1 << 2,	/* enum that needs its keyword on a command line */
 	FIELD_NO_SHOW = 1 << 3, /* left out of schema_to_json() */
 	FIELD_RUNTIME = 1 << 4, /* may be changed while running (sysctl, link set) */
+	FIELD_FILE = 1 << 5,	/* a file's name: on a command line it counts from where one is */
 };
 
 struct field_enum {

@@ -157,6 +157,11 @@ def test_commands_that_are_not_yet_there_say_so(router):
                   ["bond", "show"], ["xdp", "show"]):
         status, line = router.weir.refused(*words)
         assert status == 1 and "not yet" in line, words
+    for words in (["link", "set", "dev", "lan", "nomaster"], ["link", "set", "dev", "lan", "master", "br0"],
+                  ["route", "add", "192.0.2.0/24", "nexthop", "via", "10.2.0.2", "weight", "2"],
+                  ["-n", "red", "link", "show"]):
+        status, line = router.weir.refused(*words)
+        assert status == 2 and "not yet in weir" in line, words
 
 
 def test_weirctl_exit_codes(router):
@@ -168,6 +173,18 @@ def test_weirctl_exit_codes(router):
     assert weir.refused("link", "show", "frobnicate", "too")[0] == 2
     done = run(program("weirctl"), "-S", "/nonexistent/socket", "link", "show", check=False)
     assert done.returncode == 1 and "/nonexistent/socket" in done.stderr
+
+
+def test_config_check_takes_a_file_of_the_clients_directory(router, tmp_path):
+    (tmp_path / "bad.conf").write_text('links = ( { name = 5; mtu = 1; device = "net_null0"; } );\ncolour = 1;\n')
+    (tmp_path / "good.conf").write_text("links = ();\n")
+    bad = router.weir.weirctl("config", "check", "bad.conf", cwd=tmp_path)
+    assert bad.returncode == 2, "bad configuration"
+    assert [line.split(": ")[:2] for line in bad.stderr.splitlines()] == [
+        [f"{tmp_path}/bad.conf:1", "links[0].name"], [f"{tmp_path}/bad.conf:1", "links[0].mtu"],
+        [f"{tmp_path}/bad.conf:2", "colour"]], bad.stderr
+    good = router.weir.weirctl("config", "check", "good.conf", cwd=tmp_path)
+    assert (good.returncode, good.stderr) == (0, "")
 
 
 def test_a_batch_stops_at_its_first_error_and_names_its_line(router, tmp_path):

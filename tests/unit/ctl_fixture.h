@@ -51,7 +51,7 @@ struct server {
 
 struct thing_args {
 	struct object_head head;
-	char *dev, *master, *netns;
+	char *dev, *master, *netns, *file;
 	bool statistics, nomaster;
 	int state;
 	int64_t mtu;
@@ -117,6 +117,8 @@ static const struct object thing_set_args = {
 			THING(nomaster, FIELD_BOOL),
 			THING(tags, FIELD_LIST, .item = FIELD_STRING),
 			THING(hops, FIELD_LIST, .object = &hop_object),
+			THING(file, FIELD_STRING, .flags = FIELD_FILE),
+			{ .name = "later", .type = FIELD_PENDING },
 			{ .type = FIELD_END },
 		},
 };
