@@ -10,19 +10,6 @@
 
 enum { INPUT_ROUTE = 1 };
 
-/*
- * Unicast addresses are 1.0.0.0 to 223.255.255.255 without 127/8: the first byte decides. A bit for
- * each value of it that is not.
- */
-static inline bool ip4_is_unusual(uint32_t addr_be)
-{
-	static const uint64_t unusual[4] = { UINT64_C(1), UINT64_C(1) << 63, 0,
-		UINT64_C(0xffffffff00000000) };
-	unsigned int first = addr_be & 0xff;
-
-	return (unusual[first / 64] >> (first % 64) & 1) != 0;
-}
-
 static __rte_noinline unsigned int input_unusual_destination(struct pkt_meta *meta, uint32_t dst)
 {
 	if (dst >> 28 == 0xe)
@@ -63,20 +50,23 @@ static __rte_noinline enum ip_drop input_check_options(
 static __rte_always_inline unsigned int input_one(
 	struct worker *w, void *ctx, struct rte_mbuf *m, struct pkt_meta *meta)
 {
+	static const uint64_t no_unicast[4] = NS_NO_UNICAST4;
 	const struct ip_worker *ip_worker = ctx;
 	const struct rte_ipv4_hdr *ip = pkt_ip4(m, meta);
 	uint32_t dst = rte_be_to_cpu_32(ip->dst_addr);
 	const struct ns_own4 *own;
 	enum ip_drop reason;
 
-	if (unlikely(ip4_is_unusual(ip->src_addr)))
-		return ip_drop(meta, IP4_DROP_MARTIAN_SOURCE);
-	if (unlikely(ip4_is_unusual(ip->dst_addr)))
-		return input_unusual_destination(meta, dst);
 	/* Pairs with the release in lib/ns: the address dependency orders what it points to. */
 	own = __atomic_load_n(&ip_worker->own4[meta->ns], __ATOMIC_RELAXED);
-	if (unlikely(ns_own4_has(own, ip->src_addr)))
-		return ip_drop(meta, IP4_DROP_SOURCE_IS_OURS);
+	if (ns_first_byte_has(own->suspects, ip->src_addr)) {
+		if (unlikely(ns_first_byte_has(no_unicast, ip->src_addr)))
+			return ip_drop(meta, IP4_DROP_MARTIAN_SOURCE);
+		if (unlikely(ns_own4_has(own, ip->src_addr)))
+			return ip_drop(meta, IP4_DROP_SOURCE_IS_OURS);
+	}
+	if (unlikely(ns_first_byte_has(no_unicast, ip->dst_addr)))
+		return input_unusual_destination(meta, dst);
 	if (unlikely(meta->flags & PKT_OPTIONS)) {
 		reason = input_check_options(ip, meta);
 		if (reason != IP_N_DROPS)

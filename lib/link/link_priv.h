@@ -35,6 +35,7 @@ struct link_polls {
 	unsigned int n;
 	struct {
 		uint16_t port, queue, ifindex;
+		bool is_unmarked; /* the driver does not write the port into packets */
 	} poll[];
 };
 

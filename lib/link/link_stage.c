@@ -15,6 +15,13 @@ enum { RX_BURST = 48 }; /* per queue and pass; 32, 48 and 64 measured, 48 is bes
 
 /* rx */
 
+/* For drivers that leave the port in the packet as it was. */
+static void rx_mark(struct rte_mbuf **pkts, uint16_t n, uint16_t port)
+{
+	for (uint16_t i = 0; i < n; i++)
+		pkts[i]->port = port;
+}
+
 static void rx_run(struct worker *w, struct stage_node *node)
 {
 	struct link_worker *lw = worker_slot(w, &link_module);
@@ -38,10 +45,10 @@ static void rx_run(struct worker *w, struct stage_node *node)
 			(uint16_t)RTE_MIN(w->room, (uint32_t)RX_BURST));
 		if (n == 0)
 			continue;
-		for (uint16_t j = 0; j < n; j++) {
+		for (uint16_t j = 0; j < n; j++)
 			n_bytes += pkts[j]->pkt_len;
-			pkts[j]->port = polls->poll[k].port; /* net_ring leaves it as it was */
-		}
+		if (unlikely(polls->poll[k].is_unmarked))
+			rx_mark(pkts, n, polls->poll[k].port);
 		counters = &lw->counters[polls->poll[k].ifindex];
 		counters->rx_packets += n;
 		counters->rx_bytes += n_bytes;

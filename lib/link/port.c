@@ -24,6 +24,8 @@ enum port_quirk {
 	QUIRK_MAC_IS_PEERS = 1 << 0,
 	/* Carrier and MTU go by interface name, which fails once the tap was moved to a namespace. */
 	QUIRK_BY_NAME = 1 << 1,
+	/* Received packets keep the port number they had before. */
+	QUIRK_UNMARKED = 1 << 3,
 	/* As many transmit as receive queues, or configuring fails. */
 	QUIRK_EVEN_QUEUES = 1 << 2,
 };
@@ -33,6 +35,7 @@ static const struct {
 	unsigned int quirks;
 } port_quirks[] = {
 	{ "net_tap", QUIRK_MAC_IS_PEERS | QUIRK_BY_NAME | QUIRK_EVEN_QUEUES },
+	{ "net_ring", QUIRK_UNMARKED },
 };
 
 static unsigned int port_quirks_of(uint16_t port)
@@ -171,6 +174,7 @@ static void polls_add(struct dp *dp, struct worker *w, const struct link *link, 
 	polls->poll[n].port = link->port;
 	polls->poll[n].queue = queue;
 	polls->poll[n].ifindex = link->ifindex;
+	polls->poll[n].is_unmarked = (port_quirks_of(link->port) & QUIRK_UNMARKED) != 0;
 	polls_publish(dp, w, polls);
 }
 
