@@ -82,7 +82,7 @@ void link_publish(struct dp *dp, const struct link *link)
 	if (link->is_up)
 		flags |= LINK_UP;
 	else
-		match |= LINK_GROUP_BIT;
+		match |= LINK_NO_MATCH;
 	if (link->is_running)
 		flags |= LINK_RUNNING;
 	if (link->conf->is_promiscuous)

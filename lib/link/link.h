@@ -26,6 +26,7 @@ enum link_dp_flag {
 #define LINK_MAC_MASK	UINT64_C(0x0000ffffffffffff) /* the destination address */
 #define LINK_GROUP_BIT	UINT64_C(0x0001000000000000) /* the source's group bit */
 #define LINK_MATCH_MASK (LINK_MAC_MASK | LINK_GROUP_BIT)
+#define LINK_NO_MATCH	UINT64_C(0x8000000000000000) /* outside of that mask: no frame has it */
 
 static_assert(RTE_BYTE_ORDER == RTE_LITTLE_ENDIAN, "the masks above");
 
@@ -33,7 +34,7 @@ static_assert(RTE_BYTE_ORDER == RTE_LITTLE_ENDIAN, "the masks above");
 struct link_dp {
 	/*
 	 * What the first eight bytes of a frame to us are under LINK_MATCH_MASK: our MAC address, and
-	 * no group bit in the source. A link that is down has the group bit set: nothing matches.
+	 * no group bit in the source. A link that is down has LINK_NO_MATCH set: nothing matches.
 	 */
 	uint64_t match;
 	uint16_t flags; /* enum link_dp_flag */

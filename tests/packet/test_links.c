@@ -185,9 +185,34 @@ START_TEST(a_link_may_be_configured_down)
 }
 END_TEST
 
+/* The sender's group bit is what a link that is down is told by: it must not be a way in. */
+START_TEST(a_link_that_is_down_takes_no_frame_from_a_group_address)
+{
+	struct bench *b = bench_start(router_config);
+	struct frame frame;
+	struct drops drops;
+
+	frame_ip4(&frame, &(struct ip4_spec){ .src_mac = "03:00:00:00:01:01",
+				  .src = "192.0.2.10",
+				  .dst = "198.51.100.10" });
+	set_link(b, LAN, false, false);
+	drops = drops_take(b);
+	bench_push(b, LAN, &frame);
+	drops_expect(b, &drops, "link_down", 1);
+	set_link(b, LAN, true, false);
+	bench_discard(b);
+	drops = drops_take(b);
+	bench_push(b, LAN, &frame);
+	drops_expect(b, &drops, "eth_bad_source", 1);
+	bench_expect_nothing(b);
+	bench_destroy(b);
+}
+END_TEST
+
 PACKET_MAIN("links", LOOP_TEST(a_link_that_goes_down_forgets_its_neighbours, by_carrier),
 	LOOP_TEST(routes_over_a_link_that_is_down_are_not_used, by_carrier),
 	LOOP_TEST(show_tells_the_state_of_links_and_routes, by_carrier),
 	LOOP_TEST(our_address_stays_ours_while_its_link_is_down, by_carrier),
 	PLAIN_TEST(what_arrives_on_a_link_that_is_down_is_dropped),
-	PLAIN_TEST(a_link_may_be_configured_down))
+	PLAIN_TEST(a_link_may_be_configured_down),
+	PLAIN_TEST(a_link_that_is_down_takes_no_frame_from_a_group_address))
