@@ -134,6 +134,12 @@ static void addr_new(struct dp *dp, const struct ns_addr *addr)
 		kernel_route_add(dp, &routes[i]);
 }
 
+static void addr_keep(const struct ns_addr *addr, void *ctx)
+{
+	if (addr->prefix.addr.family == AF_INET)
+		addr_new(ctx, addr);
+}
+
 static void link_remove_routes(struct dp *dp, uint16_t ifindex)
 {
 	struct fib_link *fl = &fib_state(dp)->links[ifindex];
@@ -158,6 +164,8 @@ static void addr_deleted(struct dp *dp, const struct ns_addr *addr)
 	kernel_route_del(dp, &routes[0], NULL);
 	for (unsigned int i = 1; i < n; i++)
 		kernel_route_del(dp, &routes[i], heir.heir);
+	/* Networks of other lengths may end in the same broadcast address. */
+	ns_addr_each(dp, addr->link, addr_keep, dp);
 }
 
 /* The module */

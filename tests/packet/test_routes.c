@@ -386,6 +386,23 @@ START_TEST(an_address_brings_its_network_and_takes_it_away)
 }
 END_TEST
 
+START_TEST(a_broadcast_address_of_two_networks_goes_with_the_last)
+{
+	struct bench *b = bench_start(router_config);
+
+	json_decref(bench_call(b, "addr.add", "{\"local\": \"10.9.0.1/24\", \"dev\": \"wan\"}"));
+	json_decref(bench_call(b, "addr.add", "{\"local\": \"10.9.0.129/25\", \"dev\": \"wan\"}"));
+	json_decref(bench_call(b, "addr.del", "{\"local\": \"10.9.0.129/25\", \"dev\": \"wan\"}"));
+	bench_discard(b);
+	ck_assert_int_eq(way_of(b, "10.9.0.255"), -1);
+	ck_assert_uint_eq(bench_drops(b, "ip4_broadcast"), 1);
+	ck_assert_int_eq(way_of(b, "10.9.0.128"), WAN);
+	json_decref(bench_call(b, "addr.del", "{\"local\": \"10.9.0.1/24\", \"dev\": \"wan\"}"));
+	ck_assert_int_eq(way_of(b, "10.9.0.255"), DMZ);
+	bench_destroy(b);
+}
+END_TEST
+
 START_TEST(networks_of_two_hosts_have_no_broadcast_address)
 {
 	struct bench *b = bench_start(router_config);
@@ -422,5 +439,6 @@ PACKET_MAIN("routes", PLAIN_TEST(the_longest_prefix_decides),
 	LOOP_TEST(answers_have_the_shapes_of_iproute2, answers),
 	PLAIN_TEST(a_route_by_command_is_shown_with_all_that_was_said),
 	PLAIN_TEST(an_address_brings_its_network_and_takes_it_away),
+	PLAIN_TEST(a_broadcast_address_of_two_networks_goes_with_the_last),
 	PLAIN_TEST(networks_of_two_hosts_have_no_broadcast_address),
 	PLAIN_TEST(the_last_address_takes_the_links_routes_along))
