@@ -75,11 +75,27 @@ static char *joined(char *list, char *text)
 	return longer;
 }
 
+static char *path_text(const json_t *json, const char *path);
+
+/* The members that "A/B" names, as one text with the slash; NULL: one is missing. */
+static char *pair_text(const json_t *json, const char *key, size_t slash)
+{
+	char *name = mem_printf("%.*s", (int)slash, key);
+	char *left = path_text(json_object_get(json, name), "");
+	char *right = path_text(json_object_get(json, key + slash + 1), "");
+	char *text = left == NULL || right == NULL ? NULL : mem_printf("%s/%s", left, right);
+
+	free(name);
+	free(left);
+	free(right);
+	return text;
+}
+
 /* What stands at a path, through arrays on the way; NULL: nothing. */
 static char *path_text(const json_t *json, const char *path)
 {
 	char *text = NULL, *key;
-	size_t len, i;
+	size_t len, slash, i;
 	json_t *item;
 
 	if (json_is_array(json)) {
@@ -90,6 +106,9 @@ static char *path_text(const json_t *json, const char *path)
 	if (path[0] == '\0')
 		return json == NULL || json_is_null(json) ? NULL : scalar_text(json);
 	len = strcspn(path, ".");
+	slash = strcspn(path, "/");
+	if (path[slash] == '/' && path[len] == '\0')
+		return pair_text(json, path, slash);
 	key = mem_printf("%.*s", (int)len, path);
 	text = path_text(json_object_get(json, key), path + len + (path[len] == '.'));
 	free(key);

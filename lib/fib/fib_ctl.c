@@ -264,7 +264,8 @@ static int get_check(struct call *call, const struct get_args *args)
 		return call_fail(call, -ENODEV, "Cannot find device \"%s\"", args->iif);
 	if (args->iif == NULL && args->from.family != 0 &&
 		ns_addr_lookup(call->ctx, NS_DEFAULT, &args->from) == NULL)
-		return call_fail(call, -ENETUNREACH, "Network is unreachable");
+		return call_fail(call, -ENETUNREACH,
+			"Network is unreachable: from is no address of this router");
 	return 0;
 }
 
@@ -272,14 +273,14 @@ static int get_check(struct call *call, const struct get_args *args)
 static int get_refuse(struct call *call, const struct route *route)
 {
 	if (route == NULL)
-		return call_fail(call, -ENETUNREACH, "Network is unreachable");
+		return call_fail(call, -ENETUNREACH, "Network is unreachable: no route");
 	switch ((enum route_type)route->type) {
 	case ROUTE_BLACKHOLE:
-		return call_fail(call, -EINVAL, "Invalid argument");
+		return call_fail(call, -EINVAL, "Invalid argument: blackhole route");
 	case ROUTE_UNREACHABLE:
-		return call_fail(call, -EHOSTUNREACH, "No route to host");
+		return call_fail(call, -EHOSTUNREACH, "No route to host: unreachable route");
 	case ROUTE_PROHIBIT:
-		return call_fail(call, -EACCES, "Permission denied");
+		return call_fail(call, -EACCES, "Permission denied: prohibit route");
 	case ROUTE_TYPE_ANY:
 	case ROUTE_UNICAST:
 	case ROUTE_LOCAL:

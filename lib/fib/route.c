@@ -256,7 +256,7 @@ static int route_put_in(
 		return route_fail(why, err, "No memory for the table");
 	old = route_same(fib, want);
 	if (old != NULL && !is_replacing)
-		return route_fail(why, -EEXIST, "File exists");
+		return route_fail(why, -EEXIST, "File exists: a route with this prefix and metric");
 	err = route_resolve(dp, fib, &route, why);
 	if (err < 0)
 		return err;

@@ -207,33 +207,33 @@ extern const struct sysctl_group neigh_sysctls[];
 
 /* Drop reasons: X(enum, name, help). */
 #define NEIGH_DROPS(X)                                                                             \
-	X(ARP_TRUNCATED, "arp_truncated", "An ARP frame ended before its last field.")             \
-	X(ARP_BAD_HARDWARE, "arp_bad_hardware", "An ARP packet was not for Ethernet.")             \
-	X(ARP_BAD_PROTOCOL, "arp_bad_protocol", "An ARP packet was not for IPv4.")                 \
-	X(ARP_BAD_LENGTH, "arp_bad_length", "An ARP packet's address lengths were not 6 and 4.")   \
-	X(ARP_BAD_OPCODE, "arp_bad_opcode", "An ARP packet was neither request nor reply.")        \
+	X(ARP_TRUNCATED, "arp_truncated", "an ARP frame ended before its last field")              \
+	X(ARP_BAD_HARDWARE, "arp_bad_hardware", "an ARP packet was not for Ethernet")              \
+	X(ARP_BAD_PROTOCOL, "arp_bad_protocol", "an ARP packet was not for IPv4")                  \
+	X(ARP_BAD_LENGTH, "arp_bad_length", "an ARP packet's address lengths were not 6 and 4")    \
+	X(ARP_BAD_OPCODE, "arp_bad_opcode", "an ARP packet was neither request nor reply")         \
 	X(ARP_BAD_SENDER_MAC, "arp_bad_sender_mac",                                                \
-		"An ARP sender's MAC address was zero, broadcast or multicast.")                   \
+		"an ARP sender's MAC address was zero, broadcast or multicast")                    \
 	X(ARP_BAD_SENDER_IP, "arp_bad_sender_ip",                                                  \
-		"An ARP sender's IP address was multicast, reserved or loopback, or a reply's "    \
-		"was zero.")                                                                       \
-	X(ARP_CONFLICT, "arp_conflict", "An ARP sender claimed an address of ours (RFC 5227).")    \
-	X(ARP_OWN, "arp_own", "An ARP packet of our own came back.")                               \
+		"an ARP sender's IP address was multicast, reserved or loopback, or a reply's "    \
+		"was zero")                                                                        \
+	X(ARP_CONFLICT, "arp_conflict", "an ARP sender claimed an address of ours (RFC 5227)")     \
+	X(ARP_OWN, "arp_own", "an ARP packet of our own came back")                                \
 	X(ARP_NOT_FOR_US, "arp_not_for_us",                                                        \
-		"An ARP packet asked for, or answered to, somebody else.")                         \
+		"an ARP packet asked for, or answered to, somebody else")                          \
 	X(ARP_NO_BUFFER, "arp_no_buffer",                                                          \
-		"An ARP request in a shared buffer found no free one for its answer.")             \
+		"an ARP request in a shared buffer found no free one for its answer")              \
 	X(NEIGH_QUEUE_FULL, "neigh_queue_full",                                                    \
-		"The oldest packet waiting for a neighbour made room for a newer one.")            \
+		"the oldest packet waiting for a neighbour made room for a newer one")             \
 	X(NEIGH_NO_SLOT, "neigh_no_slot",                                                          \
-		"Packets for too many unresolved neighbours were waiting.")                        \
+		"packets for too many unresolved neighbours were waiting")                         \
 	X(NEIGH_HELD_MAX, "neigh_held_max",                                                        \
-		"Waiting packets already had their share of the packet buffers.")                  \
-	X(NEIGH_FAILED, "neigh_failed", "The packet's next hop does not answer.")                  \
+		"waiting packets already had their share of the packet buffers")                   \
+	X(NEIGH_FAILED, "neigh_failed", "the packet's next hop does not answer")                   \
 	X(NEIGH_TABLE_FULL, "neigh_table_full",                                                    \
-		"The neighbour table had no room for the packet's next hop.")                      \
+		"the neighbour table had no room for the packet's next hop")                       \
 	X(NEIGH_LINK_DOWN, "neigh_link_down",                                                      \
-		"The link went down while the packet waited for a neighbour on it.")
+		"the link went down while the packet waited for a neighbour on it")
 
 /* Enum members are NEIGH_DROP_ARP_TRUNCATED and so on. */
 #define NEIGH_DROP_ENUM(id, name, help) NEIGH_DROP_##id,

@@ -205,8 +205,7 @@ static const struct column addr_columns[] = {
 	{ .path = "ifindex", .title = "INDEX" },
 	{ .path = "ifname", .title = "LINK" },
 	{ .path = "operstate", .title = "STATE" },
-	{ .path = "addr_info.local", .title = "ADDRESSES" },
-	{ .path = "addr_info.prefixlen", .title = "PREFIX LENGTHS" },
+	{ .path = "addr_info.local/prefixlen", .title = "ADDRESSES" },
 	{ .title = NULL },
 };
 

@@ -12,7 +12,8 @@
 
 /* A column of the table that weirctl prints for people: a path into each JSON row. */
 struct column {
-	const char *path;  /* "ifname", "stats64.rx.packets", "state" (arrays are joined by ',') */
+	/* "ifname", "stats64.rx.packets"; "addr_info.local/prefixlen" (arrays are joined by ',') */
+	const char *path;
 	const char *title; /* NULL closes the list */
 	bool is_detail;	   /* only with -s */
 };

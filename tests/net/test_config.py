@@ -46,6 +46,51 @@ def test_shipped_configurations_pass_the_check(path):
     assert (done.returncode, done.stderr) == (0, "")
 
 
+# What the documentation shows of each section; a file may hold any of them.
+EXAMPLES = {
+    "workers": 'workers: { lcores = "1-3"; idle = "adaptive"; };     # idle: poll | adaptive',
+    "eal": 'eal = [ "--no-pci" ];',
+    "memory": 'memory: { hugepages = "auto"; mbufs = 65536; };',
+    "control": 'control: { socket = "/run/weir/control.sock"; group = "weir"; };',
+    "links": """links = (
+      { name = "wan"; type = "port"; device = "0000:03:00.0"; mtu = 1500; queues = 2;
+        addresses = [ "203.0.113.2/24" ]; },
+      { name = "lan"; type = "port"; device = "net_tap0,iface=lan0"; mac = "02:00:00:00:00:01";
+        addresses = [ "192.168.1.1/24" ]; }
+    );""",
+    "routes": """routes = (
+      { to = "default"; via = "203.0.113.1"; },
+      { to = "10.0.0.0/8"; type = "blackhole"; },                          # also unreachable, prohibit
+      { to = "10.64.0.0/10"; type = "unreachable"; }, { to = "10.128.0.0/9"; type = "prohibit"; },
+      { to = "172.16.0.0/12"; dev = "lan"; metric = 4294967295L; }
+    );""",
+    "neighbors": 'neighbors = ( { to = "192.168.1.10"; lladdr = "02:00:00:00:00:0a"; dev = "lan"; } );',
+    "sysctl": "sysctl: { ipv4: { default_ttl = 64; icmp_msgs_per_sec = 1000; }; };",
+}
+
+
+def test_the_examples_of_all_sections_pass_the_check_together(judge):
+    assert judge("\n".join(EXAMPLES.values())) == (0, [])
+
+
+@pytest.mark.parametrize("section", [name for name in EXAMPLES if name not in ("routes", "neighbors")])
+def test_the_example_of_a_section_passes_the_check_alone(judge, section):
+    assert judge(EXAMPLES[section]) == (0, [])
+
+
+def test_the_configuration_in_the_readme_passes_the_check(judge):
+    text = (ROOT / "README.md").read_text()
+    (block,) = re.findall(r"^A configuration:\n\n((?:    .*\n|\n)+)", text, re.MULTILINE)
+    assert judge(block) == (0, [])
+
+
+@pytest.mark.parametrize("page", ["README.md", *(f"docs/{page.name}" for page in (ROOT / "docs").glob("*.md"))])
+def test_what_the_documentation_links_to_is_there(page):
+    path = ROOT / page
+    links = re.findall(r"\]\(([^)#:]+)\)", path.read_text())
+    assert [link for link in links if not (path.parent / link).exists()] == []
+
+
 def test_the_check_needs_no_root(tmp_path):
     path = tmp_path / "weir.conf"
     path.write_text(libconfig.text(good()))

@@ -19,6 +19,7 @@ def test_each_drop_is_in_one_named_row(router):
     wait_until(lambda: weir.drops() == before + 4, what="four drops")
     for row in weir.ctl("drop", "show"):
         assert re.fullmatch(r"[a-z0-9_]+", row["reason"]) and row["node"] and row["packets"] > 0
+        assert row["help"] and not row["help"].endswith(".")
     pairs = [(row["reason"], row["node"]) for row in weir.ctl("drop", "show")]
     assert len(pairs) == len(set(pairs))
     stats = weir.quiet()
@@ -152,6 +153,87 @@ def test_config_show_is_a_configuration_that_passes_the_check(router, tmp_path):
     saved.write_text(text)
     done = subprocess.run([program("weir"), "-c", str(saved), "--check"], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def what_config_show_covers(weir):
+    routes = [{key: value for key, value in row.items() if key != "protocol"} for row in weir.ctl("route", "show")]
+    neighbors = [row for row in weir.ctl("neigh", "show") if row["state"] == ["PERMANENT"]]
+    return [weir.ctl("addr", "show"), routes, neighbors, weir.ctl("sysctl", "show")]
+
+
+def test_config_show_of_a_changed_router_starts_the_same_router(lab):
+    weir = lab.router().weir
+    for line in ("addr add 10.3.0.1/24 dev lan", "addr del 10.2.0.1/24 dev wan", "addr add 10.2.0.9/24 dev wan",
+                 "route add 192.0.2.0/24 via 10.3.0.7 metric 4000000000", "route add 203.0.113.0/24 dev wan",
+                 "route add 198.51.100.0/24 via 203.0.113.9", "route add blackhole 10.9.0.0/16",
+                 "neigh add 10.3.0.7 lladdr 02:00:00:00:03:07 dev lan", "link set dev lan mtu 1400",
+                 "link set dev lan down", "sysctl set ipv4.default_ttl 33", "sysctl set neigh.locktime 250ms"):
+        weir.ctl(*line.split())
+    before = what_config_show_covers(weir)
+    text = weir.weirctl("config", "show").stdout
+    assert weir.stop() == 0
+    again = lab.daemon(text, netns=lab.namespace("again"))
+    again.socket = weir.socket
+    again.start()
+    assert what_config_show_covers(again) == before
+    assert again.weirctl("config", "show").stdout == text
+
+
+def shape(value):
+    """Keys and types, without values."""
+    if isinstance(value, dict):
+        return {key: shape(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [shape(item) for item in value[:1]]
+    return type(value).__name__
+
+
+def assert_within(ours, theirs, extra=()):
+    """Every field of ours is one of theirs, of the same type; extra ones are not asked for."""
+    for key in ours.keys() - set(extra):
+        assert key in theirs, f"{key} is not known to ip"
+        if isinstance(ours[key], dict):
+            assert_within(ours[key], theirs[key], extra)
+        elif ours[key] and theirs[key] and isinstance(ours[key], list) and isinstance(ours[key][0], dict):
+            assert_within(ours[key][0], theirs[key][0], extra)
+        elif ours[key] != [] and theirs[key] != []:
+            assert ours[key] == theirs[key], key
+
+
+def test_json_has_the_fields_of_iproute2(router):
+    router.lan.ping("10.2.0.2", count=1)
+    router.lan.ip("route", "replace", "192.0.2.0/24", "via", "10.1.0.1", "metric", "7")
+    router.weir.ctl("route", "replace", "192.0.2.128/25", "via", "10.1.0.2", "metric", "7")
+    for ours, theirs in (
+            (["link", "show", "dev", "lan"], ["-d", "link", "show", "dev", "lan0"]),
+            (["-s", "link", "show", "dev", "lan"], ["-d", "-s", "link", "show", "dev", "lan0"]),
+            (["addr", "show", "dev", "lan"], ["-d", "addr", "show", "dev", "lan0"]),
+            (["route", "get", "10.2.0.2"], ["route", "get", "10.1.0.1"]),
+            (["route", "get", "192.0.2.130"], ["route", "get", "192.0.2.130"]),
+            (["neigh", "show"], ["neigh", "show"])):
+        assert_within(shape(router.weir.ctl(*ours)[0]), shape(router.lan.ip_json(*theirs)[0]), ("device", "broadcast"))
+    connected = (router.weir.row("route", "show", dst="10.1.0.0/24"), "10.1.0.0/24")
+    behind = (router.weir.row("route", "show", dst="192.0.2.128/25"), "192.0.2.0/24")
+    for row, dst in (connected, behind):
+        (theirs,) = [other for other in router.lan.ip_json("route", "show") if other["dst"] == dst]
+        # ip leaves out the protocol "boot" of what was added by hand.
+        theirs.setdefault("protocol", "boot")
+        assert_within(shape(row), shape(theirs))
+        assert {key: row.get(key) for key in ("protocol", "scope", "metric", "flags")} == {
+            key: theirs.get(key) for key in ("protocol", "scope", "metric", "flags")}
+    assert router.weir.ctl("route", "get", "10.1.0.2")[0].keys() >= {"dst", "dev", "prefsrc"}
+
+
+def test_addresses_for_people_have_their_lengths(router):
+    assert "10.1.0.1/24" in router.weir.weirctl("addr", "show", "dev", "lan").stdout
+
+
+def test_refused_routes_say_which_kind_they_are(router):
+    for kind in ("blackhole", "unreachable", "prohibit"):
+        router.weir.ctl("route", "replace", "192.0.2.64/26", "type", kind)
+        status, line = router.weir.refused("route", "get", "192.0.2.65")
+        assert status == 1 and f"{kind} route" in line
+    router.weir.ctl("route", "del", "192.0.2.64/26")
 
 
 def test_rpc_list_names_what_weirctl_can_say(router):
