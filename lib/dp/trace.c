@@ -11,6 +11,7 @@
  */
 #include "dp/trace.h"
 
+#include <nss.h>
 #include <pcap/pcap.h>
 
 #include "base/mem.h"
@@ -20,6 +21,7 @@ enum {
 	TRACE_PACKETS_MAX = 1000, /* wanted at most */
 	TRACE_STEPS_MAX = 32,	  /* records of one packet that are told */
 	TRACE_LINGER_MS = 4000,	  /* a packet that is held longer than this is told as it is */
+	TRACE_FILTER_MAX = 256,	  /* bytes: 10 kB of "or" take libpcap five seconds to compile */
 };
 
 /* What is known so far of one packet. */
@@ -293,6 +295,7 @@ static const struct object trace_args = {
 				.type = FIELD_REST,
 				.flags = FIELD_POSITIONAL,
 				.offset = offsetof(struct trace_args, filter),
+				.max = TRACE_FILTER_MAX,
 				.help = "tcpdump expression that packets must match as received" },
 			{ .type = FIELD_END },
 		},
@@ -303,6 +306,9 @@ static int trace_compile(struct trace_session *session, struct call *call, const
 	pcap_t *pcap = pcap_open_dead(DLT_EN10MB, 65535);
 	int err = 0;
 
+	/* libpcap looks names up, and would wait for a DNS server that may lie behind ourselves. */
+	__nss_configure_lookup("hosts", "files");
+	__nss_configure_lookup("networks", "files");
 	if (pcap == NULL)
 		return -ENOMEM;
 	if (pcap_compile(pcap, &session->program, filter, 1, PCAP_NETMASK_UNKNOWN) != 0)

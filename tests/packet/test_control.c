@@ -114,6 +114,9 @@ START_TEST(what_is_yet_to_come_is_refused_in_so_many_words)
 }
 END_TEST
 
+/* 55 bytes of a filter */
+#define OR_PORTS " or port 10001 or port 10002 or port 10003 or port 10004"
+
 static const struct {
 	const char *method, *params, *text;
 } refused[] = {
@@ -161,6 +164,9 @@ static const struct {
 	{ "sysctl.set", "{\"name\": \"neigh.unres_qlen\", \"value\": \"65\"}", "unres_qlen" },
 	{ "trace.start", "{\"count\": 0}", "count" },
 	{ "trace.start", "{\"filter\": \"udp and and\"}", "filter" },
+	{ "trace.start", "{\"filter\": \"host no.such.name.example\"}", "unknown host" },
+	{ "trace.start", "{\"filter\": \"tcp" OR_PORTS OR_PORTS OR_PORTS OR_PORTS OR_PORTS "\"}",
+		"at most 256" },
 	{ "trace.start", NULL, "needs a connection" },
 	{ "rpc.sequence", NULL, "needs a connection" },
 	{ "config.check", "{\"file\": \"/nonexistent.conf\"}", "/nonexistent.conf" },
