@@ -184,8 +184,11 @@ int daemon_run(const struct config *config, unsigned int until_idle_ms)
 		err = daemon_apply(&d);
 	if (err == 0)
 		err = daemon_listen(&d);
-	if (err == 0)
+	if (err == 0) {
+		/* Mail of workers may come before the first tick: timers must know the time. */
+		dp_tick(d.dp, monotonic_ns());
 		err = daemon_launch(&d);
+	}
 	if (err == 0) {
 		log_notice("daemon", "running workers=%u links=%u", d.dp->n_workers,
 			conf_section(config, "links")->n_objects);
