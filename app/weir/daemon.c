@@ -209,6 +209,17 @@ end_eal:
 	return err;
 }
 
+/* A driver that makes up its packets, or a capture that is read again and again. */
+static bool device_never_runs_dry(const char *device)
+{
+	static const char repeats[] = "infinite_rx=";
+	const char *value = strstr(device, repeats);
+
+	return strncmp(device, "net_null", strlen("net_null")) == 0 ||
+	       strncmp(device, "eth_null", strlen("eth_null")) == 0 ||
+	       (value != NULL && atoi(value + strlen(repeats)) > 0);
+}
+
 int daemon_check_until_idle(const struct config *config, struct diag *diag)
 {
 	const struct conf_section *links = conf_section(config, "links");
@@ -217,8 +228,7 @@ int daemon_check_until_idle(const struct config *config, struct diag *diag)
 	for (unsigned int i = 0; i < links->n_objects; i++) {
 		const char *device = link_conf_device(links->objects[i]);
 
-		if (strncmp(device, "net_null", strlen("net_null")) != 0 &&
-			strstr(device, "infinite_rx=1") == NULL)
+		if (!device_never_runs_dry(device))
 			continue;
 		snprintf(path, sizeof(path), "links[%u].device", i);
 		conf_error(config, diag, path,

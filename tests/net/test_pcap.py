@@ -121,7 +121,8 @@ def test_sigterm_ends_it_before_it_is_idle(lab):
     assert len(offline.frames("b")) == 1
 
 
-@pytest.mark.parametrize("device", ["net_null0", "net_pcap0,rx_pcap=IN,infinite_rx=1"])
+@pytest.mark.parametrize("device", ["net_null0", "eth_null0", "net_pcap0,rx_pcap=IN,infinite_rx=1",
+                                    "net_pcap0,rx_pcap=IN,infinite_rx=2"])
 def test_a_port_that_never_runs_dry_is_an_error(lab, device):
     capture = str(lab.dir / "in.pcap")
     wrpcap(capture, [frame(0)])
