@@ -88,25 +88,29 @@ static int graph_dot(struct call *call, const void *args)
 
 /* worker */
 
+static json_t *worker_row(const struct dp *dp, const struct worker *w)
+{
+	uint64_t n = w->stats.rx + w->stats.originated;
+	json_t *row = json_pack("{s:i, s:i, s:f, s:I, s:f, s:I, s:I, s:I, s:I, s:I, s:I}", "worker",
+		w->id, "cpu", w->cpu, "busy_percent", ratio(100 * w->busy_cycles, w->loop_cycles),
+		"packets", (json_int_t)n, "cycles_per_packet", ratio(w->busy_cycles, n), "passes",
+		(json_int_t)w->passes, "sleeps", (json_int_t)w->sleeps, "held",
+		(json_int_t)w->stats.held, "inject_queue", (json_int_t)rte_ring_count(w->inject),
+		"handed_over", (json_int_t)w->handed_over, "mail_lost", (json_int_t)w->mail_lost);
+
+	for (unsigned int i = 0; i < dp->n_modules; i++)
+		if (dp->modules[i]->worker_show != NULL)
+			dp->modules[i]->worker_show(dp, w, row);
+	return row;
+}
+
 static int worker_show(struct call *call, const void *args)
 {
 	const struct dp *dp = call->ctx;
 
 	call->result = json_array();
-	for (unsigned int i = 0; i < dp->n_workers; i++) {
-		const struct worker *w = dp->workers[i];
-		uint64_t n = w->stats.rx + w->stats.originated;
-
-		json_array_append_new(call->result,
-			json_pack("{s:i, s:i, s:f, s:I, s:f, s:I, s:I, s:I, s:I, s:I, s:I}",
-				"worker", w->id, "cpu", w->cpu, "busy_percent",
-				ratio(100 * w->busy_cycles, w->loop_cycles), "packets",
-				(json_int_t)n, "cycles_per_packet", ratio(w->busy_cycles, n),
-				"passes", (json_int_t)w->passes, "sleeps", (json_int_t)w->sleeps,
-				"held", (json_int_t)w->stats.held, "inject_queue",
-				(json_int_t)rte_ring_count(w->inject), "handed_over",
-				(json_int_t)w->handed_over, "mail_lost", (json_int_t)w->mail_lost));
-	}
+	for (unsigned int i = 0; i < dp->n_workers; i++)
+		json_array_append_new(call->result, worker_row(dp, dp->workers[i]));
 	return 0;
 }
 
@@ -168,6 +172,7 @@ static const struct column worker_columns[] = {
 	{ .path = "held", .title = "HELD" },
 	{ .path = "inject_queue", .title = "INJECT" },
 	{ .path = "handed_over", .title = "HANDED OVER" },
+	{ .path = "queues", .title = "QUEUES" },
 	{ .path = "passes", .title = "PASSES", .is_detail = true },
 	{ .path = "sleeps", .title = "SLEEPS", .is_detail = true },
 	{ .path = "mail_lost", .title = "MAIL LOST", .is_detail = true },

@@ -69,6 +69,8 @@ struct module {
 	int (*worker_init)(struct dp *dp, struct worker *w);
 	/* Frees what the worker's slot holds, packets included; the worker no longer runs. */
 	void (*worker_fini)(struct dp *dp, struct worker *w);
+	/* Adds what the module knows of a worker to its row of `worker show`. */
+	void (*worker_show)(const struct dp *dp, const struct worker *w, json_t *row);
 	/* A lower floor tells what happened (event.h). */
 	void (*event)(struct dp *dp, enum event_kind kind, const void *subject);
 	/* Called about every 10 ms. */

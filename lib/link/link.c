@@ -205,6 +205,20 @@ static void link_fini(struct dp *dp)
 	rte_free(state->table);
 }
 
+/* The receive queues that a worker polls, as "LINK:QUEUE". */
+static void link_worker_show(const struct dp *dp, const struct worker *w, json_t *row)
+{
+	const struct link_worker *lw = worker_slot(w, &link_module);
+	const struct link_polls *polls = atomic_load_explicit(&lw->polls, memory_order_relaxed);
+	json_t *queues = json_array();
+
+	for (unsigned int i = 0; polls != NULL && i < polls->n; i++)
+		json_array_append_new(queues,
+			json_sprintf("%s:%u", link_by_index(dp, polls->poll[i].ifindex)->name,
+				polls->poll[i].queue));
+	json_object_set_new(row, "queues", queues);
+}
+
 static int link_worker_init(struct dp *dp, struct worker *w)
 {
 	struct link_worker *lw = worker_slot(w, &link_module);
@@ -240,5 +254,6 @@ struct module link_module = {
 	.fini = link_fini,
 	.worker_init = link_worker_init,
 	.worker_fini = link_worker_fini,
+	.worker_show = link_worker_show,
 	.tick = link_tick,
 };

@@ -61,6 +61,8 @@ def test_two_workers_forward_between_their_ports(lab, idle):
     lab.router(workers={"lcores": "0-1", "idle": idle})
     rows = lab.weir.ctl("worker", "show")
     assert [row["worker"] for row in rows] == [0, 1]
+    assert sorted(queue for row in rows for queue in row["queues"]) == ["lan:0", "wan:0"]
+    assert all(len(row["queues"]) == 1 for row in rows)
     # Each worker polls one port, so each packet crosses from one worker's port to the other's.
     sent, received, output = lab.lan.ping("10.2.0.2", count=500, interval=0.002)
     assert (sent, received) == (500, 500), output
