@@ -96,6 +96,7 @@ static struct rte_mbuf *error_build(struct worker *w, struct ip_worker *ip_worke
 		.ns = meta->ns,
 		.flags = PKT_ORIGINATED | PKT_L4_PRESENT,
 		.l3_off = RTE_ETHER_HDR_LEN,
+		.l3 = rte_pktmbuf_mtod_offset(error, void *, RTE_ETHER_HDR_LEN),
 		.l4_off = RTE_ETHER_HDR_LEN + sizeof(*ip),
 		.l3_len = (uint16_t)(header_len + quote_len),
 		.ethertype = RTE_ETHER_TYPE_IPV4,

@@ -20,6 +20,7 @@ static void reply_strip_options(struct rte_mbuf *m, struct pkt_meta *meta)
 		return;
 	memmove(header + n, header, sizeof(struct rte_ipv4_hdr));
 	meta->l3_off += n;
+	meta->l3 = header + n;
 	meta->l3_len -= n;
 	pkt_ip4(m, meta)->version_ihl = RTE_IPV4_VHL_DEF;
 	pkt_ip4(m, meta)->total_length = rte_cpu_to_be_16(meta->l3_len);

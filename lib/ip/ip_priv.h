@@ -107,7 +107,7 @@ static inline unsigned int adj_rewrite(
 		meta->l3_off = RTE_ETHER_HDR_LEN;
 	}
 	/* 14 bytes as two overlapping words: bytes 0..7 and 6..13. */
-	ether = rte_pktmbuf_mtod(m, uint8_t *);
+	ether = (uint8_t *)meta->l3 - RTE_ETHER_HDR_LEN;
 	_mm_storel_epi64((__m128i *)(void *)ether, header);
 	_mm_storel_epi64((__m128i *)(void *)(ether + 6), _mm_srli_si128(header, 6));
 	meta->out_link = adj->link;

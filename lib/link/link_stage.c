@@ -115,7 +115,12 @@ static __rte_noinline unsigned int parse_unusual(struct link_worker *lw, struct 
 	enum link_drop reason;
 	enum parse_error err;
 
-	*meta = (struct pkt_meta){ .in_link = ifindex, .ns = link->ns, .l3_off = sizeof(*ether) };
+	*meta = (struct pkt_meta){
+		.in_link = ifindex,
+		.ns = link->ns,
+		.l3_off = sizeof(*ether),
+		.l3 = rte_pktmbuf_mtod_offset(m, void *, sizeof(*ether)),
+	};
 	if (!(link->flags & LINK_UP))
 		return parse_drop(lw, meta, LINK_DROP_DOWN);
 	if (!parse_has(m, sizeof(*ether)))

@@ -48,7 +48,8 @@ static inline struct rte_ether_hdr *pkt_ether(const struct rte_mbuf *m)
 
 static inline struct rte_ipv4_hdr *pkt_ip4(const struct rte_mbuf *m, const struct pkt_meta *meta)
 {
-	return rte_pktmbuf_mtod_offset(m, struct rte_ipv4_hdr *, meta->l3_off);
+	RTE_ASSERT(meta->l3 == rte_pktmbuf_mtod_offset(m, void *, meta->l3_off));
+	return meta->l3;
 }
 
 static inline void *pkt_l4(const struct rte_mbuf *m, const struct pkt_meta *meta)
@@ -74,6 +75,11 @@ void parse_trim(struct rte_mbuf *m, uint32_t len);
  */
 enum parse_error parse_ip4(struct rte_mbuf *m, struct pkt_meta *meta);
 
+/* In the first eight bytes of an IPv4 header, little-endian: version and IHL; MF and offset. */
+#define PARSE_PLAIN_MASK                                                                           \
+	(UINT64_C(0xff) | (uint64_t)RTE_BE16(RTE_IPV4_HDR_MF_FLAG | RTE_IPV4_HDR_OFFSET_MASK) << 48)
+static_assert(RTE_BYTE_ORDER == RTE_LITTLE_ENDIAN, "the mask above");
+
 /*
  * The same for what nearly all packets are, without a branch for each check: an IPv4 header of 20
  * bytes right behind an untagged Ethernet header, all of it in the first segment, no padding, no
@@ -85,21 +91,19 @@ static __rte_always_inline bool parse_plain_ip4(
 {
 	const struct rte_ether_hdr *ether = rte_pktmbuf_mtod(m, const struct rte_ether_hdr *);
 	const struct rte_ipv4_hdr *ip = (const struct rte_ipv4_hdr *)(ether + 1);
-	uint32_t len, type_and_ihl;
+	uint64_t first8;
+	uint32_t len;
 
 	if (unlikely(m->data_len < sizeof(*ether) + sizeof(*ip)))
 		return false;
-	/* EtherType, version and header length in one word; the TOS byte behind them is free. */
-	memcpy(&type_and_ihl, &ether->ether_type, sizeof(type_and_ihl));
-	if (unlikely((type_and_ihl & RTE_BE32(0xffffff00)) !=
-		     RTE_BE32((uint32_t)RTE_ETHER_TYPE_IPV4 << 16 | RTE_IPV4_VHL_DEF << 8)))
+	/* Version, header length and fragment field in one comparison. */
+	memcpy(&first8, ip, sizeof(first8));
+	if (unlikely(ether->ether_type != RTE_BE16(RTE_ETHER_TYPE_IPV4)) ||
+		unlikely((first8 & PARSE_PLAIN_MASK) != RTE_IPV4_VHL_DEF))
 		return false;
 	/* The frame ends with the packet, so the total length is also at least 20. */
-	len = rte_be_to_cpu_16(ip->total_length);
+	len = rte_bswap16((uint16_t)(first8 >> 16));
 	if (unlikely(sizeof(*ether) + len != m->pkt_len))
-		return false;
-	if (unlikely(ip->fragment_offset &
-		     RTE_BE16(RTE_IPV4_HDR_MF_FLAG | RTE_IPV4_HDR_OFFSET_MASK)))
 		return false;
 	if (unlikely(!checksum_ip4_is_valid(ip, 5)))
 		return false;
@@ -111,6 +115,7 @@ static __rte_always_inline bool parse_plain_ip4(
 		.l3_len = (uint16_t)len,
 		.ethertype = RTE_ETHER_TYPE_IPV4,
 		.proto = ip->next_proto_id,
+		.l3 = (void *)(uintptr_t)ip,
 	};
 	return true;
 }

@@ -8,7 +8,8 @@
  * against the real length, so nothing behind parse looks at a length twice.
  *
  * A packet that is held beyond the end of a pass (neighbour queue, ring) keeps its metadata; what
- * refers to a table is an index there, and is looked up again on return.
+ * refers to a table is an index there, and is looked up again on return. l3 points into the packet
+ * itself, whose bytes stay where they are; who copies a packet sets it anew.
  */
 #include <rte_mbuf.h>
 #include <stdbool.h>
@@ -48,7 +49,8 @@ struct pkt_meta {
 	uint16_t pad;
 	uint32_t mark;	      /* rules (zero until then)    rules, classifiers                   */
 	uint32_t next_hop_be; /* route lookup, IPv4         hold: address to resolve             */
-	uint64_t reserved[2];
+	void *l3;	      /* parse, originators         pkt_ip4(): the IP header's bytes     */
+	uint64_t reserved;
 };
 static_assert(sizeof(struct pkt_meta) == 64, "one cache line");
 
