@@ -28,7 +28,8 @@ struct daemon {
 	struct boot_plan plan;
 	unsigned int until_idle_ms; /* 0: run until told to stop */
 	uint64_t n_rx_seen;
-	uint64_t moved_ns; /* when something last moved */
+	uint64_t passes_seen[WORKER_MAX];
+	uint64_t quiet_ns; /* since when nothing has moved; 0: something does */
 };
 
 static uint64_t monotonic_ns(void)
@@ -39,18 +40,35 @@ static uint64_t monotonic_ns(void)
 	return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
 }
 
-/* --until-idle: nothing came in, and nothing is held inside, for that long. */
-static void daemon_watch_idle(struct daemon *d)
+/*
+ * Nothing came in since the last look and nothing is held inside. A worker that has not had the CPU
+ * since then has not asked its ports.
+ */
+static bool daemon_is_quiet(struct daemon *d)
 {
 	struct dp_totals totals;
+	bool is_quiet;
 
 	dp_totals(d->dp, &totals);
-	if (totals.stats.rx != d->n_rx_seen || totals.stats.held != 0 || d->moved_ns == 0) {
-		d->n_rx_seen = totals.stats.rx;
-		d->moved_ns = d->dp->now_ns;
-		return;
+	is_quiet = totals.stats.rx == d->n_rx_seen && totals.stats.held == 0;
+	d->n_rx_seen = totals.stats.rx;
+	for (unsigned int i = 0; i < d->dp->n_workers; i++) {
+		uint64_t passes = d->dp->workers[i]->passes;
+
+		is_quiet = is_quiet && passes != d->passes_seen[i];
+		d->passes_seen[i] = passes;
 	}
-	if (d->dp->now_ns - d->moved_ns >= (uint64_t)d->until_idle_ms * 1000000)
+	return is_quiet;
+}
+
+/* --until-idle: ends the daemon once it has been quiet for that long. */
+static void daemon_watch_idle(struct daemon *d)
+{
+	if (!daemon_is_quiet(d))
+		d->quiet_ns = 0;
+	else if (d->quiet_ns == 0)
+		d->quiet_ns = d->dp->now_ns;
+	else if (d->dp->now_ns - d->quiet_ns >= (uint64_t)d->until_idle_ms * 1000000)
 		event_base_loopbreak(d->events);
 }
 

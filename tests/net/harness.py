@@ -28,6 +28,7 @@ PREFIX = "weirt"
 START_SECONDS = 60  # the sanitized daemon on a busy machine
 CLONE_NEWNET = 0x40000000
 PR_SET_PDEATHSIG = 1
+PTRACE_DETACH, PTRACE_SEIZE, PTRACE_INTERRUPT, WAIT_ALL = 17, 0x4206, 0x4207, 0x40000000
 libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -287,6 +288,20 @@ class Weir:
             return now if still else None
 
         return wait_until(is_still, 20, "weir is quiet")
+
+    @contextlib.contextmanager
+    def workers_stopped(self):
+        """Stops the threads of the workers, and nothing else, as a debugger does."""
+        tasks = Path(f"/proc/{self.process.pid}/task").iterdir()
+        workers = [int(t.name) for t in tasks if "-worker-" in (t / "comm").read_text()]
+        assert workers
+        for tid in workers:
+            assert libc.ptrace(PTRACE_SEIZE, tid, None, None) == 0
+            assert libc.ptrace(PTRACE_INTERRUPT, tid, None, None) == 0
+            os.waitpid(tid, WAIT_ALL)
+        yield
+        for tid in workers:
+            assert libc.ptrace(PTRACE_DETACH, tid, None, None) == 0
 
     def wait(self, timeout=60):
         self.process.wait(timeout)

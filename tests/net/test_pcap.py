@@ -5,6 +5,8 @@ Offline runs: frames come from one file and go to others, no privileges needed.
     in.pcap > [net_pcap] a 10.1.0.1/24  weir  10.2.0.1/24 b [net_pcap] > b.pcap
                          > a.pcap
 """
+import subprocess
+
 import pytest
 from scapy.layers.inet import ICMP, IP, UDP
 from scapy.layers.l2 import ARP, Ether
@@ -92,6 +94,17 @@ def test_idle_waits_for_what_is_held(lab):
     assert len(asked) == 3
     # Also when the first frame is there before the first tick: see the second question.
     assert all(later - earlier > 0.15 for earlier, later in zip(asked, asked[1:])), asked
+
+
+def test_a_worker_that_does_not_run_is_not_idle(lab):
+    """Stopped like one that waits for its CPU: nobody knows what its ports have to give."""
+    offline = Offline(lab, [frame(0)], idle_ms=500)
+    offline.weir.start()
+    with offline.weir.workers_stopped():
+        with pytest.raises(subprocess.TimeoutExpired):
+            offline.weir.wait(2)
+        assert offline.weir.ctl("worker", "show")  # not on its way out, either
+    assert offline.weir.wait() == 0
 
 
 def test_counters_can_be_read_meanwhile(lab):
