@@ -48,13 +48,16 @@ static bool error_is_allowed(struct rte_mbuf *m, struct pkt_meta *meta)
 static bool error_take_token(struct worker *w, struct ip_worker *ip_worker)
 {
 	const struct ip4_sysctl *sysctl = ip_worker->sysctl;
-	uint64_t hz = w->dp->tsc_hz * w->dp->n_workers;
+	/* Once each: the control thread may change them meanwhile, to zero as well. */
+	int64_t rate = __atomic_load_n(&sysctl->icmp_msgs_per_sec, __ATOMIC_RELAXED);
+	int64_t burst = __atomic_load_n(&sysctl->icmp_msgs_burst, __ATOMIC_RELAXED);
+	int64_t n_workers = w->dp->n_workers;
 	uint64_t cost, limit;
 
-	if (sysctl->icmp_msgs_per_sec == 0)
+	if (rate == 0)
 		return false;
-	cost = hz / (uint64_t)sysctl->icmp_msgs_per_sec;
-	limit = cost * (uint64_t)RTE_MAX(sysctl->icmp_msgs_burst, 1);
+	cost = w->dp->tsc_hz * (uint64_t)n_workers / (uint64_t)rate;
+	limit = cost * (uint64_t)RTE_MAX((burst + n_workers - 1) / n_workers, 1);
 	ip_worker->icmp_tokens_cycles += w->now - ip_worker->icmp_refilled;
 	ip_worker->icmp_refilled = w->now;
 	if (ip_worker->icmp_tokens_cycles > limit)

@@ -453,6 +453,33 @@ START_TEST(a_burst_of_errors_is_bounded)
 }
 END_TEST
 
+START_TEST(workers_share_the_burst)
+{
+	struct bench *b = bench_create(router_config, 2, 4096);
+	struct frame frame;
+
+	json_decref(
+		bench_call(b, "route.add", "{\"to\": \"9.9.9.0/24\", \"type\": \"unreachable\"}"));
+	bench_run(b);
+	bench_discard(b);
+	bench_sysctl(b, "ipv4.icmp_msgs_per_sec", "1");
+	bench_sysctl(b, "ipv4.icmp_msgs_burst", "10");
+	for (unsigned int i = 0; i < 40; i++) {
+		bool is_lan = i % 2 == 0;
+
+		frame_ip4(&frame, &(struct ip4_spec){ .dst_mac = is_lan ? LAN_MAC : WAN_MAC,
+					  .src = is_lan ? "192.0.2.10" : "198.51.100.10",
+					  .dst = "9.9.9.9" });
+		bench_send(b, is_lan ? LAN : WAN, &frame);
+	}
+	bench_run(b);
+	ck_assert_uint_eq(bench_count(b, LAN), 5);
+	ck_assert_uint_eq(bench_count(b, WAN), 5);
+	ck_assert_uint_eq(bench_drops(b, "ip4_unreachable"), 40);
+	bench_destroy(b);
+}
+END_TEST
+
 START_TEST(the_bucket_refills_up_to_the_burst)
 {
 	struct bench *b = bench_start(error_config);
@@ -522,6 +549,6 @@ PACKET_MAIN("icmp", PLAIN_TEST(an_echo_request_of_any_size_is_answered),
 	PLAIN_TEST(the_source_is_an_address_of_the_link_that_the_error_leaves_by),
 	LOOP_TEST(nobody_is_told_who_must_not_be_told, silent),
 	PLAIN_TEST(icmp_without_a_type_is_not_answered), PLAIN_TEST(a_burst_of_errors_is_bounded),
-	PLAIN_TEST(the_bucket_refills_up_to_the_burst),
+	PLAIN_TEST(workers_share_the_burst), PLAIN_TEST(the_bucket_refills_up_to_the_burst),
 	PLAIN_TEST(a_rate_of_zero_sends_no_errors_but_answers_echo),
 	PLAIN_TEST(errors_that_find_no_way_back_never_fill_a_lane))
