@@ -299,9 +299,11 @@ class Weir:
             assert libc.ptrace(PTRACE_SEIZE, tid, None, None) == 0
             assert libc.ptrace(PTRACE_INTERRUPT, tid, None, None) == 0
             os.waitpid(tid, WAIT_ALL)
-        yield
-        for tid in workers:
-            assert libc.ptrace(PTRACE_DETACH, tid, None, None) == 0
+        try:
+            yield
+        finally:
+            for tid in workers:
+                assert libc.ptrace(PTRACE_DETACH, tid, None, None) == 0
 
     def wait(self, timeout=60):
         self.process.wait(timeout)
