@@ -271,6 +271,13 @@ static bool huge_get(unsigned int need_mb)
 	return false;
 }
 
+static void huge_give_back(void)
+{
+	if (n_pages_taken > 0)
+		huge_write(huge_read("nr_hugepages") - (long)n_pages_taken);
+	n_pages_taken = 0;
+}
+
 static unsigned int memory_need_mb(const struct boot_plan *plan)
 {
 	return BASE_MEMORY_MB + WORKER_MEMORY_MB * plan->n_workers +
@@ -382,15 +389,15 @@ int boot_eal(const struct config *config, struct boot_plan *plan)
 	err = rte_eal_init(args.argc, argv) < 0 ? -rte_errno : 0;
 	for (int i = 0; i < args.argc; i++)
 		free(args.argv[i]);
-	if (err < 0)
+	if (err < 0) {
 		log_err("boot", "the EAL does not start error=%s", strerror(-err));
+		huge_give_back();
+	}
 	return err;
 }
 
 void boot_eal_end(void)
 {
 	rte_eal_cleanup();
-	if (n_pages_taken > 0)
-		huge_write(huge_read("nr_hugepages") - (long)n_pages_taken);
-	n_pages_taken = 0;
+	huge_give_back();
 }

@@ -147,9 +147,9 @@ static inline unsigned int pkt_drop(
 }
 
 /*
- * Lets a packet enter again, at the top of a later pass, at the stage of that index; from this or
- * another worker, or the control thread. Takes the packet in any case: when it has entered too
- * often or the ring is full it is dropped by name on `from` (NULL: on the control thread).
+ * Lets a packet enter again, at the top of a later pass of `to`, at the stage of that index. `from`
+ * is the worker that runs this. Takes the packet in any case: when it has entered too often or the
+ * ring is full it is dropped by name on `from`.
  */
 void worker_inject(struct worker *to, struct worker *from, struct rte_mbuf *m, unsigned int stage);
 

@@ -86,7 +86,7 @@ static int port_configure(
 	err = rte_eth_dev_info_get(link->port, &info);
 	if (err < 0)
 		return err;
-	if (info.max_rx_queues < *n_rx)
+	if (info.max_rx_queues < *n_rx || info.max_tx_queues == 0)
 		return -ERANGE;
 	*n_tx = (uint16_t)RTE_MIN(dp->n_workers, (unsigned int)info.max_tx_queues);
 	if (port_quirks_of(link->port) & QUIRK_EVEN_QUEUES)
