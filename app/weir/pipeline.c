@@ -14,14 +14,15 @@ const struct stage *const pipeline[] = {
 	/* sources */
 	&inject_stage,
 	&rx_stage,
+	/* the short way of most packets */
+	&plain_stage,
 	/* link layer */
 	&parse_stage,
 	&arp_stage,
 	/* IPv4 */
 	&ip4_input_stage,
-	&ip4_route_stage,
-	&ip4_local_stage,
 	&ip4_forward_stage,
+	&ip4_local_stage,
 	&ip4_error_stage,
 	&ip4_output_stage,
 	/* out */

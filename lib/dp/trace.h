@@ -2,7 +2,7 @@
 #pragma once
 
 /*
- * Packet trace: while armed, a worker picks packets at `parse` (by a pcap filter, up to a number)
+ * Packet trace: while armed, a worker picks packets at the first stage behind rx (by a pcap filter, up to a number)
  * and writes one record for each stage they pass. The control thread reads the records and lets
  * each stage format its own. One trace at a time; buffers are the control thread's.
  */
@@ -30,7 +30,7 @@ struct trace {
 	uint32_t n_left;     /* packets still to be picked */
 	uint16_t last_id;
 	uint16_t id_step;      /* number of workers: ids are unique over all of them */
-	uint8_t pick_stage;    /* index of the stage that picks: parse */
+	uint8_t pick_stage;    /* index of the stage that picks */
 	uint64_t n_lost;       /* records that found the buffer full */
 	_Atomic uint32_t head; /* written by the worker (release), read by control (acquire) */
 	_Atomic uint32_t tail; /* written by control (release), read by the worker (acquire) */

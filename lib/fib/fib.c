@@ -2,7 +2,7 @@
 
 /*
  * The table of routes of a namespace and its image in the LPM. Control thread; workers read what
- * lpm4.c stores.
+ * lpm.c stores.
  *
  * An entry holds all that leads to one prefix: routes by preference, and for hosts the adjacency
  * of the neighbour with that address. Its value is that of the first usable route, else of the
@@ -75,7 +75,7 @@ static void entry_clear(struct fib *fib, struct fib_entry *entry)
 
 	while (parent != NULL && !parent->is_published)
 		parent = entry_parent(fib, parent);
-	lpm4_clear(fib->lpm, rte_be_to_cpu_32(prefix->addr.v4_be), prefix->len, parent != NULL,
+	lpm_clear(fib->lpm, prefix->addr.bytes, prefix->len, parent != NULL,
 		parent != NULL ? parent->node.prefix.len : 0, parent != NULL ? parent->value : 0);
 	entry->is_published = false;
 }
@@ -95,7 +95,7 @@ static int entry_sync(struct fib *fib, struct fib_entry *entry)
 	}
 	if (entry->is_published && entry->value == value)
 		return 0;
-	err = lpm4_set(fib->lpm, rte_be_to_cpu_32(prefix->addr.v4_be), prefix->len, value);
+	err = lpm_set(fib->lpm, prefix->addr.bytes, prefix->len, value);
 	if (err < 0)
 		return err;
 	entry->value = value;
@@ -264,7 +264,7 @@ static int fib_create(struct dp *dp, uint16_t ns, struct fib **out)
 
 	fib->dp = dp;
 	fib->ns = ns;
-	err = lpm4_create(state->pool, &fib->lpm);
+	err = lpm_create(state->pool, 32, &fib->lpm);
 	if (err < 0) {
 		free(fib);
 		return err;
@@ -292,7 +292,7 @@ int fib_get(struct dp *dp, uint16_t ns, struct fib **out)
 
 static void table_free(void *ptr, uint64_t arg)
 {
-	lpm4_destroy(ptr);
+	lpm_destroy(ptr);
 }
 
 void fib_destroy(struct fib *fib)
@@ -318,7 +318,7 @@ void fib_destroy(struct fib *fib)
 	free(fib);
 }
 
-const struct lpm4 *fib4_table(const struct dp *dp, uint16_t ns)
+const struct lpm *fib4_table(const struct dp *dp, uint16_t ns)
 {
 	return __atomic_load_n(&fib_state(dp)->tables[ns], __ATOMIC_ACQUIRE);
 }

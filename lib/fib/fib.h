@@ -3,7 +3,7 @@
 
 /*
  * Routes. The control thread keeps every route of a namespace by prefix; for each prefix the best
- * usable one is in the LPM table that workers look up (lpm4.h), as the index of an adjacency.
+ * usable one is in the LPM table that workers look up (lpm.h), as the index of an adjacency.
  *
  * Several routes to a prefix differ by metric, the lowest wins. A route over a link that is down or
  * has no carrier stays, flagged "linkdown", and is not used. Connected, local and broadcast routes
@@ -16,7 +16,7 @@
  */
 #include <sys/queue.h>
 
-#include "fib/lpm4.h"
+#include "fib/lpm.h"
 #include "neigh/neigh.h"
 
 enum route_type {
@@ -68,7 +68,7 @@ static inline bool route_is_glean(const struct route *route)
  * Worker: the IPv4 table of a namespace. Never NULL. For NS_DEFAULT, and for any other namespace
  * from its first route on, the pointer stays the same for life; before that it is an empty table.
  */
-const struct lpm4 *fib4_table(const struct dp *dp, uint16_t ns);
+const struct lpm *fib4_table(const struct dp *dp, uint16_t ns);
 
 /* Everything below: control thread. */
 

@@ -223,10 +223,10 @@ static int fib_init(struct dp *dp)
 	struct fib *fib;
 	int err;
 
-	err = lpm4_pool_create(FIB_GROUPS_MAX, fib_retire, dp, &state->pool);
+	err = lpm_pool_create(FIB_TABLES_MAX, FIB_GROUPS_MAX, fib_retire, dp, &state->pool);
 	if (err < 0)
 		return err;
-	err = lpm4_create(state->pool, &state->none);
+	err = lpm_create(state->pool, 32, &state->none);
 	if (err < 0)
 		goto err_pool;
 	for (unsigned int i = 0; i < NS_MAX; i++)
@@ -240,16 +240,16 @@ static int fib_init(struct dp *dp)
 	return 0;
 
 err_none:
-	lpm4_destroy(state->none);
+	lpm_destroy(state->none);
 err_pool:
-	lpm4_pool_destroy(state->pool);
+	lpm_pool_destroy(state->pool);
 	state->pool = NULL;
 	return err;
 }
 
 static void pool_free(void *ptr, uint64_t arg)
 {
-	lpm4_pool_destroy(ptr);
+	lpm_pool_destroy(ptr);
 }
 
 /* Groups may still be on the retire list: tables and pool queue up behind them. */
@@ -259,7 +259,7 @@ static void fib_fini(struct dp *dp)
 
 	for (unsigned int i = 0; i < NS_MAX; i++)
 		fib_destroy(state->fibs[i]);
-	lpm4_destroy(state->none);
+	lpm_destroy(state->none);
 	dp_retire(dp, pool_free, state->pool, 0);
 	free(state->links);
 	memset(state, 0, sizeof(*state));

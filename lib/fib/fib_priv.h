@@ -9,8 +9,9 @@
 #include "fib/rib.h"
 
 enum {
-	FIB_GROUPS_MAX = 1 << 18,   /* for prefixes longer than /24; 256 MiB of address space */
-	FIB_ROUTES_PER_TICK = 8192, /* that follow their link's state: a few milliseconds */
+	FIB_TABLES_MAX = NS_MAX + 1, /* 256 KiB of address space each */
+	FIB_GROUPS_MAX = 1 << 19,    /* of the LPM; 512 MiB of address space */
+	FIB_ROUTES_PER_TICK = 8192,  /* that follow their link's state: a few milliseconds */
 };
 
 /* All that leads to one prefix. */
@@ -26,7 +27,7 @@ struct fib_entry {
 struct fib {
 	struct dp *dp;
 	uint16_t ns;
-	struct lpm4 *lpm;
+	struct lpm *lpm;
 	struct rib rib;
 	size_t n_glean[33]; /* prefixes' glean routes, by length */
 };
@@ -40,10 +41,10 @@ struct fib_link {
 };
 
 struct fib_state {
-	struct lpm4 *tables[NS_MAX]; /* for workers; `none` where there is no fib */
+	struct lpm *tables[NS_MAX]; /* for workers; `none` where there is no fib */
 	struct fib *fibs[NS_MAX];
-	struct lpm4_pool *pool;
-	struct lpm4 *none;
+	struct lpm_pool *pool;
+	struct lpm *none;
 	struct fib_link *links; /* by ifindex */
 };
 

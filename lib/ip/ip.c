@@ -4,6 +4,7 @@
  * The IP module: its tunables, its drop reasons, and what its stages keep at hand per worker.
  * Control thread.
  */
+#include "dp/trace.h"
 #include "ip/ip_priv.h"
 
 static const struct field ip4_sysctl_fields[] = {
@@ -48,6 +49,17 @@ static const struct sysctl_group ip_sysctls[] = {
 	{ .name = NULL },
 };
 
+void ip_format_packet(const struct trace_record *record, char *buf, size_t size)
+{
+	const struct rte_ipv4_hdr *ip =
+		(const struct rte_ipv4_hdr *)(record->bytes + record->meta.l3_off);
+	char src[IP_ADDR_TEXT_MAX], dst[IP_ADDR_TEXT_MAX];
+	struct ip_addr src_addr = ip_addr_v4(ip->src_addr), dst_addr = ip_addr_v4(ip->dst_addr);
+
+	snprintf(buf, size, "%s to %s, TTL %u", ip_addr_text(&src_addr, src),
+		ip_addr_text(&dst_addr, dst), ip->time_to_live);
+}
+
 static int ip_worker_init(struct dp *dp, struct worker *w)
 {
 	struct ip_worker *ip_worker = worker_slot(w, &ip_module);
@@ -55,6 +67,8 @@ static int ip_worker_init(struct dp *dp, struct worker *w)
 
 	ip_worker->adjs = adj_table(dp);
 	ip_worker->sysctl = &state->ip4;
+	ip_worker->links = link_dp_table(dp);
+	ip_worker->port_link = link_of_ports(w);
 	ip_worker->own4 = ns_own4_tables(dp);
 	ip_worker->fib4[NS_DEFAULT] = fib4_table(dp, NS_DEFAULT);
 	ip_worker->forward_stage = (uint8_t)worker_stage_index(w, "ip4_forward");

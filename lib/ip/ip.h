@@ -8,5 +8,5 @@
 #include "dp/dp.h"
 
 extern struct module ip_module;
-extern const struct stage ip4_input_stage, ip4_route_stage, ip4_local_stage, ip4_forward_stage,
+extern const struct stage plain_stage, ip4_input_stage, ip4_local_stage, ip4_forward_stage,
 	ip4_error_stage, ip4_output_stage;

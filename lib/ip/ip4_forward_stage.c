@@ -1,14 +1,38 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
 /*
- * ip4_forward: time to live, MTU, and the new Ethernet header (RFC 1812 5.3.1, RFC 1191). Run by
- * the owning worker on packets that have an adjacency; also on those released from a neighbour
- * queue, which leave here before anything of theirs was changed.
+ * ip4_forward: the route of received packets, and for those that go on: time to live, MTU, and the
+ * new Ethernet header (RFC 1812 5.3.1, RFC 1191). Run by the owning worker; also on packets released
+ * from a neighbour queue, which leave here before anything of theirs was changed.
+ *
+ * Special destinations have adjacency indexes of their own, below ADJ_FIRST_DYNAMIC.
  */
 #include "dp/trace.h"
 #include "ip/ip_priv.h"
 
-enum { FORWARD_TX = 1, FORWARD_HOLD, FORWARD_ERROR };
+enum { FORWARD_TX = 1, FORWARD_TO_US, FORWARD_HOLD, FORWARD_ERROR };
+
+/* Destinations without a next hop: ours, and what routes refuse. */
+static __rte_noinline unsigned int forward_special(struct pkt_meta *meta)
+{
+	switch (meta->adj) {
+	case ADJ_LOCAL:
+		return FORWARD_TO_US;
+	case ADJ_BROADCAST:
+		return ip_drop(meta, IP4_DROP_BROADCAST);
+	case ADJ_BLACKHOLE:
+		return ip_drop(meta, IP4_DROP_BLACKHOLE);
+	case ADJ_UNREACHABLE:
+		ip4_set_error(meta, ICMP_DEST_UNREACH, ICMP_HOST_UNREACH, 0, IP4_DROP_UNREACHABLE);
+		return FORWARD_ERROR;
+	case ADJ_PROHIBIT:
+		ip4_set_error(meta, ICMP_DEST_UNREACH, ICMP_PKT_FILTERED, 0, IP4_DROP_PROHIBITED);
+		return FORWARD_ERROR;
+	default:
+		ip4_set_error(meta, ICMP_DEST_UNREACH, ICMP_NET_UNREACH, 0, IP4_DROP_NO_ROUTE);
+		return FORWARD_ERROR;
+	}
+}
 
 static __rte_noinline unsigned int forward_too_big(
 	const struct rte_ipv4_hdr *ip, struct pkt_meta *meta, const struct adj *adj)
@@ -27,18 +51,51 @@ static __rte_noinline unsigned int forward_hold(
 	return FORWARD_HOLD;
 }
 
+/* What most packets need not be asked, in one bit test: released, or link-layer broadcast. */
+static __rte_noinline bool forward_check_flags(struct pkt_meta *meta, uint32_t *adj)
+{
+	if (meta->flags & PKT_ROUTED) {
+		/* Who released it from a queue knows its adjacency. */
+		meta->flags &= (uint16_t)~PKT_ROUTED;
+		*adj = meta->adj;
+		return true;
+	}
+	return *adj < ADJ_FIRST_DYNAMIC;
+}
+
+/*
+ * Counts TTL and checksum on: both lie in one 32-bit word (TTL, protocol, checksum; little-endian).
+ * RFC 1141: one less in the high byte of a 16-bit word is 0x0100 more in the complement of the sum,
+ * with an end-around carry. As the checksum is kept in network order, that is 1 in its low byte.
+ */
+static __rte_always_inline void forward_count_ttl(struct rte_ipv4_hdr *ip, uint32_t word)
+{
+	word += 0x0000ffff + (word >= UINT32_C(0xfffe0000) ? 0x10000 : 0);
+	memcpy(&ip->time_to_live, &word, sizeof(word));
+}
+
 static __rte_always_inline unsigned int forward_one(
 	struct worker *w, void *ctx, struct rte_mbuf *m, struct pkt_meta *meta)
 {
 	const struct ip_worker *ip_worker = ctx;
-	const struct adj *adj = &ip_worker->adjs[meta->adj];
 	struct rte_ipv4_hdr *ip = pkt_ip4(m, meta);
+	uint32_t word, index;
+	const struct adj *adj;
 	unsigned int state;
 
-	if (unlikely(ip->time_to_live <= 1)) {
+	index = lpm4_lookup(ip_worker->fib4[meta->ns], rte_be_to_cpu_32(ip->dst_addr));
+	if (unlikely(meta->flags & (PKT_ROUTED | PKT_LINK_BROADCAST | PKT_LINK_MULTICAST)) &&
+		!forward_check_flags(meta, &index))
+		return ip_drop(meta, IP4_DROP_LINK_BROADCAST);
+	meta->adj = index;
+	if (unlikely(index < ADJ_FIRST_DYNAMIC))
+		return forward_special(meta);
+	memcpy(&word, &ip->time_to_live, sizeof(word));
+	if (unlikely((word & 0xff) <= 1)) {
 		ip4_set_error(meta, ICMP_TIME_EXCEEDED, 0, 0, IP4_DROP_TTL_EXCEEDED);
 		return FORWARD_ERROR;
 	}
+	adj = &ip_worker->adjs[index];
 	if (unlikely(meta->l3_len > adj->mtu))
 		return forward_too_big(ip, meta, adj);
 	RTE_ASSERT(pkt_writable(m));
@@ -46,12 +103,9 @@ static __rte_always_inline unsigned int forward_one(
 	if (unlikely(state != ADJ_RESOLVED)) {
 		if (!(state & ADJ_RESOLVED))
 			return forward_hold(ip_worker, ip, meta);
-		neigh_tell_use(w, meta->adj);
+		neigh_tell_use(w, index);
 	}
-	/* RFC 1141: one less in the high byte of a word is 0x0100 more in the sum's complement. */
-	ip->time_to_live--;
-	ip->hdr_checksum = (uint16_t)(ip->hdr_checksum + RTE_BE16(0x0100) +
-				      (ip->hdr_checksum >= RTE_BE16(0xffff - 0x0100)));
+	forward_count_ttl(ip, word);
 	return FORWARD_TX;
 }
 
@@ -62,9 +116,19 @@ static void forward_run(struct worker *w, struct stage_node *node)
 
 static void forward_format(const struct trace_record *record, char *buf, size_t size)
 {
+	static const char *const special[] = {
+		[ADJ_NONE] = "no route",
+		[ADJ_LOCAL] = "one of our addresses",
+		[ADJ_BROADCAST] = "broadcast of a network here",
+		[ADJ_BLACKHOLE] = "blackhole route",
+		[ADJ_UNREACHABLE] = "unreachable route",
+		[ADJ_PROHIBIT] = "prohibit route",
+	};
 	const struct pkt_meta *meta = &record->meta;
 
-	if (record->exit == FORWARD_TX)
+	if (meta->adj < RTE_DIM(special))
+		snprintf(buf, size, "%s", special[meta->adj]);
+	else if (record->exit == FORWARD_TX)
 		snprintf(buf, size, "adjacency %u, out of link %u", meta->adj, meta->out_link);
 	else
 		snprintf(buf, size, "adjacency %u", meta->adj);
@@ -72,9 +136,11 @@ static void forward_format(const struct trace_record *record, char *buf, size_t 
 
 const struct stage ip4_forward_stage = {
 	.name = "ip4_forward",
-	.help = "counts the TTL down, checks the MTU, writes the Ethernet header",
+	.help = "looks up the route, counts the TTL down, checks the MTU, writes the Ethernet "
+		"header",
 	.run = forward_run,
 	.exits = { [FORWARD_TX] = { "tx", "tx" },
+		[FORWARD_TO_US] = { "local", "ip4_local" },
 		[FORWARD_HOLD] = { "unresolved", "neigh_hold" },
 		[FORWARD_ERROR] = { "error", "ip4_error" } },
 	.format = forward_format,

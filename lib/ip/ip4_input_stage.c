@@ -2,15 +2,14 @@
 
 /*
  * ip4_input: the checks of a router on addresses and options (RFC 1812 5.3.7, RFC 2644, RFC 7126).
- * Run by the owning worker on packets whose header parse has accepted. The lookup of the route is
- * the next stage's: here its cache line is only asked for, so that it comes while others are checked.
+ * Run by the owning worker on packets whose header parse has accepted, that is, on what `plain` left
+ * for a closer look: options, fragments, wrong addresses. The route's cache line is asked for here.
  */
-#include "dp/trace.h"
 #include "ip/ip_priv.h"
 
-enum { INPUT_ROUTE = 1 };
+enum { INPUT_FORWARD = 1 };
 
-static __rte_noinline unsigned int input_unusual_destination(struct pkt_meta *meta, uint32_t dst)
+static unsigned int input_unusual_destination(struct pkt_meta *meta, uint32_t dst)
 {
 	if (dst >> 28 == 0xe)
 		return ip_drop(meta, IP4_DROP_MULTICAST);
@@ -20,8 +19,7 @@ static __rte_noinline unsigned int input_unusual_destination(struct pkt_meta *me
 }
 
 /* Walks the options (RFC 791 3.1). IP_N_DROPS: nothing is wrong with them. */
-static __rte_noinline enum ip_drop input_check_options(
-	const struct rte_ipv4_hdr *ip, const struct pkt_meta *meta)
+static enum ip_drop input_check_options(const struct rte_ipv4_hdr *ip, const struct pkt_meta *meta)
 {
 	const uint8_t *option = (const uint8_t *)(ip + 1);
 	unsigned int left = meta->l4_off - meta->l3_off - (unsigned int)sizeof(*ip);
@@ -47,10 +45,9 @@ static __rte_noinline enum ip_drop input_check_options(
 	return IP_N_DROPS;
 }
 
-static __rte_always_inline unsigned int input_one(
+static unsigned int input_one(
 	struct worker *w, void *ctx, struct rte_mbuf *m, struct pkt_meta *meta)
 {
-	static const uint64_t no_unicast[4] = NS_NO_UNICAST4;
 	const struct ip_worker *ip_worker = ctx;
 	const struct rte_ipv4_hdr *ip = pkt_ip4(m, meta);
 	uint32_t dst = rte_be_to_cpu_32(ip->dst_addr);
@@ -59,44 +56,30 @@ static __rte_always_inline unsigned int input_one(
 
 	/* Pairs with the release in lib/ns: the address dependency orders what it points to. */
 	own = __atomic_load_n(&ip_worker->own4[meta->ns], __ATOMIC_RELAXED);
-	if (ns_first_byte_has(own->suspects, ip->src_addr)) {
-		if (unlikely(ns_first_byte_has(no_unicast, ip->src_addr)))
-			return ip_drop(meta, IP4_DROP_MARTIAN_SOURCE);
-		if (unlikely(ns_own4_has(own, ip->src_addr)))
-			return ip_drop(meta, IP4_DROP_SOURCE_IS_OURS);
-	}
-	if (unlikely(ns_first_byte_has(no_unicast, ip->dst_addr)))
+	if (ns_own4_class(own, ip->src_addr) & NS_FIRST_MARTIAN)
+		return ip_drop(meta, IP4_DROP_MARTIAN_SOURCE);
+	if (ns_own4_has(own, ip->src_addr))
+		return ip_drop(meta, IP4_DROP_SOURCE_IS_OURS);
+	if (ns_own4_class(own, ip->dst_addr) & NS_FIRST_MARTIAN)
 		return input_unusual_destination(meta, dst);
-	if (unlikely(meta->flags & PKT_OPTIONS)) {
+	if (meta->flags & PKT_OPTIONS) {
 		reason = input_check_options(ip, meta);
 		if (reason != IP_N_DROPS)
 			return ip_drop(meta, reason);
 	}
-	/* With many routes this is a cache miss; ip4_route reads it when the whole burst is here. */
 	lpm4_prefetch(ip_worker->fib4[meta->ns], dst);
-	return INPUT_ROUTE;
+	return INPUT_FORWARD;
 }
 
 static void input_run(struct worker *w, struct stage_node *node)
 {
-	stage_each(w, node, INPUT_ROUTE, input_one, worker_slot(w, &ip_module));
-}
-
-static void input_format(const struct trace_record *record, char *buf, size_t size)
-{
-	const struct rte_ipv4_hdr *ip =
-		(const struct rte_ipv4_hdr *)(record->bytes + record->meta.l3_off);
-	char src[IP_ADDR_TEXT_MAX], dst[IP_ADDR_TEXT_MAX];
-	struct ip_addr src_addr = ip_addr_v4(ip->src_addr), dst_addr = ip_addr_v4(ip->dst_addr);
-
-	snprintf(buf, size, "%s to %s, TTL %u", ip_addr_text(&src_addr, src),
-		ip_addr_text(&dst_addr, dst), ip->time_to_live);
+	stage_each(w, node, INPUT_FORWARD, input_one, worker_slot(w, &ip_module));
 }
 
 const struct stage ip4_input_stage = {
 	.name = "ip4_input",
 	.help = "checks addresses and options",
 	.run = input_run,
-	.exits = { [INPUT_ROUTE] = { "route", "ip4_route" } },
-	.format = input_format,
+	.exits = { [INPUT_FORWARD] = { "forward", "ip4_forward" } },
+	.format = ip_format_packet,
 };

@@ -35,8 +35,9 @@ static unsigned int output_one(
 	unsigned int state;
 
 	/* Released from a neighbour queue, it has an adjacency already. */
-	if (meta->adj < ADJ_FIRST_DYNAMIC)
+	if (!(meta->flags & PKT_ROUTED))
 		meta->adj = lpm4_lookup(ip_worker->fib4[meta->ns], rte_be_to_cpu_32(ip->dst_addr));
+	meta->flags &= (uint16_t)~PKT_ROUTED;
 	if (meta->adj < ADJ_FIRST_DYNAMIC)
 		return ip_drop(meta, output_special(meta->adj));
 	adj = &ip_worker->adjs[meta->adj];

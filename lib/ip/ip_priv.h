@@ -63,11 +63,13 @@ struct ip_state {
 struct ip_worker {
 	const struct adj *adjs;
 	const struct ip4_sysctl *sysctl;
-	struct ns_own4 *const *own4;	 /* by namespace, published pointers */
-	const struct lpm4 *fib4[NS_MAX]; /* by namespace */
-	uint64_t icmp_tokens_cycles;	 /* bucket of ICMP errors, in TSC cycles of credit */
-	uint64_t icmp_refilled;		 /* TSC */
-	uint16_t ip_id;			 /* identification of the next packet made here */
+	const struct link_dp *links;	/* by ifindex */
+	const uint16_t *port_link;	/* ifindex by port */
+	struct ns_own4 *const *own4;	/* by namespace, published pointers */
+	const struct lpm *fib4[NS_MAX]; /* by namespace */
+	uint64_t icmp_tokens_cycles;	/* bucket of ICMP errors, in TSC cycles of credit */
+	uint64_t icmp_refilled;		/* TSC */
+	uint16_t ip_id;			/* identification of the next packet made here */
 	uint8_t forward_stage, output_stage;
 };
 
@@ -80,6 +82,9 @@ static inline void ip4_set_error(
 	meta->icmp_info = info;
 	meta->drop_reason = (uint16_t)(ip_module.drop_base + reason);
 }
+
+/* What a stage saw: addresses and TTL, for a trace. */
+void ip_format_packet(const struct trace_record *record, char *buf, size_t size);
 
 static inline unsigned int ip_drop(struct pkt_meta *meta, enum ip_drop reason)
 {

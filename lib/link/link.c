@@ -54,6 +54,13 @@ const struct link_dp *link_dp_table(const struct dp *dp)
 	return link_state(dp)->table;
 }
 
+const uint16_t *link_of_ports(const struct worker *w)
+{
+	const struct link_worker *lw = worker_slot(w, &link_module);
+
+	return lw->port_link;
+}
+
 bool link_is_configured(const struct config *config, const char *name)
 {
 	const struct conf_section *links = conf_section(config, "links");

@@ -43,6 +43,15 @@ struct link_dp {
 	uint16_t port; /* ethdev port id */
 } __rte_cache_aligned;
 
+/* The destination address of a frame, and the first two bytes of the source on top. */
+static inline uint64_t link_first8(const struct rte_ether_hdr *ether)
+{
+	uint64_t word;
+
+	memcpy(&word, ether, sizeof(word));
+	return word;
+}
+
 /* Packets and bytes (whole frames without FCS), per worker and link. */
 struct link_counters {
 	uint64_t rx_packets, rx_bytes, tx_packets, tx_bytes, rx_dropped, tx_dropped;
@@ -72,6 +81,9 @@ struct worker *link_worker(const struct dp *dp, const struct link *link);
 
 /* The array that workers read, by ifindex (LINK_MAX entries). */
 const struct link_dp *link_dp_table(const struct dp *dp);
+
+/* Datapath: the link of each port (RTE_MAX_ETHPORTS entries), as a worker knows them. */
+const uint16_t *link_of_ports(const struct worker *w);
 
 /* A row of `ip -j link`; ns adds the addresses. New reference. */
 json_t *link_to_json(const struct link *link);

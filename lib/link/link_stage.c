@@ -2,7 +2,7 @@
 
 /*
  * The two ends of the pipeline and its gate: `rx` polls the queues that belong to this worker,
- * `parse` checks every frame and resets its metadata, `tx` sends. Run by the owning worker, which
+ * `parse` checks every frame that `plain` (lib/ip) did not take and resets its metadata, `tx` sends. Run by the owning worker, which
  * alone writes the counters; the table of links and the poll list are the control thread's.
  *
  * A worker without a transmit queue of its own on a port hands packets to the worker that owns one
@@ -27,14 +27,14 @@ static void rx_run(struct worker *w, struct stage_node *node)
 	struct link_worker *lw = worker_slot(w, &link_module);
 	/* Pairs with the release in port.c: the list is whole. */
 	const struct link_polls *polls = atomic_load_explicit(&lw->polls, memory_order_acquire);
-	struct stage_node *parse = node->next[1];
-	uint32_t before = parse->n;
+	struct stage_node *next = node->next[1];
+	uint32_t before = next->n;
 
 	if (unlikely(polls == NULL))
 		return;
 	for (unsigned int i = 0; i < polls->n; i++) {
 		unsigned int k = lw->next_poll + i;
-		struct rte_mbuf **pkts = parse->pkts + parse->n;
+		struct rte_mbuf **pkts = next->pkts + next->n;
 		struct link_counters *counters;
 		uint64_t n_bytes = 0;
 		uint16_t n;
@@ -52,16 +52,16 @@ static void rx_run(struct worker *w, struct stage_node *node)
 		counters = &lw->counters[polls->poll[k].ifindex];
 		counters->rx_packets += n;
 		counters->rx_bytes += n_bytes;
-		parse->n += n;
+		next->n += n;
 		w->room -= n;
 	}
 	if (++lw->next_poll >= polls->n)
 		lw->next_poll = 0;
-	if (parse->n == before)
+	if (next->n == before)
 		return;
-	w->pending |= UINT64_C(1) << parse->index;
-	w->stats.rx += parse->n - before;
-	node->packets += parse->n - before;
+	w->pending |= UINT64_C(1) << next->index;
+	w->stats.rx += next->n - before;
+	node->packets += next->n - before;
 }
 
 const struct stage rx_stage = {
@@ -69,21 +69,12 @@ const struct stage rx_stage = {
 	.help = "polls this worker's receive queues",
 	.run = rx_run,
 	.is_source = true,
-	.exits = { [1] = { "frames", "parse" } },
+	.exits = { [1] = { "frames", "plain" } },
 };
 
 /* parse */
 
 enum { PARSE_EXIT_IP4 = 1, PARSE_EXIT_ARP };
-
-/* The destination address of a frame, and the first two bytes of the source on top. */
-static inline uint64_t ether_first8(const struct rte_ether_hdr *ether)
-{
-	uint64_t word;
-
-	memcpy(&word, ether, sizeof(word));
-	return word;
-}
 
 static unsigned int parse_drop(struct link_worker *lw, struct pkt_meta *meta, unsigned int reason)
 {
@@ -101,16 +92,19 @@ static enum link_drop parse_ether_addresses(
 		meta->flags |= PKT_LINK_BROADCAST;
 	else if (rte_is_multicast_ether_addr(&ether->dst_addr))
 		meta->flags |= PKT_LINK_MULTICAST;
-	else if ((ether_first8(ether) & LINK_MAC_MASK) != (link->match & LINK_MAC_MASK) &&
+	else if ((link_first8(ether) & LINK_MAC_MASK) != (link->match & LINK_MAC_MASK) &&
 		 !(link->flags & LINK_PROMISCUOUS))
 		return LINK_DROP_NOT_FOR_US;
 	return LINK_N_DROPS;
 }
 
-/* Every frame that is not plain IPv4 to our address; the reason of every drop is found here. */
-static __rte_noinline unsigned int parse_unusual(struct link_worker *lw, struct rte_mbuf *m,
-	struct pkt_meta *meta, const struct link_dp *link, uint16_t ifindex)
+/* The reason of every drop is found here. */
+static unsigned int parse_one(
+	struct worker *w, void *ctx, struct rte_mbuf *m, struct pkt_meta *meta)
 {
+	struct link_worker *lw = ctx;
+	uint16_t ifindex = lw->port_link[m->port];
+	const struct link_dp *link = &lw->table[ifindex];
 	const struct rte_ether_hdr *ether;
 	enum link_drop reason;
 	enum parse_error err;
@@ -149,24 +143,9 @@ static __rte_noinline unsigned int parse_unusual(struct link_worker *lw, struct 
 					: (unsigned int)LINK_DROP_TYPE_UNKNOWN);
 }
 
-static __rte_always_inline unsigned int parse_one(
-	struct worker *w, void *ctx, struct rte_mbuf *m, struct pkt_meta *meta)
-{
-	struct link_worker *lw = ctx;
-	uint16_t ifindex = lw->port_link[m->port];
-	const struct link_dp *link = &lw->table[ifindex];
-
-	/* One comparison for three checks; what they read is there even in an empty packet. */
-	if (likely((ether_first8(pkt_ether(m)) & LINK_MATCH_MASK) == link->match) &&
-		likely(parse_plain_ip4(m, meta, ifindex, link->ns)) &&
-		likely(meta->l3_len <= link->mtu))
-		return PARSE_EXIT_IP4;
-	return parse_unusual(lw, m, meta, link, ifindex);
-}
-
 static void parse_run(struct worker *w, struct stage_node *node)
 {
-	stage_each_first(w, node, PARSE_EXIT_IP4, parse_one, worker_slot(w, &link_module));
+	stage_each(w, node, PARSE_EXIT_IP4, parse_one, worker_slot(w, &link_module));
 }
 
 static void parse_format(const struct trace_record *record, char *buf, size_t size)

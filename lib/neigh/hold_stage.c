@@ -219,6 +219,7 @@ static void hold_finish(struct worker *w, struct hold *hold, struct hold_slot *s
 		switch (verdict) {
 		case HOLD_RELEASE:
 			pkt_meta(m)->adj = adj;
+			pkt_meta(m)->flags |= PKT_ROUTED;
 			worker_inject(w, w, m, pkt_meta(m)->start_stage);
 			break;
 		case HOLD_FAILED:

@@ -75,49 +75,66 @@ void parse_trim(struct rte_mbuf *m, uint32_t len);
  */
 enum parse_error parse_ip4(struct rte_mbuf *m, struct pkt_meta *meta);
 
-/* In the first eight bytes of an IPv4 header, little-endian: version and IHL; MF and offset. */
-#define PARSE_PLAIN_MASK                                                                           \
-	(UINT64_C(0xff) | (uint64_t)RTE_BE16(RTE_IPV4_HDR_MF_FLAG | RTE_IPV4_HDR_OFFSET_MASK) << 48)
-static_assert(RTE_BYTE_ORDER == RTE_LITTLE_ENDIAN, "the mask above");
+/*
+ * An untagged Ethernet II frame with an IPv4 header of 20 bytes, as three overlapping 8-byte words
+ * (little-endian), so that many fields are judged in one comparison.
+ */
+struct parse_ip4_words {
+	uint64_t at12; /* EtherType, version and IHL, TOS, total length, identification */
+	uint64_t at20; /* flags and offset, TTL, protocol, checksum, upper half of the source */
+	uint64_t at26; /* source, destination */
+};
+static_assert(RTE_BYTE_ORDER == RTE_LITTLE_ENDIAN, "the masks below");
+
+enum {
+	PARSE_PLAIN_LEN = RTE_ETHER_HDR_LEN + sizeof(struct rte_ipv4_hdr),
+	PARSE_PLAIN_TYPE_MASK = 0xffffff,					   /* of at12 */
+	PARSE_PLAIN_TYPE = RTE_IPV4_VHL_DEF << 16 | RTE_BE16(RTE_ETHER_TYPE_IPV4), /* the same */
+	PARSE_PLAIN_FRAGMENT = RTE_BE16(RTE_IPV4_HDR_MF_FLAG | RTE_IPV4_HDR_OFFSET_MASK), /* at20 */
+};
+
+/* Reads 34 bytes: there are as many in any packet buffer, though perhaps not in this packet. */
+static __rte_always_inline struct parse_ip4_words parse_ip4_load(const void *frame)
+{
+	const uint8_t *bytes = frame;
+	struct parse_ip4_words words;
+
+	memcpy(&words.at12, bytes + 12, sizeof(words.at12));
+	memcpy(&words.at20, bytes + 20, sizeof(words.at20));
+	memcpy(&words.at26, bytes + 26, sizeof(words.at26));
+	return words;
+}
+
+/* Zero for IPv4 without options that is no fragment. */
+static __rte_always_inline uint64_t parse_ip4_differs(const struct parse_ip4_words *words)
+{
+	return ((words->at12 & PARSE_PLAIN_TYPE_MASK) ^ PARSE_PLAIN_TYPE) |
+	       (words->at20 & PARSE_PLAIN_FRAGMENT);
+}
+
+static __rte_always_inline uint16_t parse_ip4_total_len(const struct parse_ip4_words *words)
+{
+	return rte_bswap16((uint16_t)(words->at12 >> 32));
+}
 
 /*
- * The same for what nearly all packets are, without a branch for each check: an IPv4 header of 20
- * bytes right behind an untagged Ethernet header, all of it in the first segment, no padding, no
- * fragment, checksum right. True: meta is filled in as parse_ip4() would have done it. False: the
- * packet is something else, or wrong; nothing was decided, ask parse_ip4().
+ * A header with a right checksum sums up to a multiple of 65535 (RFC 1071); as 64-bit words with
+ * end-around carry as well, since 65535 divides 2^64 - 1. One that begins with 0x45 is not zero.
  */
-static __rte_always_inline bool parse_plain_ip4(
-	const struct rte_mbuf *m, struct pkt_meta *meta, uint16_t link, uint16_t ns)
+static __rte_always_inline bool parse_ip4_checksum_is_valid(const struct parse_ip4_words *words)
 {
-	const struct rte_ether_hdr *ether = rte_pktmbuf_mtod(m, const struct rte_ether_hdr *);
-	const struct rte_ipv4_hdr *ip = (const struct rte_ipv4_hdr *)(ether + 1);
-	uint64_t first8;
-	uint32_t len;
+	uint64_t sum = (words->at12 >> 16) + (words->at26 >> 16);
 
-	if (unlikely(m->data_len < sizeof(*ether) + sizeof(*ip)))
-		return false;
-	/* Version, header length and fragment field in one comparison. */
-	memcpy(&first8, ip, sizeof(first8));
-	if (unlikely(ether->ether_type != RTE_BE16(RTE_ETHER_TYPE_IPV4)) ||
-		unlikely((first8 & PARSE_PLAIN_MASK) != RTE_IPV4_VHL_DEF))
-		return false;
-	/* The frame ends with the packet, so the total length is also at least 20. */
-	len = rte_bswap16((uint16_t)(first8 >> 16));
-	if (unlikely(sizeof(*ether) + len != m->pkt_len))
-		return false;
-	if (unlikely(!checksum_ip4_is_valid(ip, 5)))
-		return false;
-	*meta = (struct pkt_meta){
-		.in_link = link,
-		.ns = ns,
-		.l3_off = sizeof(*ether),
-		.l4_off = sizeof(*ether) + sizeof(*ip),
-		.l3_len = (uint16_t)len,
-		.ethertype = RTE_ETHER_TYPE_IPV4,
-		.proto = ip->next_proto_id,
-		.l3 = (void *)(uintptr_t)ip,
-	};
-	return true;
+	sum += words->at20;
+	sum += sum < words->at20;
+	return sum % 65535 == 0;
+}
+
+/* Cuts padding off a packet in one segment: short packets come in frames of at least 60 bytes. */
+static inline void parse_trim_single(struct rte_mbuf *m, uint32_t len)
+{
+	m->data_len = (uint16_t)len;
+	m->pkt_len = len;
 }
 
 /*

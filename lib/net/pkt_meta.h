@@ -23,6 +23,7 @@ enum pkt_flag {
 	PKT_L4_PRESENT = 1 << 4,     /* a known L4 header lies whole within the packet */
 	PKT_OPTIONS = 1 << 5,	     /* IPv4 options or IPv6 extension headers */
 	PKT_ORIGINATED = 1 << 6,     /* made here, not received */
+	PKT_ROUTED = 1 << 7,	     /* enters again with its adjacency: no lookup */
 };
 
 struct pkt_meta {

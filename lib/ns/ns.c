@@ -54,7 +54,7 @@ static void own_add(struct ns_own4 *own, uint32_t addr_be)
 	uint32_t hash = ns_own4_hash(addr_be);
 
 	own->bits[hash >> 6] |= UINT64_C(1) << (hash & 63);
-	own->suspects[(addr_be & 0xff) / 64] |= UINT64_C(1) << ((addr_be & 0xff) % 64);
+	own->first[addr_be & 0xff] |= NS_FIRST_OWN;
 	own->addr_be[own->n++] = addr_be;
 }
 
@@ -66,13 +66,13 @@ static void own_free(void *ptr, uint64_t arg)
 /* Makes the table of own addresses of a namespace anew and publishes it. */
 static void ns_publish_own(struct dp *dp, uint16_t ns)
 {
-	static const uint64_t no_unicast[4] = NS_NO_UNICAST4;
 	struct ns_state *state = ns_state(dp);
 	struct ns_own4 *own, *old = state->own4[ns];
 	size_t size = sizeof(*own) + 2 * state->n_addrs * sizeof(own->addr_be[0]);
 
 	own = mem_zalloc((size + RTE_CACHE_LINE_MASK) & ~(size_t)RTE_CACHE_LINE_MASK);
-	memcpy(own->suspects, no_unicast, sizeof(own->suspects));
+	own->first[0] = own->first[127] = NS_FIRST_MARTIAN;
+	memset(&own->first[224], NS_FIRST_MARTIAN, 32);
 	for (unsigned int i = 0; i < state->n_addrs; i++) {
 		const struct ns_addr *addr = &state->addrs[i];
 
@@ -83,7 +83,7 @@ static void ns_publish_own(struct dp *dp, uint16_t ns)
 			own_add(own, addr->broadcast_be);
 	}
 	qsort(own->addr_be, own->n, sizeof(own->addr_be[0]), compare_u32);
-	/* Pairs with the load in ip4_input; the dependency through the pointer orders the rest. */
+	/* Pairs with the loads of lib/ip; the dependency through the pointer orders the rest. */
 	__atomic_store_n(&state->own4[ns], own, __ATOMIC_RELEASE);
 	if (old != NULL)
 		dp_retire(dp, own_free, old, 0);

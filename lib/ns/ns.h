@@ -35,28 +35,25 @@ bool ns_addr_select(const struct dp *dp, uint16_t ns, uint16_t link, const struc
 
 /*
  * Datapath: may a received packet have this IPv4 source address? Not one of our own, nor a directed
- * broadcast of a connected network, nor one that is no unicast address. By first byte, a bitmap
- * answers "yes" for most; by hash, a second one for nearly all; a sorted table for the rest.
+ * broadcast of a connected network, nor one that is no unicast address. The class of its first byte
+ * answers "yes" for most; by hash, a bitmap for nearly all; a sorted table for the rest.
  */
+enum ns_first_byte {
+	NS_FIRST_OWN = 1 << 0,	   /* an address of our own begins with it */
+	NS_FIRST_MARTIAN = 1 << 1, /* no unicast address does: 0/8, 127/8, 224/3 (RFC 1812 5.3.7) */
+};
+
 struct ns_own4 {
-	uint64_t suspects[4]; /* bit n: first byte n is of an own address, or of no unicast one */
+	uint8_t first[256]; /* enum ns_first_byte */
 	uint64_t bits[NS_OWN_WORDS];
 	uint32_t n;
 	uint32_t addr_be[]; /* sorted as integers */
 };
 
-/* First bytes of addresses that are no unicast ones: 0/8, 127/8, 224/3 (RFC 1812 5.3.7). */
-#define NS_NO_UNICAST4                                                                             \
-	{                                                                                          \
-		UINT64_C(1), UINT64_C(1) << 63, 0, UINT64_C(0xffffffff00000000)                    \
-	}
-
-/* Is the bit of an address's first byte set? */
-static inline bool ns_first_byte_has(const uint64_t bitmap[4], uint32_t addr_be)
+/* The class of an address by its first byte: enum ns_first_byte. */
+static inline unsigned int ns_own4_class(const struct ns_own4 *own, uint32_t addr_be)
 {
-	unsigned int first = addr_be & 0xff;
-
-	return (bitmap[first / 64] >> (first % 64) & 1) != 0;
+	return own->first[addr_be & 0xff];
 }
 
 bool ns_own4_search(const struct ns_own4 *own, uint32_t addr_be);

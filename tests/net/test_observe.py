@@ -51,7 +51,7 @@ def test_graph_show_counts_each_node(router):
     router.lan.ping("10.2.0.2", count=10)
     after = {row["node"]: row for row in router.weir.ctl("graph", "show")}
     assert list(after) == list(before)
-    for node in ("rx", "parse", "ip4_input", "ip4_forward", "tx"):
+    for node in ("rx", "plain", "ip4_forward", "tx"):
         assert after[node]["calls"] > before[node]["calls"], node
     assert after["ip4_forward"]["packets"] - before["ip4_forward"]["packets"] >= 20
     assert {"node", "calls", "packets", "cycles"} <= set(after["tx"])
@@ -97,7 +97,7 @@ def test_trace_tells_a_packets_way_through_the_nodes(router):
     nodes = [step["node"] for step in packet["steps"]]
     graph = [row["node"] for row in router.weir.ctl("graph", "show")]
     assert nodes == sorted(nodes, key=graph.index), "one step after the other, downwards"
-    assert {"parse", "ip4_input", "ip4_forward", "tx"} <= set(nodes)
+    assert {"plain", "ip4_forward", "tx"} <= set(nodes)
 
 
 def test_trace_is_readable_and_names_the_reason_of_a_drop(router):

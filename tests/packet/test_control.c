@@ -240,7 +240,7 @@ START_TEST(the_graph_counts_packets_where_they_went)
 	rows = bench_call(b, "graph.show", NULL);
 	json_array_foreach(rows, i, row) {
 		const char *node = json_text_at(row, "node");
-		bool is_on_way = strcmp(node, "rx") == 0 || strcmp(node, "parse") == 0 ||
+		bool is_on_way = strcmp(node, "rx") == 0 || strcmp(node, "plain") == 0 ||
 				 strncmp(node, "ip4_forward", 11) == 0;
 
 		if (is_on_way)
@@ -348,11 +348,10 @@ static void check_steps(
 
 START_TEST(a_trace_tells_each_packets_way)
 {
-	static const char *const forwarded[] = { "parse", "ip4_input", "ip4_route", "ip4_forward",
+	static const char *const forwarded[] = { "plain", "ip4_forward", "tx", NULL };
+	static const char *const refused_way[] = { "plain", "parse", "drop", NULL };
+	static const char *const held[] = { "plain", "ip4_forward", "neigh_hold", "ip4_forward",
 		"tx", NULL };
-	static const char *const refused_way[] = { "parse", "drop", NULL };
-	static const char *const held[] = { "parse", "ip4_input", "ip4_route", "ip4_forward",
-		"neigh_hold", "ip4_forward", "tx", NULL };
 	struct bench *b = bench_start(router_config);
 	struct client *client = bench_connect(b);
 	struct frame frame, answer;

@@ -175,7 +175,7 @@ START_TEST(a_trace_sees_both_workers)
 	for (unsigned int i = 0; i < 2; i++) {
 		event = bench_read(b, client);
 		ck_assert_str_eq(json_text_at(event, "method"), "trace.start");
-		ck_assert_str_eq(json_text_at(event, "params.steps.0.node"), "parse");
+		ck_assert_str_eq(json_text_at(event, "params.steps.0.node"), "plain");
 		was_seen[json_int_at(event, "params.packet") % 2] = true;
 		json_decref(event);
 	}

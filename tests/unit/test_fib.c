@@ -531,7 +531,7 @@ END_TEST
 
 START_TEST(many_routes_follow_their_link_in_slices)
 {
-	const struct lpm4 *table;
+	const struct lpm *table;
 	unsigned int n_ticks = 0, n_left;
 
 	start();

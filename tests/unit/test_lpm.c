@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
 /*
- * The IPv4 LPM (lib/fib/lpm4.h): its results against DPDK's rte_rib, which shares neither code nor
+ * The IPv4 LPM (lib/fib/lpm.h): its results against DPDK's rte_rib, which shares neither code nor
  * idea with it; the life of groups; and what concurrent readers get to see.
  */
-#include "fib/lpm4.h"
+#include "fib/lpm.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -72,33 +72,48 @@ static void retire_run(void)
 	n_retired = 0;
 }
 
+static int set4(struct lpm *lpm, uint32_t addr, uint8_t len, uint32_t value)
+{
+	uint32_t addr_be = rte_cpu_to_be_32(addr);
+
+	return lpm_set(lpm, (const uint8_t *)&addr_be, len, value);
+}
+
+static int clear4(struct lpm *lpm, uint32_t addr, uint8_t len, bool has_parent, uint8_t parent_len,
+	uint32_t parent_value)
+{
+	uint32_t addr_be = rte_cpu_to_be_32(addr);
+
+	return lpm_clear(lpm, (const uint8_t *)&addr_be, len, has_parent, parent_len, parent_value);
+}
+
 struct tables {
-	struct lpm4_pool *pool;
-	struct lpm4 *lpm;
+	struct lpm_pool *pool;
+	struct lpm *lpm;
 };
 
-static struct tables tables_create(unsigned int max_groups, lpm4_retire_fn *retire)
+static struct tables tables_create(unsigned int max_groups, lpm_retire_fn *retire)
 {
 	struct tables t;
 
-	ck_assert_int_eq(lpm4_pool_create(max_groups, retire, NULL, &t.pool), 0);
-	ck_assert_int_eq(lpm4_create(t.pool, &t.lpm), 0);
+	ck_assert_int_eq(lpm_pool_create(2, max_groups, retire, NULL, &t.pool), 0);
+	ck_assert_int_eq(lpm_create(t.pool, 32, &t.lpm), 0);
 	return t;
 }
 
 static void tables_destroy(struct tables *t)
 {
 	retire_run();
-	lpm4_destroy(t->lpm);
-	ck_assert_uint_eq(lpm4_pool_used(t->pool), 0);
-	lpm4_pool_destroy(t->pool);
+	lpm_destroy(t->lpm);
+	ck_assert_uint_eq(lpm_pool_used(t->pool), 0);
+	lpm_pool_destroy(t->pool);
 }
 
 /* Against rte_rib */
 
 static struct rte_rib *oracle_create(void)
 {
-	static char *args[] = { "test_lpm4", "--no-huge", "-m", "256", "--no-pci", "--no-shconf",
+	static char *args[] = { "test_lpm", "--no-huge", "-m", "256", "--no-pci", "--no-shconf",
 		"--no-telemetry", "--log-level", "error", "-l", "0" };
 	struct rte_rib_conf conf = { .max_nodes = 1 << 16 };
 	struct rte_rib *rib;
@@ -130,7 +145,7 @@ static void oracle_set(struct rte_rib *rib, uint32_t addr, uint8_t len, uint32_t
 }
 
 /* Removes from both; what lies under the prefix is the oracle's knowledge. */
-static void both_clear(struct rte_rib *rib, struct lpm4 *lpm, uint32_t addr, uint8_t len)
+static void both_clear(struct rte_rib *rib, struct lpm *lpm, uint32_t addr, uint8_t len)
 {
 	struct rte_rib_node *node = rte_rib_lookup_exact(rib, addr, len);
 	struct rte_rib_node *parent = rte_rib_lookup_parent(node);
@@ -141,12 +156,11 @@ static void both_clear(struct rte_rib *rib, struct lpm4 *lpm, uint32_t addr, uin
 		rte_rib_get_depth(parent, &parent_len);
 		rte_rib_get_nh(parent, &value);
 	}
-	ck_assert_int_eq(
-		lpm4_clear(lpm, addr, len, parent != NULL, parent_len, (uint32_t)value), 0);
+	ck_assert_int_eq(clear4(lpm, addr, len, parent != NULL, parent_len, (uint32_t)value), 0);
 	rte_rib_remove(rib, addr, len);
 }
 
-static void check_addr(struct rte_rib *rib, const struct lpm4 *lpm, uint32_t addr)
+static void check_addr(struct rte_rib *rib, const struct lpm *lpm, uint32_t addr)
 {
 	uint32_t got = lpm4_lookup(lpm, addr), want = oracle_lookup(rib, addr);
 
@@ -155,7 +169,7 @@ static void check_addr(struct rte_rib *rib, const struct lpm4 *lpm, uint32_t add
 }
 
 /* Every address of the prefix that lies in a cluster, and some of the others. */
-static void check_prefix(struct rte_rib *rib, const struct lpm4 *lpm, uint32_t addr, uint8_t len)
+static void check_prefix(struct rte_rib *rib, const struct lpm *lpm, uint32_t addr, uint8_t len)
 {
 	uint32_t first = addr & mask_of(len), last = first | ~mask_of(len);
 
@@ -195,7 +209,7 @@ START_TEST(random_changes_agree_with_rte_rib)
 		uint32_t addr = clusters[random_u32() % N_CLUSTERS] |
 				(random_u32() & ~mask_of(32 - CLUSTER_BITS));
 		uint8_t len = random_len();
-		uint32_t value = random_u32() & LPM4_VALUE_MAX;
+		uint32_t value = random_u32() & LPM_VALUE_MAX;
 		bool is_there;
 
 		addr &= mask_of(len);
@@ -206,8 +220,7 @@ START_TEST(random_changes_agree_with_rte_rib)
 		} else {
 			oracle_set(rib, addr, len, value);
 			ck_assert_int_eq(
-				lpm4_set(t.lpm, addr | (random_u32() & ~mask_of(len)), len, value),
-				0);
+				set4(t.lpm, addr | (random_u32() & ~mask_of(len)), len, value), 0);
 			n_changed += is_there;
 		}
 		check_prefix(rib, t.lpm, addr, len);
@@ -231,7 +244,7 @@ START_TEST(emptied_table_is_as_it_was_made)
 		uint8_t len = random_len();
 
 		oracle_set(rib, addr & mask_of(len), len, i + 1);
-		ck_assert_int_eq(lpm4_set(t.lpm, addr, len, i + 1), 0);
+		ck_assert_int_eq(set4(t.lpm, addr, len, i + 1), 0);
 	}
 	/* All networks that can be there, the longest first. */
 	for (unsigned int len = 33; len-- > 0;) {
@@ -243,10 +256,10 @@ START_TEST(emptied_table_is_as_it_was_made)
 				both_clear(rib, t.lpm, addr, (uint8_t)len);
 		}
 	}
-	ck_assert_uint_eq(lpm4_pool_used(t.pool), 0);
-	for (uint32_t a = 0; a < 1 << 24; a++)
-		if (t.lpm->tbl24[a] != 0)
-			ck_abort_msg("slot %06x holds %08x", a, t.lpm->tbl24[a]);
+	ck_assert_uint_eq(lpm_pool_used(t.pool), 0);
+	for (uint32_t a = 0; a < LPM_ROOT_SLOTS; a++)
+		if (t.lpm->root[a] != 0)
+			ck_abort_msg("slot %04x holds %08x", a, t.lpm->root[a]);
 	ck_assert_uint_eq(lpm4_lookup(t.lpm, clusters[0]), 0);
 	rte_rib_free(rib);
 	tables_destroy(&t);
@@ -257,15 +270,15 @@ END_TEST
 
 START_TEST(value_zero_hides_what_it_covers)
 {
-	struct tables t = tables_create(1, retire_at_once);
+	struct tables t = tables_create(2, retire_at_once);
 
-	ck_assert_int_eq(lpm4_set(t.lpm, 0, 0, LPM4_VALUE_MAX), 0);
-	ck_assert_int_eq(lpm4_set(t.lpm, 0x0a000000, 8, 0), 0);
-	ck_assert_int_eq(lpm4_set(t.lpm, 0x0a000001, 32, 7), 0);
-	ck_assert_uint_eq(lpm4_lookup(t.lpm, 0x09ffffff), LPM4_VALUE_MAX);
+	ck_assert_int_eq(set4(t.lpm, 0, 0, LPM_VALUE_MAX), 0);
+	ck_assert_int_eq(set4(t.lpm, 0x0a000000, 8, 0), 0);
+	ck_assert_int_eq(set4(t.lpm, 0x0a000001, 32, 7), 0);
+	ck_assert_uint_eq(lpm4_lookup(t.lpm, 0x09ffffff), LPM_VALUE_MAX);
 	ck_assert_uint_eq(lpm4_lookup(t.lpm, 0x0a000000), 0);
 	ck_assert_uint_eq(lpm4_lookup(t.lpm, 0x0a000001), 7);
-	ck_assert_int_eq(lpm4_clear(t.lpm, 0, 0, false, 0, 0), 0);
+	ck_assert_int_eq(clear4(t.lpm, 0, 0, false, 0, 0), 0);
 	ck_assert_uint_eq(lpm4_lookup(t.lpm, 0x09ffffff), 0);
 	tables_destroy(&t);
 }
@@ -275,27 +288,27 @@ END_TEST
 
 START_TEST(group_is_reused_only_after_the_retire_hook_ran)
 {
-	struct tables t = tables_create(2, retire_later);
+	struct tables t = tables_create(3, retire_later);
 
-	ck_assert_int_eq(lpm4_set(t.lpm, 0x0a000000, 24, 1), 0);
-	ck_assert_int_eq(lpm4_set(t.lpm, 0x0a000001, 32, 2), 0);
-	ck_assert_int_eq(lpm4_set(t.lpm, 0x0a000080, 25, 3), 0);
-	ck_assert_int_eq(lpm4_set(t.lpm, 0x0a000100, 30, 4), 0);
-	ck_assert_uint_eq(lpm4_pool_used(t.pool), 2);
+	ck_assert_int_eq(set4(t.lpm, 0x0a000000, 24, 1), 0);
+	ck_assert_int_eq(set4(t.lpm, 0x0a000001, 32, 2), 0);
+	ck_assert_int_eq(set4(t.lpm, 0x0a000080, 25, 3), 0);
+	ck_assert_int_eq(set4(t.lpm, 0x0a000100, 30, 4), 0);
+	ck_assert_uint_eq(lpm_pool_used(t.pool), 3);
 
 	/* The /25 still needs the group. */
-	ck_assert_int_eq(lpm4_clear(t.lpm, 0x0a000001, 32, true, 24, 1), 0);
+	ck_assert_int_eq(clear4(t.lpm, 0x0a000001, 32, true, 24, 1), 0);
 	ck_assert_uint_eq(n_retired, 0);
-	ck_assert_int_eq(lpm4_clear(t.lpm, 0x0a000080, 25, true, 24, 1), 0);
+	ck_assert_int_eq(clear4(t.lpm, 0x0a000080, 25, true, 24, 1), 0);
 	ck_assert_uint_eq(n_retired, 1);
-	ck_assert_uint_eq(t.lpm->tbl24[0x0a0000] & LPM4_IS_GROUP, 0);
+	ck_assert_uint_eq(*lpm_group_slot(t.lpm, t.lpm->root[0x0a00], 0) & LPM_IS_GROUP, 0);
 	ck_assert_uint_eq(lpm4_lookup(t.lpm, 0x0a000080), 1);
 
-	ck_assert_uint_eq(lpm4_pool_used(t.pool), 2);
-	ck_assert_int_eq(lpm4_set(t.lpm, 0x0a000201, 32, 5), -ENOSPC);
+	ck_assert_uint_eq(lpm_pool_used(t.pool), 3);
+	ck_assert_int_eq(set4(t.lpm, 0x0a000201, 32, 5), -ENOSPC);
 	retire_run();
-	ck_assert_uint_eq(lpm4_pool_used(t.pool), 1);
-	ck_assert_int_eq(lpm4_set(t.lpm, 0x0a000201, 32, 5), 0);
+	ck_assert_uint_eq(lpm_pool_used(t.pool), 2);
+	ck_assert_int_eq(set4(t.lpm, 0x0a000201, 32, 5), 0);
 	ck_assert_uint_eq(lpm4_lookup(t.lpm, 0x0a000201), 5);
 	ck_assert_uint_eq(lpm4_lookup(t.lpm, 0x0a000200), 0);
 	tables_destroy(&t);
@@ -304,19 +317,24 @@ END_TEST
 
 START_TEST(exhausted_pool_leaves_the_table_unchanged)
 {
-	struct tables t = tables_create(1, retire_at_once);
+	struct tables t = tables_create(3, retire_at_once);
 	static uint32_t before[512];
 
-	ck_assert_int_eq(lpm4_set(t.lpm, 0x0a000000, 8, 1), 0);
-	ck_assert_int_eq(lpm4_set(t.lpm, 0x0a000010, 28, 2), 0);
+	ck_assert_int_eq(set4(t.lpm, 0x0a000000, 8, 1), 0);
+	ck_assert_int_eq(set4(t.lpm, 0x0a000010, 28, 2), 0);
 	for (unsigned int i = 0; i < RTE_DIM(before); i++)
 		before[i] = lpm4_lookup(t.lpm, 0x0a000000 + i);
-	ck_assert_int_eq(lpm4_set(t.lpm, 0x0a000110, 28, 3), -ENOSPC);
-	ck_assert_uint_eq(t.lpm->tbl24[0x0a0001] & LPM4_IS_GROUP, 0);
+	/* Two levels are missing, one group is left. */
+	ck_assert_int_eq(set4(t.lpm, 0x0b000010, 28, 3), -ENOSPC);
+	ck_assert_uint_eq(t.lpm->root[0x0b00], 0);
+	ck_assert_uint_eq(lpm_pool_used(t.pool), 2);
+	ck_assert_int_eq(set4(t.lpm, 0x0a000210, 28, 3), 0);
+	ck_assert_int_eq(set4(t.lpm, 0x0a000110, 28, 3), -ENOSPC);
+	ck_assert_uint_eq(*lpm_group_slot(t.lpm, t.lpm->root[0x0a00], 1) & LPM_IS_GROUP, 0);
 	for (unsigned int i = 0; i < RTE_DIM(before); i++)
 		ck_assert_uint_eq(lpm4_lookup(t.lpm, 0x0a000000 + i), before[i]);
 	/* The group that exists still takes more. */
-	ck_assert_int_eq(lpm4_set(t.lpm, 0x0a0000ff, 32, 4), 0);
+	ck_assert_int_eq(set4(t.lpm, 0x0a0000ff, 32, 4), 0);
 	ck_assert_uint_eq(lpm4_lookup(t.lpm, 0x0a0000ff), 4);
 	tables_destroy(&t);
 }
@@ -324,16 +342,21 @@ END_TEST
 
 START_TEST(tables_of_a_pool_do_not_see_each_other)
 {
-	struct tables t = tables_create(2, retire_at_once);
-	struct lpm4 *other;
+	struct tables t = tables_create(4, retire_at_once);
+	struct lpm *other;
 
-	ck_assert_int_eq(lpm4_create(t.pool, &other), 0);
-	ck_assert_int_eq(lpm4_set(t.lpm, 0x0a000001, 32, 1), 0);
-	ck_assert_int_eq(lpm4_set(other, 0x0a000002, 32, 2), 0);
+	ck_assert_int_eq(lpm_create(t.pool, 32, &other), 0);
+	ck_assert_int_eq(set4(t.lpm, 0x0a000001, 32, 1), 0);
+	ck_assert_int_eq(set4(other, 0x0a000002, 32, 2), 0);
 	ck_assert_uint_eq(lpm4_lookup(t.lpm, 0x0a000002), 0);
 	ck_assert_uint_eq(lpm4_lookup(other, 0x0a000001), 0);
-	lpm4_destroy(other);
-	ck_assert_uint_eq(lpm4_pool_used(t.pool), 1);
+	ck_assert_int_eq(lpm_create(t.pool, 32, &(struct lpm *){ NULL }), -ENOSPC);
+	lpm_destroy(other);
+	/* Its memory is given to the next one, which begins empty. */
+	ck_assert_int_eq(lpm_create(t.pool, 32, &other), 0);
+	ck_assert_uint_eq(lpm4_lookup(other, 0x0a000002), 0);
+	lpm_destroy(other);
+	ck_assert_uint_eq(lpm_pool_used(t.pool), 2);
 	tables_destroy(&t);
 }
 END_TEST
@@ -341,7 +364,7 @@ END_TEST
 /* Readers */
 
 struct race {
-	struct lpm4 *lpm;
+	struct lpm *lpm;
 	_Atomic bool stop;
 	_Atomic uint64_t passes; /* of the reader: its quiescent points */
 	uint32_t addr[4];
@@ -382,7 +405,7 @@ static void race_retire(struct race *race)
 	retire_run();
 }
 
-static void race_run(struct race *race, void (*churn)(struct lpm4 *lpm, unsigned int round))
+static void race_run(struct race *race, void (*churn)(struct lpm *lpm, unsigned int round))
 {
 	struct tables t = tables_create(N_RETIRED_MAX, retire_later);
 	unsigned int round = 0;
@@ -404,17 +427,17 @@ static void race_run(struct race *race, void (*churn)(struct lpm4 *lpm, unsigned
 }
 
 /* A host route comes and goes in one /24, then in another, with the same group. */
-static void churn_groups(struct lpm4 *lpm, unsigned int round)
+static void churn_groups(struct lpm *lpm, unsigned int round)
 {
 	if (round == 0) {
-		lpm4_set(lpm, 0x0a000000, 24, 1);
-		lpm4_set(lpm, 0x0a000100, 24, 2);
+		set4(lpm, 0x0a000000, 24, 1);
+		set4(lpm, 0x0a000100, 24, 2);
 		return;
 	}
-	lpm4_set(lpm, 0x0a000007, 32, 3);
-	lpm4_clear(lpm, 0x0a000007, 32, true, 24, 1);
-	lpm4_set(lpm, 0x0a000180, 25, 4);
-	lpm4_clear(lpm, 0x0a000180, 25, true, 24, 2);
+	set4(lpm, 0x0a000007, 32, 3);
+	clear4(lpm, 0x0a000007, 32, true, 24, 1);
+	set4(lpm, 0x0a000180, 25, 4);
+	clear4(lpm, 0x0a000180, 25, true, 24, 2);
 }
 
 START_TEST(readers_see_old_or_new_while_groups_come_and_go)
@@ -429,16 +452,16 @@ START_TEST(readers_see_old_or_new_while_groups_come_and_go)
 END_TEST
 
 /* At every moment either the default or the /24 is there. */
-static void churn_default(struct lpm4 *lpm, unsigned int round)
+static void churn_default(struct lpm *lpm, unsigned int round)
 {
 	if (round == 0) {
-		lpm4_set(lpm, 0, 0, 1);
+		set4(lpm, 0, 0, 1);
 		return;
 	}
-	lpm4_set(lpm, 0x0a000000, 24, 2);
-	lpm4_clear(lpm, 0, 0, false, 0, 0);
-	lpm4_set(lpm, 0, 0, 1);
-	lpm4_clear(lpm, 0x0a000000, 24, true, 0, 1);
+	set4(lpm, 0x0a000000, 24, 2);
+	clear4(lpm, 0, 0, false, 0, 0);
+	set4(lpm, 0, 0, 1);
+	clear4(lpm, 0x0a000000, 24, true, 0, 1);
 }
 
 START_TEST(readers_never_pair_an_old_slot_with_a_later_default)
@@ -453,13 +476,13 @@ START_TEST(readers_never_pair_an_old_slot_with_a_later_default)
 END_TEST
 
 /* A replaced value of a route that other routes cut holes into. */
-static void churn_values(struct lpm4 *lpm, unsigned int round)
+static void churn_values(struct lpm *lpm, unsigned int round)
 {
 	if (round == 0)
-		lpm4_set(lpm, 0x0a000140, 26, 9);
-	lpm4_set(lpm, 0x0a000000, 22, 1 + round % 2);
-	lpm4_set(lpm, 0x0a000200, 24, 5);
-	lpm4_clear(lpm, 0x0a000200, 24, true, 22, 1 + round % 2);
+		set4(lpm, 0x0a000140, 26, 9);
+	set4(lpm, 0x0a000000, 22, 1 + round % 2);
+	set4(lpm, 0x0a000200, 24, 5);
+	clear4(lpm, 0x0a000200, 24, true, 22, 1 + round % 2);
 }
 
 START_TEST(readers_never_miss_a_route_that_is_replaced)

@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+/*
+ * plain: the short way for what nearly all packets are, before anything else looks at them: to our
+ * MAC address, IP without options or fragments, nothing wrong with header or addresses. All checks
+ * of parse and of IP input are one run of comparisons here, the metadata is written, the route's
+ * cache line asked for, and the packet goes straight on to be forwarded. Whatever is not plain,
+ * good or bad, leaves for `parse` untouched: every drop and its name is found there and below, so
+ * this stage refuses nothing. Run by the owning worker.
+ */
+#include "dp/trace.h"
+#include "ip/ip_priv.h"
+
+enum { PLAIN_FORWARD4 = 1, PLAIN_NOT };
+
+/* What packets of one port have in common; a burst is mostly from one. */
+struct plain_port {
+	const struct ip_worker *ip_worker;
+	const struct ns_own4 *own4;
+	const struct lpm *fib4;
+	uint64_t match;	       /* of the link */
+	struct pkt_meta fresh; /* metadata of a plain packet, but for what differs by packet */
+	uint16_t max_payload;  /* MTU without the IP header */
+	uint16_t port;
+};
+
+static __rte_always_inline void plain_set_port(struct plain_port *p, uint16_t port)
+{
+	uint16_t ifindex = p->ip_worker->port_link[port];
+	const struct link_dp *link = &p->ip_worker->links[ifindex];
+
+	p->port = port;
+	p->match = link->match;
+	p->max_payload = (uint16_t)(link->mtu - sizeof(struct rte_ipv4_hdr));
+	p->fresh = (struct pkt_meta){
+		.in_link = ifindex,
+		.ns = link->ns,
+		.l3_off = RTE_ETHER_HDR_LEN,
+		.l4_off = PARSE_PLAIN_LEN,
+		.ethertype = RTE_ETHER_TYPE_IPV4,
+	};
+	/* Pairs with the release in lib/ns: the address dependency orders what it points to. */
+	p->own4 = __atomic_load_n(&p->ip_worker->own4[link->ns], __ATOMIC_RELAXED);
+	p->fib4 = p->ip_worker->fib4[link->ns];
+}
+
+/* May it come from there, and go there? Most answers are in the first bytes of the addresses. */
+static __rte_always_inline bool plain_has_good_addresses4(
+	const struct ns_own4 *own, uint32_t src_be, uint32_t dst_be)
+{
+	unsigned int class =
+		ns_own4_class(own, src_be) | (ns_own4_class(own, dst_be) & NS_FIRST_MARTIAN);
+
+	if (likely(class == 0))
+		return true;
+	return (class & NS_FIRST_MARTIAN) == 0 && !ns_own4_has(own, src_be);
+}
+
+static __rte_always_inline unsigned int plain_one(
+	struct worker *w, void *ctx, struct rte_mbuf *m, struct pkt_meta *meta)
+{
+	struct plain_port *p = ctx;
+	const struct rte_ether_hdr *ether = pkt_ether(m);
+	struct parse_ip4_words words = parse_ip4_load(ether);
+	uint16_t len = parse_ip4_total_len(&words);
+	uint32_t dst_be = (uint32_t)(words.at26 >> 32);
+
+	if (unlikely(m->port != p->port))
+		plain_set_port(p, m->port);
+	if (unlikely((((link_first8(ether) & LINK_MATCH_MASK) ^ p->match) |
+			     parse_ip4_differs(&words)) != 0))
+		return PLAIN_NOT;
+	/* From 20 bytes to the MTU, in one comparison; all of the header in the first segment. */
+	if (unlikely((uint16_t)(len - sizeof(struct rte_ipv4_hdr)) > p->max_payload) ||
+		unlikely(m->data_len < PARSE_PLAIN_LEN))
+		return PLAIN_NOT;
+	if (unlikely(!parse_ip4_checksum_is_valid(&words)) ||
+		unlikely(!plain_has_good_addresses4(p->own4, (uint32_t)words.at26, dst_be)))
+		return PLAIN_NOT;
+	if (m->pkt_len != RTE_ETHER_HDR_LEN + (uint32_t)len) {
+		if (m->pkt_len < RTE_ETHER_HDR_LEN + (uint32_t)len || m->nb_segs != 1)
+			return PLAIN_NOT;
+		parse_trim_single(m, RTE_ETHER_HDR_LEN + (uint32_t)len);
+	}
+	*meta = p->fresh;
+	meta->l3_len = len;
+	meta->proto = (uint8_t)(words.at20 >> 24);
+	meta->l3 = (void *)(uintptr_t)(ether + 1);
+	/* With many routes this is a cache miss; it is read when the whole burst has been here. */
+	lpm4_prefetch(p->fib4, rte_be_to_cpu_32(dst_be));
+	return PLAIN_FORWARD4;
+}
+
+static void plain_run(struct worker *w, struct stage_node *node)
+{
+	struct plain_port p = { .ip_worker = worker_slot(w, &ip_module) };
+
+	plain_set_port(&p, node->pkts[0]->port);
+	stage_each_first(w, node, PLAIN_FORWARD4, plain_one, &p);
+}
+
+static void plain_format(const struct trace_record *record, char *buf, size_t size)
+{
+	if (record->exit == PLAIN_NOT)
+		snprintf(buf, size, "asks for a closer look");
+	else
+		ip_format_packet(record, buf, size);
+}
+
+const struct stage plain_stage = {
+	.name = "plain",
+	.help = "checks plain IP packets to us in one go",
+	.run = plain_run,
+	.exits = { [PLAIN_FORWARD4] = { "ip4", "ip4_forward" },
+		[PLAIN_NOT] = { "other", "parse" } },
+	.format = plain_format,
+};
