@@ -367,9 +367,73 @@ START_TEST(noise_is_accounted_for)
 }
 END_TEST
 
+/* Sends a frame and tells what became of it: what left by wan, and which drops there were. */
+static void outcome(
+	struct bench *b, const struct frame *frame, struct frame *out, struct drops *drops)
+{
+	struct drops before = drops_take(b);
+
+	out->len = 0;
+	bench_push(b, LAN, frame);
+	(void)bench_receive(b, WAN, out);
+	bench_discard(b);
+	*drops = drops_take(b);
+	for (unsigned int i = 0; i < RTE_DIM(drops->n); i++)
+		drops->n[i] -= before.n[i];
+}
+
+/* What is not sent to the link's own address takes the road through parse and ip4_input. */
+START_TEST(the_short_way_and_the_long_way_judge_alike)
+{
+	struct bench *b = bench_start(
+		"links = ( { name = \"lan\"; device = \"net_ring_p0\"; promiscuous = true;\n"
+		"    mac = \"" LAN_MAC "\"; addresses = [ \"192.0.2.1/24\" ]; },\n"
+		"  { name = \"wan\"; device = \"net_ring_p1\"; mac = \"" WAN_MAC "\";\n"
+		"    addresses = [ \"198.51.100.1/24\" ]; } );\n"
+		"neighbors = ( { to = \"198.51.100.10\"; lladdr = \"" PEER_MAC
+		"\"; dev = \"wan\"; } );\n"
+		"routes = ( { to = \"default\"; via = \"198.51.100.10\"; } );\n");
+	static const uint8_t interesting[] = { 0, 1, 10, 127, 192, 198, 224, 255 };
+	static struct frame frame, out[2];
+	unsigned int n_forwarded = 0, n_dropped = 0;
+	struct drops drops[2];
+
+	srand(3);
+	bench_sysctl(b, "ipv4.icmp_msgs_per_sec", "0");
+	for (unsigned int round = 0; round < 20000; round++) {
+		frame_ip4(&frame, &(struct ip4_spec){ .src = "192.0.2.10",
+					  .dst = "8.8.8.8",
+					  .proto = round % 2 ? IPPROTO_TCP : IPPROTO_UDP,
+					  .payload_len = (uint16_t)(rand() % 40) });
+		for (int k = rand() % 3; k > 0; k--)
+			frame.bytes[IP((unsigned int)rand() % 20)] =
+				rand() % 2 ? (uint8_t)rand()
+					   : interesting[(unsigned int)rand() % 8];
+		if (rand() % 4 == 0)
+			frame.bytes[12 + rand() % 2] = (uint8_t)rand();
+		if (rand() % 4 != 0)
+			frame_fix_ip(&frame);
+		if (rand() % 4 == 0)
+			frame.len = IP(20) + (uint32_t)rand() % 80;
+		outcome(b, &frame, &out[0], &drops[0]);
+		frame.bytes[5] ^= 0x40;
+		outcome(b, &frame, &out[1], &drops[1]);
+		REQUIRE(out[0].len == out[1].len);
+		REQUIRE(memcmp(out[0].bytes, out[1].bytes, out[0].len) == 0);
+		REQUIRE(memcmp(&drops[0], &drops[1], sizeof(drops[0])) == 0);
+		n_forwarded += out[0].len > 0;
+		n_dropped += out[0].len == 0;
+	}
+	ck_assert_uint_gt(n_forwarded, 2000);
+	ck_assert_uint_gt(n_dropped, 2000);
+	bench_destroy(b);
+}
+END_TEST
+
 PACKET_MAIN("parse", LOOP_TEST(a_malformed_frame_is_dropped_by_name, malformed),
 	PLAIN_TEST(a_frame_cut_off_anywhere_is_dropped_by_name),
 	PLAIN_TEST(a_header_with_any_bit_flipped_is_dropped),
 	LOOP_TEST(a_frame_beyond_the_mtu_is_dropped, sizes),
 	PLAIN_TEST(a_promiscuous_link_takes_frames_to_others),
+	PLAIN_TEST(the_short_way_and_the_long_way_judge_alike),
 	PLAIN_TEST(every_cut_of_every_kind_is_accounted_for), PLAIN_TEST(noise_is_accounted_for))
