@@ -2,7 +2,7 @@
 
 /*
  * plain: the short way for what nearly all packets are, before anything else looks at them: to our
- * MAC address, IP without options or fragments, nothing wrong with header or addresses. All checks
+ * MAC address, IP without options, nothing wrong with header or addresses. All checks
  * of parse and of IP input are one run of comparisons here, the metadata is written, the route's
  * cache line asked for, and the packet goes straight on to be forwarded. Whatever is not plain,
  * good or bad, leaves for `parse` untouched: every drop and its name is found there and below, so
@@ -18,7 +18,7 @@ struct plain_port {
 	const struct ip_worker *ip_worker;
 	const struct ns_own4 *own4;
 	const struct lpm *fib4;
-	uint64_t match;	       /* of the link */
+	uint64_t mask, match;  /* what the first eight bytes of a frame for the link are */
 	struct pkt_meta fresh; /* metadata of a plain packet, but for what differs by packet */
 	uint16_t max_payload;  /* MTU without the IP header */
 	uint16_t port;
@@ -30,7 +30,12 @@ static __rte_always_inline void plain_set_port(struct plain_port *p, uint16_t po
 	const struct link_dp *link = &p->ip_worker->links[ifindex];
 
 	p->port = port;
+	p->mask = LINK_MATCH_MASK;
 	p->match = link->match;
+	if (link->flags & LINK_PROMISCUOUS) {
+		p->mask = LINK_UNICAST_MASK;
+		p->match &= LINK_NO_MATCH;
+	}
 	p->max_payload = (uint16_t)(link->mtu - sizeof(struct rte_ipv4_hdr));
 	p->fresh = (struct pkt_meta){
 		.in_link = ifindex,
@@ -67,8 +72,8 @@ static __rte_always_inline unsigned int plain_one(
 
 	if (unlikely(m->port != p->port))
 		plain_set_port(p, m->port);
-	if (unlikely((((link_first8(ether) & LINK_MATCH_MASK) ^ p->match) |
-			     parse_ip4_differs(&words)) != 0))
+	if (unlikely(
+		    (((link_first8(ether) & p->mask) ^ p->match) | parse_ip4_differs(&words)) != 0))
 		return PLAIN_NOT;
 	/* From 20 bytes to the MTU, in one comparison; all of the header in the first segment. */
 	if (unlikely((uint16_t)(len - sizeof(struct rte_ipv4_hdr)) > p->max_payload) ||
@@ -83,6 +88,8 @@ static __rte_always_inline unsigned int plain_one(
 		parse_trim_single(m, RTE_ETHER_HDR_LEN + (uint32_t)len);
 	}
 	*meta = p->fresh;
+	if (unlikely(words.at20 & PARSE_FRAGMENT))
+		meta->flags = parse_ip4_fragment_flags(words.at20);
 	meta->l3_len = len;
 	meta->proto = (uint8_t)(words.at20 >> 24);
 	meta->l3 = (void *)(uintptr_t)(ether + 1);

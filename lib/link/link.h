@@ -27,6 +27,8 @@ enum link_dp_flag {
 #define LINK_GROUP_BIT	UINT64_C(0x0001000000000000) /* the source's group bit */
 #define LINK_MATCH_MASK (LINK_MAC_MASK | LINK_GROUP_BIT)
 #define LINK_NO_MATCH	UINT64_C(0x8000000000000000) /* outside of that mask: no frame has it */
+/* Unicast to anybody, from unicast: what a promiscuous link takes. */
+#define LINK_UNICAST_MASK (LINK_GROUP_BIT | UINT64_C(1))
 
 static_assert(RTE_BYTE_ORDER == RTE_LITTLE_ENDIAN, "the masks above");
 

@@ -86,10 +86,7 @@ enum parse_error parse_ip4(struct rte_mbuf *m, struct pkt_meta *meta)
 	meta->proto = ip->next_proto_id;
 	if (ihl > 5)
 		meta->flags |= PKT_OPTIONS;
-	if (ip->fragment_offset & RTE_BE16(RTE_IPV4_HDR_MF_FLAG | RTE_IPV4_HDR_OFFSET_MASK))
-		meta->flags |= PKT_FRAGMENT;
-	if (ip->fragment_offset & RTE_BE16(RTE_IPV4_HDR_OFFSET_MASK))
-		meta->flags |= PKT_FRAGMENT_LATER;
+	meta->flags |= parse_ip4_fragment_flags(ip->fragment_offset);
 	return PARSE_OK;
 }
 

@@ -88,9 +88,9 @@ static_assert(RTE_BYTE_ORDER == RTE_LITTLE_ENDIAN, "the masks below");
 
 enum {
 	PARSE_PLAIN_LEN = RTE_ETHER_HDR_LEN + sizeof(struct rte_ipv4_hdr),
-	PARSE_PLAIN_TYPE_MASK = 0xffffff,					   /* of at12 */
-	PARSE_PLAIN_TYPE = RTE_IPV4_VHL_DEF << 16 | RTE_BE16(RTE_ETHER_TYPE_IPV4), /* the same */
-	PARSE_PLAIN_FRAGMENT = RTE_BE16(RTE_IPV4_HDR_MF_FLAG | RTE_IPV4_HDR_OFFSET_MASK), /* at20 */
+	PARSE_PLAIN_TYPE_MASK = 0xffffff,					    /* of at12 */
+	PARSE_FRAGMENT = RTE_BE16(RTE_IPV4_HDR_MF_FLAG | RTE_IPV4_HDR_OFFSET_MASK), /* of at20 */
+	PARSE_PLAIN_TYPE = RTE_IPV4_VHL_DEF << 16 | RTE_BE16(RTE_ETHER_TYPE_IPV4),  /* the same */
 };
 
 /* Reads 34 bytes: there are as many in any packet buffer, though perhaps not in this packet. */
@@ -105,11 +105,18 @@ static __rte_always_inline struct parse_ip4_words parse_ip4_load(const void *fra
 	return words;
 }
 
-/* Zero for IPv4 without options that is no fragment. */
+/* Zero for IPv4 without options. */
 static __rte_always_inline uint64_t parse_ip4_differs(const struct parse_ip4_words *words)
 {
-	return ((words->at12 & PARSE_PLAIN_TYPE_MASK) ^ PARSE_PLAIN_TYPE) |
-	       (words->at20 & PARSE_PLAIN_FRAGMENT);
+	return (words->at12 & PARSE_PLAIN_TYPE_MASK) ^ PARSE_PLAIN_TYPE;
+}
+
+/* PKT_FRAGMENT and PKT_FRAGMENT_LATER, where they apply, from a word that begins with the field. */
+static __rte_always_inline uint16_t parse_ip4_fragment_flags(uint64_t at20)
+{
+	if (at20 & RTE_BE16(RTE_IPV4_HDR_OFFSET_MASK))
+		return PKT_FRAGMENT | PKT_FRAGMENT_LATER;
+	return at20 & PARSE_FRAGMENT ? PKT_FRAGMENT : 0;
 }
 
 static __rte_always_inline uint16_t parse_ip4_total_len(const struct parse_ip4_words *words)

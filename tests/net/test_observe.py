@@ -103,7 +103,7 @@ def test_trace_tells_a_packets_way_through_the_nodes(router):
 def test_trace_is_readable_and_names_the_reason_of_a_drop(router):
     router.weir.ctl("route", "replace", "192.0.2.0/24", "type", "blackhole")
     output = trace(router, "192.0.2.77", "trace", "-c", "1", "host", "192.0.2.77")
-    assert "parse" in output and "drop" in output and "blackhole" in output
+    assert "plain" in output and "drop" in output and "blackhole" in output
 
 
 def test_trace_refuses_a_filter_that_is_none(router):
