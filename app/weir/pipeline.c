@@ -13,7 +13,10 @@
 const struct stage *const pipeline[] = {
 	/* sources */
 	&inject_stage,
+	&handover_stage,
 	&rx_stage,
+	/* to the worker that owns the flow */
+	&steer_stage,
 	/* the short way of most packets */
 	&plain_stage,
 	/* link layer */

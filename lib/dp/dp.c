@@ -11,12 +11,15 @@
 #include <rte_launch.h>
 #include <rte_lcore.h>
 #include <rte_mbuf_pool_ops.h>
+#include <sys/epoll.h>
 
 #include "base/log.h"
 #include "base/mem.h"
 #include "dp/dp_priv.h"
 #include "dp/sysctl.h"
 #include "dp/worker_loop.h"
+
+#define DP_LOAD_NS UINT64_C(1000000000)
 
 static int dp_register_modules(struct dp *dp)
 {
@@ -116,9 +119,14 @@ static void worker_destroy(struct dp *dp, struct worker *w)
 		rte_free(w->slot[i]);
 	}
 	rte_ring_free(w->inject);
+	rte_ring_free(w->handover);
 	rte_ring_free(w->mail_in);
 	rte_ring_free(w->mail_out);
 	rte_free(w->drops);
+	if (w->wake_fd >= 0)
+		close(w->wake_fd);
+	if (w->epoll_fd >= 0)
+		close(w->epoll_fd);
 	rte_free(w);
 }
 
@@ -144,14 +152,30 @@ static int worker_init_modules(struct dp *dp, struct worker *w)
 	return 0;
 }
 
+/* What a worker sleeps on, and how others wake it. */
+static int worker_init_sleep(struct worker *w)
+{
+	struct epoll_event event = { .events = EPOLLIN };
+
+	w->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	w->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	event.data.fd = w->wake_fd;
+	if (w->epoll_fd < 0 || w->wake_fd < 0 ||
+		epoll_ctl(w->epoll_fd, EPOLL_CTL_ADD, w->wake_fd, &event) < 0)
+		return -errno;
+	return 0;
+}
+
 static int worker_create(struct dp *dp, unsigned int id, const struct dp_conf *conf)
 {
 	size_t size = sizeof(struct worker) + dp->n_stages * sizeof(struct stage_node);
 	struct worker *w = rte_zmalloc("worker", size, RTE_CACHE_LINE_SIZE);
+	int err;
 
 	if (w == NULL)
 		return -ENOMEM;
 	dp->workers[dp->n_workers++] = w;
+	w->epoll_fd = w->wake_fd = -1;
 	w->id = (uint16_t)id;
 	w->dp = dp;
 	w->pool = dp->pool;
@@ -161,14 +185,19 @@ static int worker_create(struct dp *dp, unsigned int id, const struct dp_conf *c
 	w->lcore = LCORE_ID_ANY;
 	w->cpu = -1;
 	w->sample_cost = worker_sample_cost();
+	err = worker_init_sleep(w);
+	if (err < 0)
+		return err;
 	w->inject = worker_ring(w, "inject", sizeof(void *), WORKER_RING_SIZE, RING_F_SC_DEQ);
+	w->handover = worker_ring(w, "handover", sizeof(void *), WORKER_RING_SIZE, RING_F_SC_DEQ);
 	w->mail_in = worker_ring(
 		w, "mail_in", sizeof(struct mail), WORKER_MAIL_SIZE, RING_F_SP_ENQ | RING_F_SC_DEQ);
 	w->mail_out = worker_ring(w, "mail_out", sizeof(struct mail), WORKER_MAIL_SIZE,
 		RING_F_SP_ENQ | RING_F_SC_DEQ);
 	w->drops = rte_zmalloc(
 		"drops", dp->n_reasons * dp->n_stages * sizeof(*w->drops), RTE_CACHE_LINE_SIZE);
-	if (w->inject == NULL || w->mail_in == NULL || w->mail_out == NULL || w->drops == NULL)
+	if (w->inject == NULL || w->handover == NULL || w->mail_in == NULL || w->mail_out == NULL ||
+		w->drops == NULL)
 		return -ENOMEM;
 	worker_link_nodes(dp, w);
 	return worker_init_modules(dp, w);
@@ -235,13 +264,16 @@ err_destroy:
 	return err;
 }
 
-/* Frees what waits in a worker's inject ring, as dropped. */
-static void worker_empty_ring(struct worker *w)
+/* Frees what waits in a worker's rings, as dropped. */
+static void worker_empty_rings(struct worker *w)
 {
+	uintptr_t entry;
 	struct rte_mbuf *m;
 
 	while (w->inject != NULL && rte_ring_dequeue(w->inject, (void **)&m) == 0)
 		worker_free_dropped(w, m, &dp_module, DP_DROP_STOPPED, 0);
+	while (w->handover != NULL && rte_ring_dequeue(w->handover, (void **)&entry) == 0)
+		worker_free_dropped(w, handover_packet(entry), &dp_module, DP_DROP_STOPPED, 0);
 }
 
 int dp_destroy(struct dp *dp)
@@ -251,7 +283,7 @@ int dp_destroy(struct dp *dp)
 	if (dp == NULL)
 		return 0;
 	for (unsigned int i = 0; i < dp->n_workers; i++)
-		worker_empty_ring(dp->workers[i]);
+		worker_empty_rings(dp->workers[i]);
 	for (unsigned int i = dp->n_inited; i-- > 0;)
 		if (dp->modules[i]->fini != NULL)
 			dp->modules[i]->fini(dp);
@@ -291,8 +323,10 @@ int dp_launch(struct dp *dp, unsigned int i, unsigned int lcore, int cpu)
 
 void dp_stop(struct dp *dp)
 {
-	for (unsigned int i = 0; i < dp->n_workers; i++)
+	for (unsigned int i = 0; i < dp->n_workers; i++) {
 		atomic_store_explicit(&dp->workers[i]->stop, true, memory_order_relaxed);
+		worker_wake(dp->workers[i]);
+	}
 	for (unsigned int i = 0; i < dp->n_workers; i++) {
 		struct worker *w = dp->workers[i];
 
@@ -305,10 +339,28 @@ void dp_stop(struct dp *dp)
 	}
 }
 
+static void dp_take_load(struct dp *dp)
+{
+	if (dp->now_ns < dp->load_ns + DP_LOAD_NS)
+		return;
+	dp->load_ns = dp->now_ns;
+	for (unsigned int i = 0; i < dp->n_workers; i++) {
+		const struct worker *w = dp->workers[i];
+		struct worker_load *load = &dp->load[i];
+		uint64_t busy = w->busy_cycles - load->busy_cycles;
+		uint64_t loop = w->loop_cycles - load->loop_cycles;
+
+		load->busy_cycles += busy;
+		load->loop_cycles += loop;
+		load->busy = loop > 0 ? (double)RTE_MIN(busy, loop) / (double)loop : 0;
+	}
+}
+
 void dp_tick(struct dp *dp, uint64_t now_ns)
 {
 	dp->now_ns = now_ns;
 	dp_drain_mail(dp);
+	dp_take_load(dp);
 	for (unsigned int i = 0; i < dp->n_modules; i++)
 		if (dp->modules[i]->tick != NULL)
 			dp->modules[i]->tick(dp, now_ns);
@@ -335,6 +387,7 @@ void dp_originate(struct dp *dp, struct worker *w, struct rte_mbuf *m, unsigned 
 		return;
 	}
 	dp->n_originated++;
+	worker_wake(w);
 }
 
 void dp_totals(const struct dp *dp, struct dp_totals *out)
@@ -352,7 +405,8 @@ void dp_totals(const struct dp *dp, struct dp_totals *out)
 		sum->tx += w->stats.tx;
 		sum->punted += w->stats.punted;
 		sum->consumed += w->stats.consumed;
-		sum->held += w->stats.held + rte_ring_count(w->inject);
+		sum->held +=
+			w->stats.held + rte_ring_count(w->inject) + rte_ring_count(w->handover);
 		for (unsigned int j = 0; j < dp->n_reasons * dp->n_stages; j++)
 			out->dropped += w->drops[j];
 	}

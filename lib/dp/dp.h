@@ -19,12 +19,20 @@ typedef void rcu_free_fn(void *ptr, uint64_t arg);
 struct rcu_retired;  /* rcu.c */
 struct mail_backlog; /* mailbox.c */
 
+/* How busy a worker was in the last second, as the control thread sees it. */
+struct worker_load {
+	uint64_t busy_cycles, loop_cycles; /* the worker's counters then */
+	double busy;			   /* share of its time, 0 to 1 */
+};
+
 struct dp {
 	struct event_base *events;	   /* NULL in tests that drive everything by hand */
 	struct module *const *modules;	   /* NULL-terminated */
 	const struct stage *const *stages; /* NULL-terminated, top to bottom */
 	unsigned int n_modules, n_inited, n_stages, n_workers, n_reasons;
 	struct worker *workers[WORKER_MAX];
+	struct worker_load load[WORKER_MAX];
+	uint64_t load_ns; /* when load was last taken */
 	struct rte_mempool *pool;
 	struct rte_rcu_qsbr *rcu; /* one thread id per worker */
 	struct rcu_retired *retired;
@@ -101,11 +109,12 @@ extern struct module dp_module;
 enum dp_drop {
 	DP_DROP_INJECT_FULL,
 	DP_DROP_INJECT_LOOP,
+	DP_DROP_HANDOVER_FULL,
 	DP_DROP_STOPPED,
 	DP_N_DROPS,
 };
 
-extern const struct stage inject_stage, drop_stage;
+extern const struct stage inject_stage, handover_stage, drop_stage;
 
 static inline void *dp_slot(const struct dp *dp, const struct module *module)
 {

@@ -91,12 +91,14 @@ static int graph_dot(struct call *call, const void *args)
 static json_t *worker_row(const struct dp *dp, const struct worker *w)
 {
 	uint64_t n = w->stats.rx + w->stats.originated;
-	json_t *row = json_pack("{s:i, s:i, s:f, s:I, s:f, s:I, s:I, s:I, s:I, s:I, s:I}", "worker",
-		w->id, "cpu", w->cpu, "busy_percent", ratio(100 * w->busy_cycles, w->loop_cycles),
-		"packets", (json_int_t)n, "cycles_per_packet", ratio(w->busy_cycles, n), "passes",
-		(json_int_t)w->passes, "sleeps", (json_int_t)w->sleeps, "held",
-		(json_int_t)w->stats.held, "inject_queue", (json_int_t)rte_ring_count(w->inject),
-		"handed_over", (json_int_t)w->handed_over, "mail_lost", (json_int_t)w->mail_lost);
+	json_t *row = json_pack("{s:i, s:i, s:f, s:I, s:f, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}",
+		"worker", w->id, "cpu", w->cpu, "busy_percent",
+		ratio((uint64_t)(1e4 * dp->load[w->id].busy), 100), "packets", (json_int_t)n,
+		"cycles_per_packet", ratio(w->busy_cycles, n), "passes", (json_int_t)w->passes,
+		"sleeps", (json_int_t)w->sleeps, "held", (json_int_t)w->stats.held, "inject_queue",
+		(json_int_t)rte_ring_count(w->inject), "handover_queue",
+		(json_int_t)rte_ring_count(w->handover), "handed_over", (json_int_t)w->handed_over,
+		"taken_over", (json_int_t)w->taken_over, "mail_lost", (json_int_t)w->mail_lost);
 
 	for (unsigned int i = 0; i < dp->n_modules; i++)
 		if (dp->modules[i]->worker_show != NULL)
@@ -171,7 +173,10 @@ static const struct column worker_columns[] = {
 	{ .path = "cycles_per_packet", .title = "CYCLES/PACKET" },
 	{ .path = "held", .title = "HELD" },
 	{ .path = "inject_queue", .title = "INJECT" },
+	{ .path = "handover_queue", .title = "HAND-OVER" },
 	{ .path = "handed_over", .title = "HANDED OVER" },
+	{ .path = "taken_over", .title = "TAKEN OVER" },
+	{ .path = "buckets", .title = "BUCKETS" },
 	{ .path = "queues", .title = "QUEUES" },
 	{ .path = "passes", .title = "PASSES", .is_detail = true },
 	{ .path = "sleeps", .title = "SLEEPS", .is_detail = true },
@@ -222,6 +227,8 @@ static const struct command dp_commands[] = {
 static const struct drop_reason dp_reasons[] = {
 	[DP_DROP_INJECT_FULL] = { "inject_full", "the worker's inject ring had no room" },
 	[DP_DROP_INJECT_LOOP] = { "inject_loop", "the packet had entered again too many times" },
+	[DP_DROP_HANDOVER_FULL] = { "handover_full",
+		"the ring of the worker that the packet belongs to had no room" },
 	[DP_DROP_STOPPED] = { "stopped", "weir was stopped while it held the packet" },
 };
 

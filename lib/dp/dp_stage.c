@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
 /*
- * The two stages that belong to no protocol: `inject`, the source of packets that enter again or
- * were made here, and `drop`, the end of everything that goes nowhere. Run by the owning worker.
+ * The stages that belong to no protocol: `inject`, the source of packets that enter again or were made
+ * here, `handover`, the source of what other workers give to this one, and `drop`, the end of
+ * everything that goes nowhere. Run by the owning worker.
  */
 #include <rte_mbuf.h>
 
-#include "dp/dp.h"
+#include "dp/dp_priv.h"
 #include "dp/trace.h"
 
 static void inject_run(struct worker *w, struct stage_node *node)
@@ -32,6 +33,40 @@ const struct stage inject_stage = {
 	.run = inject_run,
 	.is_source = true,
 	.format = inject_format,
+};
+
+/* Asks for the lines that the next stages need: all come from another core's cache. */
+static inline void handover_prefetch(const struct rte_mbuf *m)
+{
+	const char *start = (const char *)m;
+
+	rte_prefetch0(start);
+	/* The packet's bytes, where a fresh packet has them: only a hint. */
+	rte_prefetch0(start + sizeof(*m) + sizeof(struct pkt_meta) + RTE_PKTMBUF_HEADROOM);
+}
+
+static void handover_run(struct worker *w, struct stage_node *node)
+{
+	uintptr_t entries[WORKER_HANDOVER_BURST];
+	unsigned int n, max = RTE_MIN(w->room, (uint32_t)WORKER_HANDOVER_BURST);
+
+	n = rte_ring_sc_dequeue_burst(w->handover, (void **)entries, max, NULL);
+	for (unsigned int i = 0; i < n; i++) {
+		struct rte_mbuf *m = handover_packet(entries[i]);
+
+		handover_prefetch(m);
+		stage_push(&w->pending, &w->nodes[handover_stage_of(entries[i])], m);
+	}
+	w->room -= n;
+	w->taken_over += n;
+	node->packets += n;
+}
+
+const struct stage handover_stage = {
+	.name = "handover",
+	.help = "takes in packets that other workers hand over",
+	.run = handover_run,
+	.is_source = true,
 };
 
 static void drop_run(struct worker *w, struct stage_node *node)

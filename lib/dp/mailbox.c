@@ -24,7 +24,10 @@ struct mail_backlog {
 
 static bool mail_send(struct worker *w, const struct mail *mail)
 {
-	return rte_ring_sp_enqueue_elem(w->mail_in, (void *)(uintptr_t)mail, sizeof(*mail)) == 0;
+	if (rte_ring_sp_enqueue_elem(w->mail_in, (void *)(uintptr_t)mail, sizeof(*mail)) != 0)
+		return false;
+	worker_wake(w);
+	return true;
 }
 
 void dp_mail(struct dp *dp, struct worker *w, const struct mail *mail)

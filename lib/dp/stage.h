@@ -44,6 +44,13 @@ struct stage {
 	/* Handles all of node->pkts[0..n). Sources are called with an empty lane, once a pass. */
 	void (*run)(struct worker *w, struct stage_node *node);
 	bool is_source;
+	/*
+	 * Sources, or NULL: the worker is about to sleep. Arranges that what comes wakes it, and says
+	 * whether that holds for everything; else the worker sleeps for a short time only. disarm
+	 * is called when it is awake again. A pass follows arm before the worker really sleeps.
+	 */
+	bool (*arm)(struct worker *w);
+	void (*disarm)(struct worker *w);
 	struct stage_exit exits[STAGE_EXITS_MAX];
 	/* Writes what the stage decided, from the record, for `weirctl trace`. Control thread. */
 	void (*format)(const struct trace_record *record, char *buf, size_t size);

@@ -319,16 +319,6 @@ static int trace_compile(struct trace_session *session, struct call *call, const
 	return err;
 }
 
-/* The first stage behind the sources: where every received packet comes by. */
-static unsigned int pick_stage_index(const struct dp *dp)
-{
-	unsigned int i = 0;
-
-	while (dp->stages[i]->is_source)
-		i++;
-	return i;
-}
-
 static void session_arm(struct dp *dp, struct trace_session *session)
 {
 	for (unsigned int i = 0; i < dp->n_workers; i++) {
@@ -339,7 +329,7 @@ static void session_arm(struct dp *dp, struct trace_session *session)
 		trace->n_left = session->n_wanted;
 		trace->last_id = (uint16_t)(i + 1);
 		trace->id_step = (uint16_t)dp->n_workers;
-		trace->pick_stage = (uint8_t)pick_stage_index(dp);
+		trace->pick_stage = (uint8_t)dp_stage_index(dp, "plain");
 		session->buffers[i] = trace;
 		arm.arg[0] = (uintptr_t)trace;
 		dp_mail(dp, dp->workers[i], &arm);

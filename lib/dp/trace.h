@@ -2,7 +2,7 @@
 #pragma once
 
 /*
- * Packet trace: while armed, a worker picks packets at the first stage behind rx (by a pcap filter, up to a number)
+ * Packet trace: while armed, a worker picks packets at `plain` (by a pcap filter, up to a number)
  * and writes one record for each stage they pass. The control thread reads the records and lets
  * each stage format its own. One trace at a time; buffers are the control thread's.
  */

@@ -90,8 +90,28 @@ void worker_inject(struct worker *to, struct worker *from, struct rte_mbuf *m, u
 	}
 	meta->n_injects++;
 	meta->start_stage = (uint8_t)stage;
-	if (unlikely(rte_ring_enqueue(to->inject, m) != 0))
+	if (unlikely(rte_ring_enqueue(to->inject, m) != 0)) {
 		worker_free_dropped(from, m, &dp_module, DP_DROP_INJECT_FULL, stage);
+		return;
+	}
+	if (to != from)
+		worker_wake(to);
+}
+
+void worker_hand_over(struct worker *to, struct worker *from, struct rte_mbuf **pkts,
+	unsigned int n, unsigned int stage)
+{
+	uintptr_t entries[LANE_SIZE];
+	unsigned int sent;
+
+	RTE_ASSERT(n <= LANE_SIZE && stage < to->n_stages);
+	for (unsigned int i = 0; i < n; i++)
+		entries[i] = handover_entry(pkts[i], stage);
+	sent = rte_ring_enqueue_burst(to->handover, (void *const *)entries, n, NULL);
+	from->handed_over += sent;
+	for (unsigned int i = sent; unlikely(i < n); i++)
+		worker_free_dropped(from, pkts[i], &dp_module, DP_DROP_HANDOVER_FULL, stage);
+	worker_wake(to);
 }
 
 void worker_free_dropped(struct worker *w, struct rte_mbuf *m, const struct module *module,

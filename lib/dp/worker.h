@@ -10,6 +10,7 @@
 #include <rte_cycles.h>
 #include <rte_ring.h>
 #include <stdatomic.h>
+#include <unistd.h>
 
 #include "dp/module.h"
 #include "dp/stage.h"
@@ -17,11 +18,12 @@
 enum {
 	WORKER_MAX = 64,
 	MODULE_MAX = 32,
-	WORKER_INJECTS_MAX = 16,  /* times that one packet may re-enter */
-	WORKER_INJECT_BURST = 64, /* re-entering packets taken per pass */
-	WORKER_RING_SIZE = 4096,  /* inject ring */
-	WORKER_MAIL_SIZE = 1024,  /* mails each way */
-	WORKER_SAMPLE_EVERY = 64, /* passes between two that measure every stage */
+	WORKER_INJECTS_MAX = 16,     /* times that one packet may re-enter */
+	WORKER_INJECT_BURST = 64,    /* re-entering packets taken per pass */
+	WORKER_HANDOVER_BURST = 128, /* packets of other workers taken per pass */
+	WORKER_RING_SIZE = 4096,     /* inject and hand-over rings */
+	WORKER_MAIL_SIZE = 1024,     /* mails each way */
+	WORKER_SAMPLE_EVERY = 64,    /* passes between two that measure every stage */
 };
 
 /* A message by value, so that nobody has to free it. fn runs on the receiving side. */
@@ -55,15 +57,21 @@ struct worker {
 	struct dp *dp;	      /* read-only here: tables published by the control thread */
 	struct rte_mempool *pool;
 	struct rte_ring *inject;   /* packets that enter at meta->start_stage; many producers */
+	struct rte_ring *handover; /* packets of other workers, with their stage; many producers */
 	struct rte_ring *mail_in;  /* control thread to worker */
 	struct rte_ring *mail_out; /* worker to control thread */
 	struct worker_stats stats;
 	uint64_t busy_cycles; /* in passes that had packets */
 	uint64_t loop_cycles; /* in all passes, sleeping included */
-	uint64_t passes, sleeps, mail_lost, handed_over;
-	unsigned int lcore;	/* EAL lcore that runs it; LCORE_ID_ANY: driven by hand */
-	int cpu;		/* for display; -1 not known */
-	bool is_adaptive;	/* may sleep when idle */
+	uint64_t passes, sleeps, mail_lost;
+	uint64_t handed_over; /* to other workers, without what found no room there */
+	uint64_t taken_over;  /* from other workers */
+	unsigned int lcore;   /* EAL lcore that runs it; LCORE_ID_ANY: driven by hand */
+	int cpu;	      /* for display; -1 not known */
+	bool is_adaptive;     /* may sleep when idle */
+	int epoll_fd; /* what it sleeps on: its wake_fd, and receive queues that interrupt */
+	int wake_fd;  /* eventfd: written by worker_wake() */
+	_Atomic bool is_asleep; /* set by itself; cleared by itself or by who wakes it */
 	_Atomic bool stop;	/* set by the control thread, read by the loop (relaxed both) */
 	void *slot[MODULE_MAX]; /* by module id */
 	struct stage_node nodes[];
@@ -152,6 +160,27 @@ static inline unsigned int pkt_drop(
  * ring is full it is dropped by name on `from`.
  */
 void worker_inject(struct worker *to, struct worker *from, struct rte_mbuf *m, unsigned int stage);
+
+/*
+ * Gives packets to another worker, which takes them in order at the stage of that index, in one of
+ * its next passes. `from` is the worker that runs this. What finds no room in the ring is dropped by
+ * name on `from`. Cheaper than worker_inject() by far, and no guard against loops: a stage that
+ * packets reach again after a hand-over must not hand them over.
+ */
+void worker_hand_over(struct worker *to, struct worker *from, struct rte_mbuf **pkts,
+	unsigned int n, unsigned int stage);
+
+/* Any thread: something was put into a ring of the worker; wakes it if it sleeps. */
+static inline void worker_wake(struct worker *w)
+{
+	static const uint64_t one = 1;
+
+	/* Pairs with idle_sleep(): it says that it sleeps, then looks at its rings once more. */
+	atomic_thread_fence(memory_order_seq_cst);
+	if (unlikely(atomic_load_explicit(&w->is_asleep, memory_order_relaxed)) &&
+		atomic_exchange_explicit(&w->is_asleep, false, memory_order_relaxed))
+		(void)!write(w->wake_fd, &one, sizeof(one));
+}
 
 /* Sends mail to the control thread. False when its ring is full (counted in mail_lost). */
 bool worker_tell(struct worker *w, const struct mail *mail);

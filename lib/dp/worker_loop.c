@@ -5,13 +5,20 @@
  * when the control thread sets `stop`.
  *
  * Idle: after IDLE_SPINS passes without a packet it pauses between passes, after IDLE_PAUSES it
- * sleeps, first for IDLE_SLEEP_MIN_NS, then twice as long each time up to IDLE_SLEEP_MAX_NS. The
- * first packet takes it back to polling. A sleep is the only system call of a worker, and only an
- * idle one makes it.
+ * sleeps, first for IDLE_SLEEP_MIN_NS, then twice as long each time up to IDLE_SLEEP_MAX_NS. Once
+ * there, it asks the sources to wake it (rx interrupts, descriptors of taps): where all of them can
+ * it sleeps until something comes, else it goes on with short sleeps. Mail, injected and handed-over
+ * packets always wake it, through an eventfd. The first packet takes it back to polling. A sleep
+ * is the only system call of a worker, and only an idle one makes it.
+ *
+ * Nothing is overlooked on the way to sleep: the worker first says that it sleeps and arms what
+ * wakes it, then runs one more pass, and sleeps only if that found nothing. Who puts something into
+ * a ring after that pass finds the flag (worker_wake()); a queue that interrupts was armed before.
  */
 #include "dp/worker_loop.h"
 
 #include <rte_pause.h>
+#include <sys/epoll.h>
 #include <sys/prctl.h>
 #include <time.h>
 
@@ -21,55 +28,117 @@ enum {
 	IDLE_SPINS = 256,
 	IDLE_PAUSES = 2048,
 	IDLE_SLEEP_MIN_NS = 5000,
-	IDLE_SLEEP_MAX_NS = 100000,
+	IDLE_SLEEP_MAX_NS = 160000,
+	IDLE_ARMED_NS = 100000000, /* with everything armed; what is due by time is not later */
+	IDLE_EVENTS = 16,
 };
 
-struct idle {
+struct loop {
+	struct worker *w;
+	uint64_t last; /* TSC at the start of the pass before */
+	bool was_busy;
 	uint32_t n_empty; /* passes without a packet, in a row */
 	uint32_t sleep_ns;
 };
 
-static void idle_wait(struct worker *w, struct idle *idle)
+/* One pass with its accounts. True: something came. */
+static bool loop_pass(struct loop *loop)
 {
-	struct timespec ts = { 0 };
+	struct worker *w = loop->w;
+	unsigned int n = worker_pass(w);
 
-	idle->n_empty++;
-	if (idle->n_empty < IDLE_SPINS)
-		return;
-	if (idle->n_empty < IDLE_PAUSES) {
-		rte_pause();
-		return;
-	}
-	ts.tv_nsec = idle->sleep_ns;
+	w->loop_cycles += w->now - loop->last;
+	if (loop->was_busy)
+		w->busy_cycles += w->now - loop->last;
+	loop->last = w->now;
+	loop->was_busy = n > 0;
+	rte_rcu_qsbr_quiescent(w->dp->rcu, w->id);
+	return n > 0;
+}
+
+/* Asks every source; true: all that can come will wake us. */
+static bool sources_arm(struct worker *w)
+{
+	bool is_armed = true;
+
+	for (unsigned int i = 0; w->nodes[i].stage->is_source; i++)
+		if (w->nodes[i].stage->arm != NULL)
+			is_armed = w->nodes[i].stage->arm(w) && is_armed;
+	return is_armed;
+}
+
+static void sources_disarm(struct worker *w)
+{
+	for (unsigned int i = 0; w->nodes[i].stage->is_source; i++)
+		if (w->nodes[i].stage->disarm != NULL)
+			w->nodes[i].stage->disarm(w);
+}
+
+static void worker_wait(struct worker *w, uint32_t ns)
+{
+	const struct timespec timeout = { .tv_nsec = ns };
+	struct epoll_event events[IDLE_EVENTS];
+
 	rte_rcu_qsbr_thread_offline(w->dp->rcu, w->id);
-	nanosleep(&ts, NULL);
+	(void)epoll_pwait2(w->epoll_fd, events, IDLE_EVENTS, &timeout, NULL);
 	rte_rcu_qsbr_thread_online(w->dp->rcu, w->id);
 	w->sleeps++;
-	idle->sleep_ns = RTE_MIN(2 * idle->sleep_ns, (uint32_t)IDLE_SLEEP_MAX_NS);
+}
+
+/* Takes the flag back, and the wake-up of who was faster. */
+static void worker_say_awake(struct worker *w)
+{
+	uint64_t count;
+
+	if (!atomic_exchange_explicit(&w->is_asleep, false, memory_order_relaxed))
+		(void)!read(w->wake_fd, &count, sizeof(count));
+}
+
+/* True: something came before it slept. */
+static bool idle_sleep(struct loop *loop)
+{
+	bool is_long = loop->sleep_ns >= IDLE_SLEEP_MAX_NS, is_found;
+	uint32_t ns = loop->sleep_ns;
+	struct worker *w = loop->w;
+
+	/* Pairs with the fence in worker_wake(). */
+	atomic_store_explicit(&w->is_asleep, true, memory_order_seq_cst);
+	if (is_long && sources_arm(w))
+		ns = IDLE_ARMED_NS;
+	is_found = loop_pass(loop);
+	if (!is_found && !atomic_load_explicit(&w->stop, memory_order_relaxed))
+		worker_wait(w, ns);
+	worker_say_awake(w);
+	if (is_long)
+		sources_disarm(w);
+	loop->sleep_ns = RTE_MIN(2 * loop->sleep_ns, (uint32_t)IDLE_SLEEP_MAX_NS);
+	return is_found;
+}
+
+static bool idle_step(struct loop *loop)
+{
+	loop->n_empty++;
+	if (loop->n_empty < IDLE_SPINS)
+		return false;
+	if (loop->n_empty < IDLE_PAUSES) {
+		rte_pause();
+		return false;
+	}
+	return idle_sleep(loop);
 }
 
 int worker_loop(void *arg)
 {
-	struct idle idle = { .sleep_ns = IDLE_SLEEP_MIN_NS };
 	struct worker *w = arg;
-	uint64_t last = rte_rdtsc();
-	bool was_busy = false;
+	struct loop loop = { .w = w, .last = rte_rdtsc(), .sleep_ns = IDLE_SLEEP_MIN_NS };
 
 	/* Without this the kernel rounds every sleep up by 50 us. */
 	prctl(PR_SET_TIMERSLACK, 1UL);
 	while (!atomic_load_explicit(&w->stop, memory_order_relaxed)) {
-		unsigned int n = worker_pass(w);
-
-		w->loop_cycles += w->now - last;
-		if (was_busy)
-			w->busy_cycles += w->now - last;
-		last = w->now;
-		was_busy = n > 0;
-		rte_rcu_qsbr_quiescent(w->dp->rcu, w->id);
-		if (likely(n > 0))
-			idle = (struct idle){ .sleep_ns = IDLE_SLEEP_MIN_NS };
-		else if (w->is_adaptive)
-			idle_wait(w, &idle);
+		if (likely(loop_pass(&loop)) || (w->is_adaptive && idle_step(&loop))) {
+			loop.n_empty = 0;
+			loop.sleep_ns = IDLE_SLEEP_MIN_NS;
+		}
 	}
 	return 0;
 }

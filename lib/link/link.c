@@ -197,7 +197,13 @@ static int link_init(struct dp *dp)
 	struct link_state *state = link_state(dp);
 
 	state->table = rte_zmalloc("links", LINK_MAX * sizeof(*state->table), RTE_CACHE_LINE_SIZE);
-	return state->table != NULL ? 0 : -ENOMEM;
+	state->steer = rte_zmalloc("steer", sizeof(*state->steer), RTE_CACHE_LINE_SIZE);
+	if (state->table == NULL || state->steer == NULL) {
+		rte_free(state->table);
+		rte_free(state->steer);
+		return -ENOMEM;
+	}
+	return 0;
 }
 
 static void link_fini(struct dp *dp)
@@ -210,6 +216,18 @@ static void link_fini(struct dp *dp)
 		state->links[i] = NULL;
 	}
 	rte_free(state->table);
+	rte_free(state->steer);
+}
+
+/* How many buckets of flows a worker owns. */
+static unsigned int link_count_buckets(const struct dp *dp, const struct worker *w)
+{
+	const struct steer *steer = link_state(dp)->steer;
+	unsigned int n = 0;
+
+	for (unsigned int i = 0; i < STEER_BUCKETS; i++)
+		n += steer->owner[i] == w->id;
+	return n;
 }
 
 /* The receive queues that a worker polls, as "LINK:QUEUE". */
@@ -224,6 +242,7 @@ static void link_worker_show(const struct dp *dp, const struct worker *w, json_t
 			json_sprintf("%s:%u", link_by_index(dp, polls->poll[i].ifindex)->name,
 				polls->poll[i].queue));
 	json_object_set_new(row, "queues", queues);
+	json_object_set_new(row, "buckets", json_integer(link_count_buckets(dp, w)));
 }
 
 static int link_worker_init(struct dp *dp, struct worker *w)
@@ -231,6 +250,11 @@ static int link_worker_init(struct dp *dp, struct worker *w)
 	struct link_worker *lw = worker_slot(w, &link_module);
 
 	lw->table = link_state(dp)->table;
+	lw->steer = link_state(dp)->steer;
+	/* Dealt out among the workers made so far: the last one's turn leaves it right. */
+	steer_init(link_state(dp)->steer, dp->n_workers);
+	for (unsigned int i = 0; i < WORKER_MAX; i++)
+		lw->steered_to[i].owner = i;
 	lw->tx_stage = worker_stage_index(w, "tx");
 	for (unsigned int i = 0; i < RTE_MAX_ETHPORTS; i++)
 		lw->tx[i].queue = LINK_NO_QUEUE;

@@ -69,6 +69,9 @@ struct link {
 	bool is_up;	 /* as configured: `link set dev L up|down` */
 	bool is_running; /* carrier */
 	bool is_open;
+	uint64_t rss_types; /* RTE_ETH_RSS_*: asked of the driver; 0: no RSS */
+	bool is_hw_steered; /* the port's hardware took our key, hash and table */
+	bool is_sw_steered; /* the stage steer handles what it receives */
 	const struct link_conf
 		*conf; /* as decoded; the configuration owns it and outlives the link */
 };
@@ -92,7 +95,7 @@ json_t *link_to_json(const struct link *link);
 
 extern struct module link_module;
 extern const struct object link_object; /* for extensions: ns adds `addresses` */
-extern const struct stage rx_stage, parse_stage, tx_stage;
+extern const struct stage rx_stage, steer_stage, parse_stage, tx_stage;
 /* Is there a link of this name in the configuration? For checks. */
 bool link_is_configured(const struct config *config, const char *name);
 /* The device string of a decoded object of the section `links`; NULL: has none. */

@@ -18,6 +18,14 @@ static const struct field_enum link_kinds[] = {
 	{ 0 },
 };
 
+static const struct field_enum link_steerings[] = {
+	{ "auto", LINK_STEERING_AUTO,
+		"the device if it can, else weir where connections are tracked" },
+	{ "hardware", LINK_STEERING_HARDWARE, "packets come split into queues as they should" },
+	{ "software", LINK_STEERING_SOFTWARE, "weir hands each packet to the worker that owns it" },
+	{ 0 },
+};
+
 static const struct field link_fields[] = {
 	{ .name = "name",
 		.type = FIELD_STRING,
@@ -56,6 +64,12 @@ static const struct field link_fields[] = {
 		.max = 64,
 		.def = "1",
 		.help = "receive queues, dealt out to the workers in turn" },
+	{ .name = "steering",
+		.type = FIELD_ENUM,
+		.offset = offsetof(struct link_conf, steering),
+		.def = "auto",
+		.enums = link_steerings,
+		.help = "who brings a received packet to the worker that owns its flow" },
 	{ .name = "promiscuous",
 		.type = FIELD_BOOL,
 		.offset = offsetof(struct link_conf, is_promiscuous),
@@ -67,7 +81,6 @@ static const struct field link_fields[] = {
 		.def = "true",
 		.help = "administrative state at start" },
 	{ .name = "xdp", .type = FIELD_PENDING, .help = "an XDP program for received frames" },
-	{ .name = "steering", .type = FIELD_PENDING, .help = "who splits received packets" },
 	{ .name = "parent", .type = FIELD_PENDING, .help = "link below a vlan" },
 	{ .name = "vid", .type = FIELD_PENDING, .help = "VLAN id" },
 	{ .name = "members", .type = FIELD_PENDING, .help = "links of a bridge or bond" },
@@ -222,6 +235,15 @@ struct link_show {
 	json_t *rows;
 };
 
+/* Who steers what this link receives. */
+static const char *link_steering_text(const struct link *link)
+{
+	if (link->is_sw_steered)
+		return "software";
+	return link->is_hw_steered || link->conf->steering == LINK_STEERING_HARDWARE ? "hardware"
+										     : "none";
+}
+
 json_t *link_to_json(const struct link *link)
 {
 	const struct link_conf *conf = link->conf;
@@ -236,11 +258,12 @@ json_t *link_to_json(const struct link *link)
 		json_array_append_new(flags, json_string("NO-CARRIER"));
 	if (conf->is_promiscuous)
 		json_array_append_new(flags, json_string("PROMISC"));
-	return json_pack("{s:i, s:s, s:o, s:i, s:s, s:s, s:s, s:s, s:{s:s, s:{s:s}}}", "ifindex",
-		link->ifindex, "ifname", link->name, "flags", flags, "mtu", link->mtu, "operstate",
-		link->is_up && link->is_running ? "UP" : "DOWN", "link_type", "ether", "address",
-		mac_addr_text(&link->mac, mac), "broadcast", "ff:ff:ff:ff:ff:ff", "linkinfo",
-		"info_kind", link_kinds[conf->kind].name, "info_data", "device", conf->device);
+	return json_pack("{s:i, s:s, s:o, s:i, s:s, s:s, s:s, s:s, s:{s:s, s:{s:s, s:s}}}",
+		"ifindex", link->ifindex, "ifname", link->name, "flags", flags, "mtu", link->mtu,
+		"operstate", link->is_up && link->is_running ? "UP" : "DOWN", "link_type", "ether",
+		"address", mac_addr_text(&link->mac, mac), "broadcast", "ff:ff:ff:ff:ff:ff",
+		"linkinfo", "info_kind", link_kinds[conf->kind].name, "info_data", "device",
+		conf->device, "steering", link_steering_text(link));
 }
 
 static json_t *link_stats_json(const struct dp *dp, const struct link *link)
@@ -435,5 +458,12 @@ const struct command link_commands[] = {
 		.columns = xstats_columns,
 		.run = xstats_show,
 		.is_read_only = true },
+	{ .object = "worker",
+		.verb = "rebalance",
+		.help = "moves buckets of flows from the busiest worker to the idlest, or one as "
+			"told",
+		.args = &steer_rebalance_object,
+		.columns = steer_rebalance_columns,
+		.run = steer_rebalance },
 	{ .object = NULL },
 };

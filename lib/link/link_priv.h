@@ -5,9 +5,17 @@
 #include <rte_ethdev.h>
 
 #include "link/link.h"
+#include "link/steer.h"
 #include "net/parse.h"
 
 enum link_kind { LINK_KIND_PORT, LINK_KIND_VLAN, LINK_KIND_BRIDGE, LINK_KIND_BOND, LINK_KIND_VETH };
+
+/* Who brings a received packet to the worker that owns it. */
+enum link_steering {
+	LINK_STEERING_AUTO,	/* the hardware where it can, else weir where it matters */
+	LINK_STEERING_HARDWARE, /* comes split as it should: weir takes it as it comes */
+	LINK_STEERING_SOFTWARE, /* weir, always */
+};
 
 /* As decoded from the configuration. */
 struct link_conf {
@@ -18,6 +26,7 @@ struct link_conf {
 	struct mac_addr mac; /* zero: the device's own */
 	int64_t mtu;
 	int64_t queues;
+	int steering; /* enum link_steering */
 	bool is_promiscuous;
 	bool is_up;
 };
@@ -27,15 +36,20 @@ struct link_state {
 	struct link *links[LINK_MAX]; /* by ifindex; [0] unused */
 	struct link_dp *table;	      /* what workers read */
 	uint16_t n_links;
-	uint64_t next_carrier_ns; /* when to look for carriers again */
+	uint64_t next_carrier_ns;	     /* when to look for carriers again */
+	struct steer *steer;		     /* what workers read */
+	uint64_t bucket_seen[STEER_BUCKETS]; /* packets at the last rebalance */
 };
 
 /* What a worker polls. Immutable once published; replaced as a whole, the old one retired. */
 struct link_polls {
 	unsigned int n;
-	struct {
+	bool can_interrupt; /* all of them have a descriptor */
+	struct link_poll {
 		uint16_t port, queue, ifindex;
 		bool is_unmarked; /* the driver does not write the port into packets */
+		bool is_steered;  /* packets go to the stage steer first */
+		int fd;		  /* readable when packets come; -1: there is none */
 	} poll[];
 };
 
@@ -50,6 +64,12 @@ struct link_tx {
 	struct rte_mbuf *pkts[LANE_SIZE];
 };
 
+/* Packets for another worker, collected in one run of the stage steer. */
+struct link_steered {
+	unsigned int owner, n;
+	struct rte_mbuf *pkts[LANE_SIZE];
+};
+
 /* Per worker. polls, port_link, tx[].queue and owner: written by control; the rest by the worker. */
 struct link_worker {
 	_Atomic(struct link_polls *) polls;
@@ -57,6 +77,11 @@ struct link_worker {
 	unsigned int next_poll; /* so that the first port is not always served first */
 	unsigned int tx_stage;
 	uint16_t port_link[RTE_MAX_ETHPORTS];
+	const struct steer *steer;
+	unsigned int n_steered;
+	struct link_steered *steered[WORKER_MAX];   /* n_steered of them: those in use */
+	struct link_steered steered_to[WORKER_MAX]; /* by worker */
+	uint64_t bucket_packets[STEER_BUCKETS];	    /* that this worker has steered */
 	struct link_tx tx[RTE_MAX_ETHPORTS];
 	struct link_counters counters[LINK_MAX];
 };
@@ -84,6 +109,8 @@ void port_close(struct dp *dp, struct link *link);
 /* -ENOTSUP is fine: the MTU then holds in software. */
 int port_set_mtu(const struct link *link, uint16_t mtu);
 bool port_has_carrier(const struct link *link);
+/* Fills the port's RSS table from the buckets, and sees whether it took that. */
+void port_program_steering(struct dp *dp, struct link *link);
 
 /* link.c. conf must live as long as the link: it is the configuration's. */
 int link_create(struct dp *dp, const struct link_conf *conf, const char *path, struct diag *diag,
@@ -96,6 +123,11 @@ void link_sum_counters(const struct dp *dp, const struct link *link, struct link
 /* link_ctl.c */
 extern const struct section link_sections[];
 extern const struct command link_commands[];
+
+/* steer.c */
+extern const struct object steer_rebalance_object;
+extern const struct column steer_rebalance_columns[];
+int steer_rebalance(struct call *call, const void *args);
 
 static inline struct link_state *link_state(const struct dp *dp)
 {

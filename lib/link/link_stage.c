@@ -5,8 +5,7 @@
  * `parse` checks every frame that `plain` (lib/ip) did not take and resets its metadata, `tx` sends. Run by the owning worker, which
  * alone writes the counters; the table of links and the poll list are the control thread's.
  *
- * A worker without a transmit queue of its own on a port hands packets to the worker that owns one
- * through that one's inject ring, with start stage tx.
+ * A worker without a transmit queue of its own on a port hands packets to the worker that owns one.
  */
 #include "dp/trace.h"
 #include "link/link_priv.h"
@@ -22,46 +21,75 @@ static void rx_mark(struct rte_mbuf **pkts, uint16_t n, uint16_t port)
 		pkts[i]->port = port;
 }
 
+enum { RX_FRAMES = 1, RX_STEER };
+
+/* Asks one queue. Its packets go straight into the lane of their stage. */
+static void rx_poll(struct worker *w, struct link_worker *lw, struct stage_node *node,
+	const struct link_poll *poll)
+{
+	struct stage_node *next = node->next[unlikely(poll->is_steered) ? RX_STEER : RX_FRAMES];
+	struct link_counters *counters = &lw->counters[poll->ifindex];
+	struct rte_mbuf **pkts = next->pkts + next->n;
+	uint64_t n_bytes = 0;
+	uint16_t n;
+
+	n = rte_eth_rx_burst(
+		poll->port, poll->queue, pkts, (uint16_t)RTE_MIN(w->room, (uint32_t)RX_BURST));
+	if (n == 0)
+		return;
+	for (uint16_t i = 0; i < n; i++)
+		n_bytes += pkts[i]->pkt_len;
+	if (unlikely(poll->is_unmarked))
+		rx_mark(pkts, n, poll->port);
+	counters->rx_packets += n;
+	counters->rx_bytes += n_bytes;
+	next->n += n;
+	node->packets += n;
+	w->room -= n;
+	w->stats.rx += n;
+	w->pending |= UINT64_C(1) << next->index;
+}
+
 static void rx_run(struct worker *w, struct stage_node *node)
 {
 	struct link_worker *lw = worker_slot(w, &link_module);
 	/* Pairs with the release in port.c: the list is whole. */
 	const struct link_polls *polls = atomic_load_explicit(&lw->polls, memory_order_acquire);
-	struct stage_node *next = node->next[1];
-	uint32_t before = next->n;
 
 	if (unlikely(polls == NULL))
 		return;
 	for (unsigned int i = 0; i < polls->n; i++) {
 		unsigned int k = lw->next_poll + i;
-		struct rte_mbuf **pkts = next->pkts + next->n;
-		struct link_counters *counters;
-		uint64_t n_bytes = 0;
-		uint16_t n;
 
-		if (k >= polls->n)
-			k -= polls->n;
-		n = rte_eth_rx_burst(polls->poll[k].port, polls->poll[k].queue, pkts,
-			(uint16_t)RTE_MIN(w->room, (uint32_t)RX_BURST));
-		if (n == 0)
-			continue;
-		for (uint16_t j = 0; j < n; j++)
-			n_bytes += pkts[j]->pkt_len;
-		if (unlikely(polls->poll[k].is_unmarked))
-			rx_mark(pkts, n, polls->poll[k].port);
-		counters = &lw->counters[polls->poll[k].ifindex];
-		counters->rx_packets += n;
-		counters->rx_bytes += n_bytes;
-		next->n += n;
-		w->room -= n;
+		rx_poll(w, lw, node, &polls->poll[k >= polls->n ? k - polls->n : k]);
 	}
 	if (++lw->next_poll >= polls->n)
 		lw->next_poll = 0;
-	if (next->n == before)
-		return;
-	w->pending |= UINT64_C(1) << next->index;
-	w->stats.rx += next->n - before;
-	node->packets += next->n - before;
+}
+
+static bool rx_arm(struct worker *w)
+{
+	struct link_worker *lw = worker_slot(w, &link_module);
+	const struct link_polls *polls = atomic_load_explicit(&lw->polls, memory_order_acquire);
+	int err = 0;
+
+	if (polls == NULL || !polls->can_interrupt)
+		return polls == NULL;
+	for (unsigned int i = 0; i < polls->n && err == 0; i++) {
+		err = rte_eth_dev_rx_intr_enable(polls->poll[i].port, polls->poll[i].queue);
+		/* The descriptor of a tap is the queue itself: there is nothing to switch on. */
+		err = err == -ENOTSUP ? 0 : err;
+	}
+	return err == 0;
+}
+
+static void rx_disarm(struct worker *w)
+{
+	struct link_worker *lw = worker_slot(w, &link_module);
+	const struct link_polls *polls = atomic_load_explicit(&lw->polls, memory_order_acquire);
+
+	for (unsigned int i = 0; polls != NULL && polls->can_interrupt && i < polls->n; i++)
+		(void)rte_eth_dev_rx_intr_disable(polls->poll[i].port, polls->poll[i].queue);
 }
 
 const struct stage rx_stage = {
@@ -69,7 +97,9 @@ const struct stage rx_stage = {
 	.help = "polls this worker's receive queues",
 	.run = rx_run,
 	.is_source = true,
-	.exits = { [1] = { "frames", "plain" } },
+	.arm = rx_arm,
+	.disarm = rx_disarm,
+	.exits = { [RX_FRAMES] = { "frames", "plain" }, [RX_STEER] = { "steer", "steer" } },
 };
 
 /* parse */
@@ -178,15 +208,6 @@ static void tx_drop(struct worker *w, struct stage_node *node, struct rte_mbuf *
 	stage_leave(w, node, m, pkt_drop(pkt_meta(m), &link_module, reason));
 }
 
-/* Gives packets to the worker that has a queue on the port. */
-static void tx_hand_over(struct worker *w, const struct link_tx *tx, unsigned int tx_stage_index,
-	struct rte_mbuf **pkts, unsigned int n)
-{
-	for (unsigned int i = 0; i < n; i++)
-		worker_inject(w->dp->workers[tx->owner], w, pkts[i], tx_stage_index);
-	w->handed_over += n;
-}
-
 /*
  * Sends packets that all leave by the same link. The driver may free them: n_bytes, their lengths,
  * was summed before.
@@ -205,7 +226,7 @@ static void tx_send(struct worker *w, struct stage_node *node, struct link_worke
 		return;
 	}
 	if (unlikely(tx->queue == LINK_NO_QUEUE)) {
-		tx_hand_over(w, tx, lw->tx_stage, pkts, n);
+		worker_hand_over(w->dp->workers[tx->owner], w, pkts, n, lw->tx_stage);
 		return;
 	}
 	sent = rte_eth_tx_burst(link->port, tx->queue, pkts, (uint16_t)n);

@@ -5,13 +5,15 @@
  * gives its queues to workers. Control thread; what workers read is published by pointer and the
  * old retired.
  *
- * Receive queue q of a port goes to worker (ifindex - 1 + q) modulo the number of workers. Every
- * worker gets a transmit queue of its own while the device has enough; the others hand over to the
- * owner of a queue. Some drivers cannot do what others can; port_quirks lists them.
+ * Receive queue q of a port goes to worker (ifindex - 1 + q) modulo the number of workers. Where the
+ * driver has RSS it is given our key and table (steer.h), and both are read back: what it did not
+ * take it is not trusted with. Queues with a descriptor wake their worker. Every worker gets a
+ * transmit queue of its own while the device has enough; the others hand over to the owner of one. Some drivers cannot do what others can; port_quirks lists them.
  */
 #include <rte_bus_vdev.h>
 #include <rte_dev.h>
 #include <rte_errno.h>
+#include <sys/epoll.h>
 
 #include "base/log.h"
 #include "base/mem.h"
@@ -75,11 +77,33 @@ static int port_probe(const char *device, uint16_t *out)
 	return -ENODEV;
 }
 
+enum {
+	RSS_TYPES = RTE_ETH_RSS_IPV4 | RTE_ETH_RSS_NONFRAG_IPV4_TCP | RTE_ETH_RSS_NONFRAG_IPV4_UDP |
+		    RTE_ETH_RSS_IPV6 | RTE_ETH_RSS_NONFRAG_IPV6_TCP | RTE_ETH_RSS_NONFRAG_IPV6_UDP,
+};
+
+/* Drivers say no to the whole when they lack a part: that is left out then, and done in software. */
+static int port_try_configure(
+	uint16_t port, uint16_t n_rx, uint16_t n_tx, struct rte_eth_conf *conf)
+{
+	int err = rte_eth_dev_configure(port, n_rx, n_tx, conf);
+
+	if (err < 0 && conf->intr_conf.rxq) {
+		conf->intr_conf.rxq = 0;
+		err = rte_eth_dev_configure(port, n_rx, n_tx, conf);
+	}
+	if (err == -EINVAL && conf->rxmode.mtu != RTE_ETHER_MTU) {
+		conf->rxmode.mtu = RTE_ETHER_MTU;
+		err = rte_eth_dev_configure(port, n_rx, n_tx, conf);
+	}
+	return err;
+}
+
 /* How many queues to ask for, and whether frames larger than a packet buffer may come. */
-static int port_configure(
-	const struct dp *dp, const struct link *link, uint16_t *n_rx, uint16_t *n_tx)
+static int port_configure(const struct dp *dp, struct link *link, uint16_t *n_rx, uint16_t *n_tx)
 {
 	struct rte_eth_conf conf = { .rxmode = { .mtu = link->mtu } };
+	uint8_t key[STEER_KEY_MAX];
 	struct rte_eth_dev_info info;
 	int err;
 
@@ -96,13 +120,15 @@ static int port_configure(
 		conf.rxmode.offloads |= info.rx_offload_capa & RTE_ETH_RX_OFFLOAD_SCATTER;
 	conf.txmode.offloads |= info.tx_offload_capa & RTE_ETH_TX_OFFLOAD_MULTI_SEGS;
 	conf.rxmode.mtu = RTE_MIN(conf.rxmode.mtu, (uint32_t)info.max_mtu);
-	err = rte_eth_dev_configure(link->port, *n_rx, *n_tx, &conf);
-	if (err == -EINVAL && conf.rxmode.mtu != RTE_ETHER_MTU) {
-		/* Drivers without MTU support take the standard one; ours then holds in software. */
-		conf.rxmode.mtu = RTE_ETHER_MTU;
-		err = rte_eth_dev_configure(link->port, *n_rx, *n_tx, &conf);
-	}
-	return err;
+	if (*n_rx > 1 && info.hash_key_size <= STEER_KEY_MAX)
+		link->rss_types = info.flow_type_rss_offloads & RSS_TYPES;
+	conf.rxmode.mq_mode = link->rss_types != 0 ? RTE_ETH_MQ_RX_RSS : RTE_ETH_MQ_RX_NONE;
+	conf.rx_adv_conf.rss_conf.rss_hf = link->rss_types;
+	conf.rx_adv_conf.rss_conf.rss_key = link->rss_types != 0 ? key : NULL;
+	conf.rx_adv_conf.rss_conf.rss_key_len = link->rss_types != 0 ? info.hash_key_size : 0;
+	steer_key(key, sizeof(key));
+	conf.intr_conf.rxq = dp->workers[0]->is_adaptive;
+	return port_try_configure(link->port, *n_rx, *n_tx, &conf);
 }
 
 static int port_setup_queues(
@@ -161,6 +187,30 @@ static void polls_publish(struct dp *dp, struct worker *w, struct link_polls *po
 		dp_retire(dp, polls_free, old, 0);
 }
 
+/* A worker sleeps on interrupts only if every queue that it polls has them. */
+static void polls_count_interrupts(struct link_polls *polls)
+{
+	polls->can_interrupt = true;
+	for (unsigned int i = 0; i < polls->n; i++)
+		polls->can_interrupt = polls->can_interrupt && polls->poll[i].fd >= 0;
+}
+
+/*
+ * Lets a queue wake the worker. Edge-triggered: what comes after the worker's last look at the queue
+ * is an event, and nothing has to be read for the next one. Its descriptor, or -1.
+ */
+static int poll_watch(const struct worker *w, uint16_t port, uint16_t queue)
+{
+	struct epoll_event event = { .events = EPOLLIN | EPOLLET };
+	int fd;
+
+	if (!w->is_adaptive)
+		return -1;
+	fd = rte_eth_dev_rx_intr_ctl_q_get_fd(port, queue);
+	event.data.fd = fd;
+	return fd >= 0 && epoll_ctl(w->epoll_fd, EPOLL_CTL_ADD, fd, &event) == 0 ? fd : -1;
+}
+
 static void polls_add(struct dp *dp, struct worker *w, const struct link *link, uint16_t queue)
 {
 	struct link_worker *lw = worker_slot(w, &link_module);
@@ -171,10 +221,15 @@ static void polls_add(struct dp *dp, struct worker *w, const struct link *link, 
 	for (unsigned int i = 0; i < n; i++)
 		polls->poll[i] = old->poll[i];
 	polls->n = n + 1;
-	polls->poll[n].port = link->port;
-	polls->poll[n].queue = queue;
-	polls->poll[n].ifindex = link->ifindex;
-	polls->poll[n].is_unmarked = (port_quirks_of(link->port) & QUIRK_UNMARKED) != 0;
+	polls->poll[n] = (struct link_poll){
+		.port = link->port,
+		.queue = queue,
+		.ifindex = link->ifindex,
+		.is_unmarked = (port_quirks_of(link->port) & QUIRK_UNMARKED) != 0,
+		.is_steered = link->is_sw_steered,
+		.fd = poll_watch(w, link->port, queue),
+	};
+	polls_count_interrupts(polls);
 	polls_publish(dp, w, polls);
 }
 
@@ -187,13 +242,89 @@ static void polls_remove(struct dp *dp, struct worker *w, const struct link *lin
 	if (old == NULL)
 		return;
 	polls = polls_alloc(old->n);
-	for (unsigned int i = 0; i < old->n; i++)
+	for (unsigned int i = 0; i < old->n; i++) {
 		if (old->poll[i].port != link->port)
 			polls->poll[polls->n++] = old->poll[i];
+		else if (old->poll[i].fd >= 0)
+			(void)epoll_ctl(w->epoll_fd, EPOLL_CTL_DEL, old->poll[i].fd, NULL);
+	}
+	polls_count_interrupts(polls);
 	polls_publish(dp, w, polls);
 }
 
-static void port_assign_queues(struct dp *dp, const struct link *link, uint16_t n_rx, uint16_t n_tx)
+/* The worker that polls a receive queue of a link. */
+static unsigned int queue_worker(const struct dp *dp, const struct link *link, unsigned int queue)
+{
+	return (link->ifindex - 1u + queue) % dp->n_workers;
+}
+
+/* Which queue takes the packets of that bucket? -1: its owner polls none of this port. */
+static int bucket_queue(const struct dp *dp, const struct link *link, unsigned int bucket)
+{
+	unsigned int owner = link_state(dp)->steer->owner[bucket];
+
+	for (unsigned int q = 0; q < (unsigned int)link->conf->queues; q++)
+		if (queue_worker(dp, link, q) == owner)
+			return (int)q;
+	return -1;
+}
+
+enum { RETA_MAX = 512 }; /* the largest RSS table that is handled */
+
+/* The RSS table: bucket i modulo STEER_BUCKETS is entry i. */
+static int port_set_reta(const struct dp *dp, const struct link *link, uint16_t size)
+{
+	struct rte_eth_rss_reta_entry64 want[RETA_MAX / RTE_ETH_RETA_GROUP_SIZE],
+		got[RTE_DIM(want)];
+	int err;
+
+	memset(want, 0, sizeof(want));
+	for (unsigned int i = 0; i < size; i++) {
+		int queue = bucket_queue(dp, link, i % STEER_BUCKETS);
+
+		if (queue < 0)
+			return -ENOENT;
+		want[i / RTE_ETH_RETA_GROUP_SIZE].mask = UINT64_MAX;
+		want[i / RTE_ETH_RETA_GROUP_SIZE].reta[i % RTE_ETH_RETA_GROUP_SIZE] =
+			(uint16_t)queue;
+	}
+	memcpy(got, want, sizeof(got));
+	err = rte_eth_dev_rss_reta_update(link->port, want, size);
+	if (err == 0)
+		err = rte_eth_dev_rss_reta_query(link->port, got, size);
+	for (unsigned int i = 0; err == 0 && i < size / RTE_ETH_RETA_GROUP_SIZE; i++)
+		if (memcmp(want[i].reta, got[i].reta, sizeof(want[i].reta)) != 0)
+			err = -EIO;
+	return err;
+}
+
+/* Does the port hash what we asked for, with our key? */
+static bool port_has_key(const struct link *link, unsigned int key_len, uint64_t types)
+{
+	uint8_t want[STEER_KEY_MAX], got[STEER_KEY_MAX] = { 0 };
+	struct rte_eth_rss_conf conf = { .rss_key = got, .rss_key_len = (uint8_t)key_len };
+
+	steer_key(want, key_len);
+	return rte_eth_dev_rss_hash_conf_get(link->port, &conf) == 0 &&
+	       memcmp(want, got, key_len) == 0 && (conf.rss_hf & types) == types;
+}
+
+void port_program_steering(struct dp *dp, struct link *link)
+{
+	struct rte_eth_dev_info info;
+
+	link->is_hw_steered = false;
+	if (link->rss_types == 0 || rte_eth_dev_info_get(link->port, &info) != 0)
+		return;
+	/* Fewer entries than buckets cannot tell all of them apart. */
+	if (info.reta_size % STEER_BUCKETS != 0 || info.reta_size == 0 || info.reta_size > RETA_MAX)
+		return;
+	link->is_hw_steered = port_set_reta(dp, link, info.reta_size) == 0 &&
+			      port_has_key(link, info.hash_key_size, link->rss_types);
+	log_info("link", "hardware steering link=%s is=%d", link->name, link->is_hw_steered);
+}
+
+static void port_assign_queues(struct dp *dp, struct link *link, uint16_t n_rx, uint16_t n_tx)
 {
 	for (unsigned int i = 0; i < dp->n_workers; i++) {
 		struct link_worker *lw = worker_slot(dp->workers[i], &link_module);
@@ -202,8 +333,10 @@ static void port_assign_queues(struct dp *dp, const struct link *link, uint16_t 
 		lw->tx[link->port].queue = i < n_tx ? (uint16_t)i : LINK_NO_QUEUE;
 		lw->tx[link->port].owner = (uint16_t)(i % n_tx);
 	}
+	port_program_steering(dp, link);
+	link->is_sw_steered = dp->n_workers > 1 && link->conf->steering == LINK_STEERING_SOFTWARE;
 	for (uint16_t q = 0; q < n_rx; q++)
-		polls_add(dp, dp->workers[(link->ifindex - 1u + q) % dp->n_workers], link, q);
+		polls_add(dp, dp->workers[queue_worker(dp, link, q)], link, q);
 }
 
 int port_open(struct dp *dp, struct link *link, const char *path, struct diag *diag)

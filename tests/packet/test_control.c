@@ -19,6 +19,8 @@ static const struct {
 	{ "graph.show", NULL },
 	{ "graph.dot", NULL },
 	{ "worker.show", NULL },
+	{ "worker.rebalance", NULL },
+	{ "worker.rebalance", "{\"bucket\": 3, \"worker\": 0}" },
 	{ "drop.show", NULL },
 	{ "stats.show", NULL },
 	{ "sysctl.show", NULL },

@@ -51,6 +51,28 @@ static void inject_full(struct bench *b)
 	}
 }
 
+/* The owner does not run meanwhile. */
+static void handover_full(struct bench *b)
+{
+	unsigned int tx = dp_stage_index(b->dp, "tx"),
+		     n = rte_ring_free_count(b->dp->workers[0]->handover);
+	struct worker *w = b->dp->workers[0];
+
+	for (unsigned int i = 0; i <= n; i++) {
+		struct rte_mbuf *m = rte_pktmbuf_alloc(b->dp->pool);
+
+		REQUIRE(m != NULL);
+		rte_pktmbuf_append(m, 60);
+		*pkt_meta(m) = (struct pkt_meta){ .out_link = 1 };
+		w->stats.originated++;
+		worker_hand_over(w, w, &m, 1, tx);
+	}
+	for (unsigned int i = 0; i < 100; i++) {
+		bench_run(b);
+		bench_discard(b);
+	}
+}
+
 /*
  * A neighbour that is forgotten again between its answer and the packet's next try: the packet
  * goes round, until it has done so too often.
@@ -316,6 +338,7 @@ static const struct {
 	struct patch broken, arp;
 } causes[] = {
 	CAUSE(inject_full, "tx"),
+	CAUSE(handover_full, "tx"),
 	CAUSE(inject_loop, "ip4_forward"),
 	CAUSE(stopped, NULL), /* only at the end */
 	CAUSE(eth_truncated, "parse"),

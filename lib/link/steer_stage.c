@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+/*
+ * steer: hands packets of a port whose hardware does not know our table to the workers that own
+ * them (steer.h). Right behind rx and before anything else is done with a packet, so that the
+ * owner does all of the work; it takes them at the stage where its own packets begin. Run by the
+ * worker that polls the queue. What is not IP stays with it.
+ *
+ * Packets of one flow stay in order: they come through one queue, have one owner, and the ring
+ * to it is first in, first out.
+ */
+#include "link/link_priv.h"
+
+enum { STEER_OWN = 1 };
+
+static void steer_flush(struct worker *w, struct link_worker *lw, unsigned int stage)
+{
+	for (unsigned int i = 0; i < lw->n_steered; i++) {
+		struct link_steered *steered = lw->steered[i];
+
+		worker_hand_over(
+			w->dp->workers[steered->owner], w, steered->pkts, steered->n, stage);
+		steered->n = 0;
+	}
+	lw->n_steered = 0;
+}
+
+static void steer_collect(struct link_worker *lw, unsigned int owner, struct rte_mbuf *m)
+{
+	struct link_steered *steered = &lw->steered_to[owner];
+
+	if (steered->n == 0)
+		lw->steered[lw->n_steered++] = steered;
+	steered->pkts[steered->n++] = m;
+}
+
+static void steer_run(struct worker *w, struct stage_node *node)
+{
+	struct link_worker *lw = worker_slot(w, &link_module);
+	struct stage_node *own = node->next[STEER_OWN];
+	const struct steer *steer = lw->steer;
+
+	for (uint32_t i = 0; i < node->n; i++) {
+		struct rte_mbuf *m = node->pkts[i];
+		unsigned int bucket, owner;
+
+		if (i + STAGE_PREFETCH < node->n)
+			rte_prefetch0(rte_pktmbuf_mtod(node->pkts[i + STAGE_PREFETCH], void *));
+		bucket = steer_bucket(steer, rte_pktmbuf_mtod(m, const uint8_t *));
+		if (unlikely(bucket == STEER_BUCKET_NONE)) {
+			stage_push(&w->pending, own, m);
+			continue;
+		}
+		lw->bucket_packets[bucket]++;
+		owner = __atomic_load_n(&steer->owner[bucket], __ATOMIC_RELAXED);
+		if (owner == w->id)
+			stage_push(&w->pending, own, m);
+		else
+			steer_collect(lw, owner, m);
+	}
+	steer_flush(w, lw, own->index);
+}
+
+const struct stage steer_stage = {
+	.name = "steer",
+	.help = "hands packets to the workers that own them",
+	.run = steer_run,
+	.exits = { [STEER_OWN] = { "own", "plain" } },
+};
