@@ -74,15 +74,18 @@ static void sources_disarm(struct worker *w)
 			w->nodes[i].stage->disarm(w);
 }
 
-static void worker_wait(struct worker *w, uint32_t ns)
+/* True: an event has woken it, not the end of its time. */
+static bool worker_wait(struct worker *w, uint32_t ns)
 {
 	const struct timespec timeout = { .tv_nsec = ns };
 	struct epoll_event events[IDLE_EVENTS];
+	int n;
 
 	rte_rcu_qsbr_thread_offline(w->dp->rcu, w->id);
-	(void)epoll_pwait2(w->epoll_fd, events, IDLE_EVENTS, &timeout, NULL);
+	n = epoll_pwait2(w->epoll_fd, events, IDLE_EVENTS, &timeout, NULL);
 	rte_rcu_qsbr_thread_online(w->dp->rcu, w->id);
 	w->sleeps++;
+	return n > 0;
 }
 
 /* Takes the flag back, and the wake-up of who was faster. */
@@ -94,10 +97,13 @@ static void worker_say_awake(struct worker *w)
 		(void)!read(w->wake_fd, &count, sizeof(count));
 }
 
-/* True: something came before it slept. */
+/*
+ * True: something has come, or is about to: a driver may show a packet later than its descriptor
+ * says so (net_tap counts signals that another thread receives), so it is worth polling again.
+ */
 static bool idle_sleep(struct loop *loop)
 {
-	bool is_long = loop->sleep_ns >= IDLE_SLEEP_MAX_NS, is_found;
+	bool is_long = loop->sleep_ns >= IDLE_SLEEP_MAX_NS, is_awake;
 	uint32_t ns = loop->sleep_ns;
 	struct worker *w = loop->w;
 
@@ -105,14 +111,14 @@ static bool idle_sleep(struct loop *loop)
 	atomic_store_explicit(&w->is_asleep, true, memory_order_seq_cst);
 	if (is_long && sources_arm(w))
 		ns = IDLE_ARMED_NS;
-	is_found = loop_pass(loop);
-	if (!is_found && !atomic_load_explicit(&w->stop, memory_order_relaxed))
-		worker_wait(w, ns);
+	is_awake = loop_pass(loop) || atomic_load_explicit(&w->stop, memory_order_relaxed);
+	if (!is_awake)
+		is_awake = worker_wait(w, ns);
 	worker_say_awake(w);
 	if (is_long)
 		sources_disarm(w);
 	loop->sleep_ns = RTE_MIN(2 * loop->sleep_ns, (uint32_t)IDLE_SLEEP_MAX_NS);
-	return is_found;
+	return is_awake;
 }
 
 static bool idle_step(struct loop *loop)

@@ -195,19 +195,33 @@ static void polls_count_interrupts(struct link_polls *polls)
 		polls->can_interrupt = polls->can_interrupt && polls->poll[i].fd >= 0;
 }
 
+/* The descriptor of a receive queue, or -1. That most have none is no error: ethdev says it is. */
+static int queue_fd(uint16_t port, uint16_t queue)
+{
+	int type = rte_log_register("lib.ethdev"), level = rte_log_get_level((uint32_t)type), fd;
+
+	rte_log_set_level((uint32_t)type, RTE_LOG_EMERG);
+	fd = rte_eth_dev_rx_intr_ctl_q_get_fd(port, queue);
+	rte_log_set_level((uint32_t)type, (uint32_t)level);
+	return fd;
+}
+
 /*
- * Lets a queue wake the worker. Edge-triggered: what comes after the worker's last look at the queue
- * is an event, and nothing has to be read for the next one. Its descriptor, or -1.
+ * Lets a queue wake the worker. An interrupt is an edge, and nothing has to be read for the next one.
+ * Where there is none to switch, the descriptor is the queue itself (net_tap): level-triggered, since
+ * that driver may show a packet later than its descriptor does. Its descriptor, or -1.
  */
 static int poll_watch(const struct worker *w, uint16_t port, uint16_t queue)
 {
-	struct epoll_event event = { .events = EPOLLIN | EPOLLET };
+	struct epoll_event event = { .events = EPOLLIN };
 	int fd;
 
 	if (!w->is_adaptive)
 		return -1;
-	fd = rte_eth_dev_rx_intr_ctl_q_get_fd(port, queue);
+	fd = queue_fd(port, queue);
 	event.data.fd = fd;
+	if (rte_eth_dev_rx_intr_disable(port, queue) != -ENOTSUP)
+		event.events |= EPOLLET;
 	return fd >= 0 && epoll_ctl(w->epoll_fd, EPOLL_CTL_ADD, fd, &event) == 0 ? fd : -1;
 }
 
