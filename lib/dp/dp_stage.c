@@ -35,16 +35,6 @@ const struct stage inject_stage = {
 	.format = inject_format,
 };
 
-/* Asks for the lines that the next stages need: all come from another core's cache. */
-static inline void handover_prefetch(const struct rte_mbuf *m)
-{
-	const char *start = (const char *)m;
-
-	rte_prefetch0(start);
-	/* The packet's bytes, where a fresh packet has them: only a hint. */
-	rte_prefetch0(start + sizeof(*m) + sizeof(struct pkt_meta) + RTE_PKTMBUF_HEADROOM);
-}
-
 static void handover_run(struct worker *w, struct stage_node *node)
 {
 	uintptr_t entries[WORKER_HANDOVER_BURST];
@@ -54,7 +44,9 @@ static void handover_run(struct worker *w, struct stage_node *node)
 	for (unsigned int i = 0; i < n; i++) {
 		struct rte_mbuf *m = handover_packet(entries[i]);
 
-		handover_prefetch(m);
+		/* All of it comes from another core's cache. */
+		rte_prefetch0(m);
+		pkt_prefetch(m);
 		stage_push(&w->pending, &w->nodes[handover_stage_of(entries[i])], m);
 	}
 	w->room -= n;

@@ -112,10 +112,8 @@ static __rte_always_inline void stage_loop(struct worker *w, struct stage_node *
 		struct rte_mbuf *m = in[i];
 		unsigned int exit;
 
-		if (is_first && i + STAGE_PREFETCH < n) {
-			rte_prefetch0(pkt_meta(in[i + STAGE_PREFETCH]));
-			rte_prefetch0(rte_pktmbuf_mtod(in[i + STAGE_PREFETCH], void *));
-		}
+		if (is_first && i + STAGE_PREFETCH < n)
+			pkt_prefetch(in[i + STAGE_PREFETCH]);
 		exit = fn(w, ctx, m, pkt_meta(m));
 		if (likely(exit == likely_exit)) {
 			if (likely_exit == STAGE_DROP)

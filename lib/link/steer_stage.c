@@ -45,7 +45,7 @@ static void steer_run(struct worker *w, struct stage_node *node)
 		unsigned int bucket, owner;
 
 		if (i + STAGE_PREFETCH < node->n)
-			rte_prefetch0(rte_pktmbuf_mtod(node->pkts[i + STAGE_PREFETCH], void *));
+			pkt_prefetch(node->pkts[i + STAGE_PREFETCH]);
 		bucket = steer_bucket(steer, rte_pktmbuf_mtod(m, const uint8_t *));
 		if (unlikely(bucket == STEER_BUCKET_NONE)) {
 			stage_push(&w->pending, own, m);

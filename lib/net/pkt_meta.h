@@ -60,6 +60,18 @@ static inline struct pkt_meta *pkt_meta(struct rte_mbuf *m)
 	return (struct pkt_meta *)(m + 1);
 }
 
+/*
+ * Asks for the lines of a packet that the first stage reads: metadata, and the headers where a received
+ * packet has them, without waiting for the mbuf to say so. Only a hint.
+ */
+static inline void pkt_prefetch(const struct rte_mbuf *m)
+{
+	const char *start = (const char *)m;
+
+	rte_prefetch0(start + sizeof(*m));
+	rte_prefetch0(start + sizeof(*m) + sizeof(struct pkt_meta) + RTE_PKTMBUF_HEADROOM);
+}
+
 /* May this packet's bytes be written? Only the holder of the only reference may. */
 static inline bool pkt_writable(const struct rte_mbuf *m)
 {

@@ -11,7 +11,7 @@ from scapy.layers.l2 import Ether
 from scapy.packet import Raw
 from scapy.utils import PcapReader, wrpcap
 
-from harness import WEIR_LAN_MAC, base_conf, run, wait_until
+from harness import LAN_MAC, WEIR_LAN_MAC, base_conf, run, wait_until
 
 TWO = {"lcores": "0-1", "idle": "adaptive"}
 
@@ -39,6 +39,18 @@ def test_a_worker_with_taps_sleeps_until_something_comes(fresh_router):
     sent, received, output = net.wan.ping("10.1.0.2", count=5, interval=0.2)
     assert (sent, received) == (5, 5), output
     assert net.weir.quiet()["difference"] == 0
+
+
+def test_a_sudden_load_loses_nothing(lab):
+    """From asleep to as many frames at once as the tap's queue in the kernel holds."""
+    net = lab.router(is_scripted=True)
+    wait_until(lambda: is_asleep(net.weir), 30, "a sleeping worker")
+    frames = [Ether(src=LAN_MAC, dst=WEIR_LAN_MAC) / IP(src="10.1.0.2", dst="10.2.0.2") / UDP(sport=5, dport=9) /
+              Raw(b"%04d" % i) for i in range(400)]
+    with net.lan.wire() as lan, net.wan.wire() as wan:
+        lan.send(*frames)
+        got = wan.until(lambda f: UDP in f and bytes(f[Raw])[:4] == b"0399")
+    assert [bytes(f[Raw])[:4] for f in got if UDP in f] == [b"%04d" % i for i in range(400)]
 
 
 def echo_server(sock, n):
