@@ -11,6 +11,7 @@
 #include "fib/fib.h"
 #include "ip/ip.h"
 #include "link/link.h"
+#include "monitor/monitor.h"
 #include "neigh/neigh.h"
 #include "ns/ns.h"
 
@@ -24,6 +25,7 @@ struct module *const modules[] = {
 	&neigh_module,
 	&fib_module,
 	&ip_module,
+	&monitor_module,
 	&pending_module,
 	NULL,
 };

@@ -35,7 +35,6 @@ static const struct command pending_commands[] = {
 	PENDING("conntrack", "count", "how many connections are tracked"),
 	PENDING("conntrack", "flush", "forgets all connections"),
 	PENDING("conntrack", "del", "forgets connections"),
-	PENDING("netns", "list", "namespaces"),
 	PENDING("xdp", "show", "attached XDP programs"),
 	PENDING("xdp", "attach", "attaches an XDP program"),
 	PENDING("xdp", "detach", "detaches an XDP program"),
@@ -46,8 +45,6 @@ static const struct command pending_commands[] = {
 	PENDING("config", "reload", "reads the configuration file again"),
 	PENDING("config", "rollback", "returns to the configuration of before"),
 	PENDING("config", "commit", "keeps a configuration loaded with confirm"),
-	PENDING("monitor", "start", "a stream of events"),
-	PENDING("top", "show", "a live view"),
 	{ .object = NULL },
 };
 

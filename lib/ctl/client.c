@@ -7,7 +7,7 @@
  * is not served (its output is not read, its calls are unfinished) is slowed down, not buffered.
  * Answers go to the output buffer at once while little waits there; else they queue, and a long
  * array is printed row by row as the client reads it. Notifications of a stream cannot wait for
- * the reader: a client that lets CTL_BACKLOG_MAX bytes of them pile up is cut off.
+ * the reader: a client that lets CTL_EVENTS_MAX bytes pile up is cut off.
  *
  * A client that only closed its sending side (`echo ... | socat`) still gets its answers; one
  * that is gone has what it had sent executed, without answers. It is destroyed only in its own
@@ -144,7 +144,8 @@ static char *answer_head(json_t *message, json_t **rows)
 	return text;
 }
 
-void client_send(struct client *client, json_t *message)
+/* Beyond backlog_max the client is cut off. Steals message. */
+static void client_queue(struct client *client, json_t *message, size_t backlog_max)
 {
 	struct answer *answer = mem_zalloc(sizeof(*answer));
 	char *text = NULL;
@@ -163,12 +164,22 @@ void client_send(struct client *client, json_t *message)
 	client->n_waiting += strlen(answer->text);
 	STAILQ_INSERT_TAIL(&client->answers, answer, link);
 	answers_flush(client);
-	if (client_output_len(client) + client->n_waiting > CTL_BACKLOG_MAX) {
+	if (client_output_len(client) + client->n_waiting > backlog_max) {
 		log_warn("ctl", "client does not read, cut off backlog=%zu", client->n_waiting);
 		client_cut(client);
 	} else if (!STAILQ_EMPTY(&client->answers)) {
 		client_mark_ready(client);
 	}
+}
+
+void client_send(struct client *client, json_t *message)
+{
+	client_queue(client, message, CTL_BACKLOG_MAX);
+}
+
+void client_notify(struct client *client, json_t *message)
+{
+	client_queue(client, message, CTL_EVENTS_MAX);
 }
 
 /* Input */

@@ -10,7 +10,7 @@
  * over CTL_LINE_MAX is answered with an error and ends its connection; a client's requests are
  * served in slices of CTL_SLICE, so that ten thousand at once leave room for timers and others; a
  * client that does not read has its input left unread, and one whose answers still pile up beyond
- * CTL_BACKLOG_MAX is cut off. Bad requests are answered with the standard codes: -32700 parse
+ * CTL_BACKLOG_MAX, or the events of its streams beyond CTL_EVENTS_MAX, is cut off. Bad requests are answered with the standard codes: -32700 parse
  * error, -32600 invalid request, -32601 method not found, -32602 invalid params; a command that
  * fails: -32000 with {"errno": N} as data. Requests without an id are executed, never answered.
  *
@@ -27,6 +27,7 @@ enum {
 	CTL_CLIENTS_MAX = 256,
 	CTL_LINE_MAX = 1 << 20,	     /* bytes, without the newline */
 	CTL_BACKLOG_MAX = 64 << 20,  /* bytes of answers that wait for a slow reader */
+	CTL_EVENTS_MAX = 16 << 20,   /* the same when what comes is an event of a stream */
 	CTL_BACKLOG_PAUSE = 1 << 20, /* beyond this its further requests wait */
 	CTL_SLICE = 32,		     /* requests of one client per turn of the event loop */
 };

@@ -113,8 +113,9 @@ void client_destroy(struct client *client);
 void client_mark_ready(struct client *client);
 /* One turn: at most CTL_SLICE requests, none begun after deadline_us. May destroy the client. */
 void client_serve(struct client *client, uint64_t deadline_us);
-/* Sends an answer or a notification; steals it. */
+/* Sends an answer, or an event of a stream; steals it. */
 void client_send(struct client *client, json_t *message);
+void client_notify(struct client *client, json_t *message);
 /* Once a second: has it gone away unseen, does it linger? May destroy the client. */
 void client_tick(struct client *client, time_t now);
 

@@ -378,7 +378,7 @@ void call_notify(struct call *call, json_t *event)
 	json_object_set_new(message, "method",
 		json_sprintf("%s.%s", request->command->object, request->command->verb));
 	json_object_set_new(message, "params", event);
-	client_send(request->client, message);
+	client_notify(request->client, message);
 }
 
 void call_finish(struct call *call, int err)

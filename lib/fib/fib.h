@@ -100,6 +100,8 @@ const struct route *fib_routes(const struct dp *dp, uint16_t ns, const struct ip
 /* The same for every prefix, sorted by prefix: an array of n, to be freed. */
 const struct route **fib_routes_all(const struct dp *dp, uint16_t ns, size_t *n);
 
+/* A row of `ip -j route show table all`. New reference. */
+json_t *route_to_json(const struct dp *dp, const struct route *route);
 const char *route_type_name(uint8_t type);
 const char *route_protocol_name(uint8_t protocol);
 

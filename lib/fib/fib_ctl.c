@@ -94,6 +94,11 @@ static json_t *route_row(const struct dp *dp, const struct route *route, enum ta
 	return row;
 }
 
+json_t *route_to_json(const struct dp *dp, const struct route *route)
+{
+	return route_row(dp, route, TABLE_ALL);
+}
+
 /* route show */
 
 struct show_args {

@@ -89,6 +89,8 @@ int neigh_get_glean(struct dp *dp, const struct link *link, uint8_t family, uint
 /* NULL: not known. */
 const struct neigh *neigh_lookup(const struct dp *dp, uint16_t link, const struct ip_addr *addr);
 void neigh_each(const struct dp *dp, void (*fn)(const struct neigh *neigh, void *ctx), void *ctx);
+/* A row of `ip -j neigh`. New reference. */
+json_t *neigh_to_json(const struct dp *dp, const struct neigh *neigh);
 
 /* Has the neighbour a link-layer address that packets may be sent to? */
 static inline bool neigh_is_valid(const struct neigh *neigh)

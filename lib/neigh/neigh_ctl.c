@@ -388,7 +388,7 @@ static int filter_check(struct call *call, const struct filter_args *args)
 	return 0;
 }
 
-static json_t *neigh_to_json(const struct dp *dp, const struct neigh *neigh)
+json_t *neigh_to_json(const struct dp *dp, const struct neigh *neigh)
 {
 	char addr[IP_ADDR_TEXT_MAX], mac[MAC_ADDR_TEXT_MAX];
 	json_t *row = json_object();

@@ -26,6 +26,8 @@ void ns_addr_each(const struct dp *dp, uint16_t link, void (*fn)(const struct ns
 	void *ctx);
 /* Who has this address, exactly? NULL: nobody in this namespace. */
 const struct ns_addr *ns_addr_lookup(const struct dp *dp, uint16_t ns, const struct ip_addr *addr);
+/* A row of addr_info in `ip -j addr`. New reference. */
+json_t *ns_addr_to_json(const struct ns_addr *addr);
 /*
  * The source address for packets sent out of a link to dst: one in dst's subnet, else the link's
  * first of that family, else any of the namespace (RFC 1122 3.3.4.3). false: there is none.

@@ -123,7 +123,7 @@ static const struct object addr_change_object = {
 		},
 };
 
-static void addr_show_one(const struct ns_addr *addr, void *ctx)
+json_t *ns_addr_to_json(const struct ns_addr *addr)
 {
 	char text[IP_ADDR_TEXT_MAX], broadcast[IP_ADDR_TEXT_MAX];
 	struct ip_addr bcast = ip_addr_v4(addr->broadcast_be);
@@ -134,7 +134,12 @@ static void addr_show_one(const struct ns_addr *addr, void *ctx)
 
 	if (addr->broadcast_be != 0)
 		json_object_set_new(row, "broadcast", json_string(ip_addr_text(&bcast, broadcast)));
-	json_array_append_new(ctx, row);
+	return row;
+}
+
+static void addr_show_one(const struct ns_addr *addr, void *ctx)
+{
+	json_array_append_new(ctx, ns_addr_to_json(addr));
 }
 
 struct addr_show {
@@ -201,6 +206,20 @@ static int addr_del(struct call *call, const void *args)
 	return 0;
 }
 
+/* netns list */
+
+static int netns_list(struct call *call, const void *args)
+{
+	call->result = json_pack("[{s:s, s:i}]", "name", "default", "id", NS_DEFAULT);
+	return 0;
+}
+
+static const struct column netns_columns[] = {
+	{ .path = "name", .title = "NAME" },
+	{ .path = "id", .title = "ID" },
+	{ .title = NULL },
+};
+
 static const struct column addr_columns[] = {
 	{ .path = "ifindex", .title = "INDEX" },
 	{ .path = "ifname", .title = "LINK" },
@@ -227,5 +246,11 @@ const struct command ns_commands[] = {
 		.help = "takes an address from a link",
 		.args = &addr_change_object,
 		.run = addr_del },
+	{ .object = "netns",
+		.verb = "list",
+		.help = "namespaces",
+		.columns = netns_columns,
+		.run = netns_list,
+		.is_read_only = true },
 	{ .object = NULL },
 };

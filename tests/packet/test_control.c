@@ -48,10 +48,11 @@ static const struct {
 	{ "route.get", "{\"to\": \"172.16.1.1\"}" },
 	{ "route.del", "{\"to\": \"172.16.0.0/12\"}" },
 	{ "config.show", NULL },
+	{ "netns.list", NULL },
 };
 
 /* These need a connection or a file: see below. */
-static const char *const elsewhere[] = { "trace.start", "config.check", "rpc.sequence" };
+static const char *const elsewhere[] = { "trace.start", "monitor.start", "config.check", "rpc.sequence" };
 
 static bool is_called(const char *method)
 {
