@@ -274,10 +274,12 @@ static const struct field filter_fields[] = {
 		.type = FIELD_PREFIX,
 		.flags = FIELD_POSITIONAL,
 		.offset = offsetof(struct filter_args, to),
+		.complete = "neigh.show:dst",
 		.help = "only neighbours with an address in this prefix" },
 	{ .name = "dev",
 		.type = FIELD_STRING,
 		.offset = offsetof(struct filter_args, dev),
+		.complete = "link.show:ifname",
 		.help = "only neighbours on this link" },
 	{ .name = "nud",
 		.type = FIELD_ENUM,
@@ -313,12 +315,14 @@ struct set_args {
 #define SET_FIELD_TO                                                                               \
 	{                                                                                          \
 		.name = "to", .type = FIELD_ADDR, .flags = FIELD_REQUIRED | FIELD_POSITIONAL,      \
-		.offset = offsetof(struct set_args, to), .help = "address of the neighbour"        \
+		.offset = offsetof(struct set_args, to), .complete = "neigh.show:dst",             \
+		.help = "address of the neighbour"                                                 \
 	}
 #define SET_FIELD_DEV                                                                              \
 	{                                                                                          \
 		.name = "dev", .type = FIELD_STRING, .flags = FIELD_REQUIRED,                      \
-		.offset = offsetof(struct set_args, dev), .help = "link on which it is reached"    \
+		.offset = offsetof(struct set_args, dev), .complete = "link.show:ifname",          \
+		.help = "link on which it is reached"                                              \
 	}
 
 static const struct field set_fields[] = {

@@ -180,6 +180,8 @@ static json_t *describe_field(const struct field *field)
 		json_object_set_new(json, "file", json_true());
 	if (field->help != NULL)
 		json_object_set_new(json, "help", json_string(field->help));
+	if (field->complete != NULL)
+		json_object_set_new(json, "complete", json_string(field->complete));
 	if (field->def != NULL)
 		json_object_set_new(json, "default", json_string(field->def));
 	if (field->min != 0 || field->max != 0) {

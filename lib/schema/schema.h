@@ -62,6 +62,8 @@ struct field {
 	const char *def;  /* default, as text in the field's own grammar; NULL: zero */
 	const char *help; /* one sentence, no final dot */
 	const char *json; /* name in answers; NULL: same as name */
+	/* "METHOD:PATH": what a show command has there may be the value; for completion */
+	const char *complete;
 	const struct field_enum *enums;
 	const struct object *object; /* FIELD_GROUP, FIELD_LIST of objects */
 	enum field_type
