@@ -51,11 +51,14 @@ static int graph_show(struct call *call, const void *args)
 			json_object_set_new(
 				exits, stage->exits[e].name, json_string(stage->exits[e].target));
 		json_array_append_new(call->result,
-			json_pack("{s:s, s:I, s:I, s:f, s:f, s:o, s:s}", "node", stage->name,
-				"calls", (json_int_t)sum.calls, "packets", (json_int_t)sum.packets,
-				"packets_per_call", ratio(sum.packets, sum.calls), "cycles",
-				ratio(sum.sampled_cycles, sum.sampled_packets), "exits", exits,
-				"help", stage->help));
+			json_pack("{s:s, s:I, s:I, s:f, s:f, s:I, s:I, s:o, s:s}", "node",
+				stage->name, "calls", (json_int_t)sum.calls, "packets",
+				(json_int_t)sum.packets, "packets_per_call",
+				ratio(sum.packets, sum.calls), "cycles",
+				ratio(sum.sampled_cycles, sum.sampled_packets), "sampled_packets",
+				(json_int_t)sum.sampled_packets, "sampled_cycles",
+				(json_int_t)sum.sampled_cycles, "exits", exits, "help",
+				stage->help));
 	}
 	return 0;
 }
@@ -91,14 +94,17 @@ static int graph_dot(struct call *call, const void *args)
 static json_t *worker_row(const struct dp *dp, const struct worker *w)
 {
 	uint64_t n = w->stats.rx + w->stats.originated;
-	json_t *row = json_pack("{s:i, s:i, s:f, s:I, s:f, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}",
+	json_t *row = json_pack(
+		"{s:i, s:i, s:f, s:I, s:f, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}",
 		"worker", w->id, "cpu", w->cpu, "busy_percent",
 		ratio((uint64_t)(1e4 * dp->load[w->id].busy), 100), "packets", (json_int_t)n,
 		"cycles_per_packet", ratio(w->busy_cycles, n), "passes", (json_int_t)w->passes,
 		"sleeps", (json_int_t)w->sleeps, "held", (json_int_t)w->stats.held, "inject_queue",
 		(json_int_t)rte_ring_count(w->inject), "handover_queue",
 		(json_int_t)rte_ring_count(w->handover), "handed_over", (json_int_t)w->handed_over,
-		"taken_over", (json_int_t)w->taken_over, "mail_lost", (json_int_t)w->mail_lost);
+		"taken_over", (json_int_t)w->taken_over, "mail_lost", (json_int_t)w->mail_lost,
+		"busy_cycles", (json_int_t)w->busy_cycles, "loop_cycles",
+		(json_int_t)w->loop_cycles);
 
 	for (unsigned int i = 0; i < dp->n_modules; i++)
 		if (dp->modules[i]->worker_show != NULL)
