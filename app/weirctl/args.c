@@ -22,6 +22,11 @@
 struct words {
 	char *const *word;
 	int n, next;
+	/* Where they end: */
+	const json_t *waiting; /* this field's name was the last word */
+	const json_t *inner;   /* or within an object of these fields */
+	json_t *inner_out;
+	bool is_over; /* or in a rest, which has no end */
 };
 
 /* What a word was recognised as. */
@@ -48,8 +53,7 @@ bool args_is_type(const json_t *field, const char *type)
 	return name != NULL && strcmp(name, type) == 0;
 }
 
-/* An enumeration whose words stand alone, without the field's name. */
-static bool field_is_bare(const json_t *field)
+bool args_is_bare(const json_t *field)
 {
 	return args_is_type(field, "enum") && !field_is(field, "named");
 }
@@ -59,8 +63,7 @@ static bool field_has_items(const json_t *field)
 	return args_is_type(field, "list") && json_array_size(json_object_get(field, "fields")) > 0;
 }
 
-/* May the field still be written (again)? */
-static bool field_is_open(const json_t *field, const json_t *out)
+bool args_is_open(const json_t *field, const json_t *out)
 {
 	return args_is_type(field, "list") || json_object_get(out, field_name(field)) == NULL;
 }
@@ -76,7 +79,7 @@ const json_t *args_field(const json_t *fields, const char *name)
 	return NULL;
 }
 
-static const char *enum_word(const json_t *item)
+const char *args_enum_word(const json_t *item)
 {
 	return json_string_value(json_is_object(item) ? json_object_get(item, "name") : item);
 }
@@ -92,11 +95,12 @@ static bool match_exact(const json_t *fields, const char *word, struct match *ma
 	if (match->field != NULL)
 		return true;
 	json_array_foreach(fields, i, field) {
-		if (!field_is_bare(field))
+		if (!args_is_bare(field))
 			continue;
 		json_array_foreach(json_object_get(field, "enum"), k, item) {
-			if (strcmp(enum_word(item), word) == 0) {
-				*match = (struct match){ .field = field, .value = enum_word(item) };
+			if (strcmp(args_enum_word(item), word) == 0) {
+				*match = (struct match){ .field = field,
+					.value = args_enum_word(item) };
 				return true;
 			}
 		}
@@ -113,17 +117,18 @@ static unsigned int match_prefix(
 	json_t *field, *item;
 
 	json_array_foreach(fields, i, field) {
-		if (!field_is_open(field, out))
+		if (!args_is_open(field, out))
 			continue;
 		if (strncmp(field_name(field), word, len) == 0) {
 			*match = (struct match){ .field = field };
 			n++;
 		}
-		if (!field_is_bare(field))
+		if (!args_is_bare(field))
 			continue;
 		json_array_foreach(json_object_get(field, "enum"), k, item) {
-			if (strncmp(enum_word(item), word, len) == 0) {
-				*match = (struct match){ .field = field, .value = enum_word(item) };
+			if (strncmp(args_enum_word(item), word, len) == 0) {
+				*match = (struct match){ .field = field,
+					.value = args_enum_word(item) };
 				n++;
 			}
 		}
@@ -131,7 +136,7 @@ static unsigned int match_prefix(
 	return n;
 }
 
-static const json_t *next_positional(const json_t *fields, const json_t *out)
+const json_t *args_next_positional(const json_t *fields, const json_t *out)
 {
 	json_t *field;
 	size_t i;
@@ -178,7 +183,7 @@ static char *unknown_word(const json_t *fields, const char *word, unsigned int n
 static int match_word(
 	const json_t *fields, const json_t *out, const char *word, struct match *match, char **why)
 {
-	const json_t *open = next_positional(fields, out);
+	const json_t *open = args_next_positional(fields, out);
 	const char *name = without_dashes(word);
 	unsigned int n = 0;
 
@@ -240,6 +245,7 @@ static int set_rest(json_t *out, const json_t *field, struct words *words, char 
 	char *text = mem_strdup("");
 	int err;
 
+	words->is_over = true;
 	while (words->next < words->n) {
 		char *longer = mem_printf(
 			"%s%s%s", text, text[0] != '\0' ? " " : "", words->word[words->next++]);
@@ -271,6 +277,7 @@ static int set_value(json_t *out, const json_t *field, struct words *words, char
 	if (args_is_type(field, "rest"))
 		return set_rest(out, field, words, why);
 	if (words->next == words->n) {
+		words->waiting = field;
 		*why = mem_printf("'%s' needs a value", field_name(field));
 		return -1;
 	}
@@ -296,7 +303,7 @@ static int set_object(json_t *out, const json_t *field, struct words *words, cha
 		struct match match = { .field = NULL };
 
 		if (!match_exact(fields, words->word[words->next], &match) ||
-			!field_is_open(match.field, object))
+			!args_is_open(match.field, object))
 			break;
 		words->next++;
 		if (match.value != NULL)
@@ -305,6 +312,10 @@ static int set_object(json_t *out, const json_t *field, struct words *words, cha
 			json_object_set_new(object, field_name(match.field), json_true());
 		else
 			err = set_value(object, match.field, words, why);
+	}
+	if (words->next == words->n) {
+		words->inner = fields;
+		words->inner_out = object;
 	}
 	if (err < 0 || words->next > begin)
 		return err;
@@ -316,7 +327,7 @@ static int set_matched(json_t *out, const struct match *match, struct words *wor
 {
 	const json_t *field = match->field;
 
-	if (!field_is_open(field, out)) {
+	if (!args_is_open(field, out)) {
 		*why = mem_printf("'%s' is given twice", field_name(field));
 		return -1;
 	}
@@ -335,21 +346,45 @@ static int set_matched(json_t *out, const struct match *match, struct words *wor
 	return set_value(out, field, words, why);
 }
 
+static int read_words(const json_t *fields, struct words *words, json_t *out, char **why)
+{
+	while (words->next < words->n) {
+		struct match match;
+
+		if (match_word(fields, out, words->word[words->next], &match, why) == 0)
+			return -1;
+		words->next += !match.is_positional;
+		if (set_matched(out, &match, words, why) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+int args_next(const json_t *fields, char *const *word, int n, struct args_next *next)
+{
+	struct words words = { .word = word, .n = n };
+	char *why = NULL;
+	int err;
+
+	*next = (struct args_next){ .out = json_object() };
+	err = read_words(fields, &words, next->out, &why);
+	free(why);
+	next->value_of = words.waiting;
+	next->inner = words.inner;
+	next->inner_out = words.inner_out;
+	if (words.is_over || (err < 0 && words.waiting == NULL && words.inner == NULL))
+		return -1;
+	return 0;
+}
+
 int args_parse(const json_t *fields, char *const *word, int n, json_t *out, char **why)
 {
 	struct words words = { .word = word, .n = n };
 	json_t *field;
 	size_t i;
 
-	while (words.next < words.n) {
-		struct match match;
-
-		if (match_word(fields, out, words.word[words.next], &match, why) == 0)
-			return -1;
-		words.next += !match.is_positional;
-		if (set_matched(out, &match, &words, why) < 0)
-			return -1;
-	}
+	if (read_words(fields, &words, out, why) < 0)
+		return -1;
 	json_array_foreach(fields, i, field) {
 		if (field_is(field, "required") &&
 			json_object_get(out, field_name(field)) == NULL) {
@@ -369,7 +404,7 @@ static char *enum_usage(const json_t *field)
 	size_t i;
 
 	json_array_foreach(json_object_get(field, "enum"), i, item) {
-		char *longer = mem_printf("%s%s%s", text, i > 0 ? "|" : "", enum_word(item));
+		char *longer = mem_printf("%s%s%s", text, i > 0 ? "|" : "", args_enum_word(item));
 
 		free(text);
 		text = longer;
@@ -395,7 +430,7 @@ char *args_usage(const json_t *field)
 	if (args_is_type(field, "bool"))
 		return mem_strdup(field_name(field));
 	value = value_usage(field);
-	if (field_is_bare(field))
+	if (args_is_bare(field))
 		return value;
 	text = mem_printf(
 		field_is(field, "positional") ? "[%s] %s" : "%s %s", field_name(field), value);

@@ -21,8 +21,9 @@
 #include "grammar.h"
 #include "print.h"
 #include "weirctl.h"
+#include "words.h"
 
-enum { BATCH_WINDOW = 512, BATCH_WORDS = 256, BATCH_READ_BYTES = 64 << 10 };
+enum { BATCH_WINDOW = 512, BATCH_READ_BYTES = 64 << 10 };
 
 /* A line that was sent and is not answered yet. */
 struct batch_sent {
@@ -42,44 +43,6 @@ struct batch {
 	struct batch_sent sent[BATCH_WINDOW]; /* a ring: first, n_sent */
 	unsigned int first, n_sent, window;
 };
-
-/* Words */
-
-/*
- * Splits a line in place: blanks divide, '#' at the beginning of a word ends the line, quotes of
- * both kinds keep blanks, a backslash the next character (not within '...'). The number of words,
- * or -1 for an open quote or too many.
- */
-static int split_words(char *line, char **words)
-{
-	char *in = line, *out = line, quote = '\0';
-	int n = 0;
-
-	for (;;) {
-		in += strspn(in, " \t\r");
-		if (*in == '\0' || *in == '#')
-			return n;
-		if (n == BATCH_WORDS)
-			return -1;
-		words[n++] = out;
-		while (*in != '\0' && (quote != '\0' || strchr(" \t\r", *in) == NULL)) {
-			if (quote == '\0' && (*in == '"' || *in == '\'')) {
-				quote = *in++;
-			} else if (*in == quote) {
-				quote = '\0';
-				in++;
-			} else {
-				if (*in == '\\' && quote != '\'' && in[1] != '\0')
-					in++;
-				*out++ = *in++;
-			}
-		}
-		if (quote != '\0')
-			return -1;
-		in += *in != '\0';
-		*out++ = '\0';
-	}
-}
 
 /* Input */
 
@@ -197,8 +160,8 @@ static enum exit_code batch_error(struct batch *batch, const char *why)
 static enum exit_code batch_send(struct batch *batch, char *line)
 {
 	struct batch_sent *sent = &batch->sent[(batch->first + batch->n_sent) % BATCH_WINDOW];
-	char *words[BATCH_WORDS], *why = NULL;
-	int n = split_words(line, words);
+	char *words[WORDS_MAX], *why = NULL;
+	int n = words_split(line, words);
 	enum exit_code code;
 	struct wish wish;
 

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/mem.h"
@@ -21,7 +22,7 @@ int conn_open(struct conn *conn, const char *path)
 	struct sockaddr_un sun = { .sun_family = AF_UNIX };
 	int err;
 
-	*conn = (struct conn){ .fd = -1 };
+	*conn = (struct conn){ .fd = -1, .stop_fd = conn->stop_fd, .timeout_ms = conn->timeout_ms };
 	if (strlen(path) >= sizeof(sun.sun_path))
 		return -ENAMETOOLONG;
 	strcpy(sun.sun_path, path);
@@ -134,23 +135,62 @@ static int conn_read(struct conn *conn)
 	return 0;
 }
 
+static long now_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+}
+
+/* Waits for the socket, writes and reads what is possible. */
+static int conn_turn(struct conn *conn, int timeout_ms)
+{
+	struct pollfd pfds[] = {
+		{ .fd = conn->fd,
+			.events = POLLIN | (conn->out.begin < conn->out.end ? POLLOUT : 0) },
+		{ .fd = conn->stop_fd, .events = POLLIN },
+	};
+	int n = poll(pfds, 2, timeout_ms), err = 0;
+
+	if (n < 0)
+		return errno == EINTR ? 0 : -errno;
+	if (n == 0)
+		return -ETIMEDOUT;
+	if (pfds[1].revents != 0)
+		return -EINTR;
+	if ((pfds[0].revents & POLLOUT) != 0)
+		err = conn_write(conn);
+	if (err == 0 && (pfds[0].revents & (POLLIN | POLLHUP | POLLERR)) != 0)
+		err = conn_read(conn);
+	return err;
+}
+
 int conn_recv(struct conn *conn, json_t **out)
 {
-	struct pollfd pfd = { .fd = conn->fd };
-	int err;
+	long end_ms = now_ms() + conn->timeout_ms;
 
+	if (conn->fd < 0)
+		return -ENOTCONN;
 	for (;;) {
-		err = conn_take(conn, out);
+		long left_ms = end_ms - now_ms();
+		int err = conn_take(conn, out);
+
 		if (err != 0)
 			return err < 0 ? err : 0;
-		pfd.events = POLLIN | (conn->out.begin < conn->out.end ? POLLOUT : 0);
-		if (poll(&pfd, 1, -1) < 0 && errno != EINTR)
-			return -errno;
-		if ((pfd.revents & POLLOUT) != 0)
-			err = conn_write(conn);
-		if (err == 0 && (pfd.revents & (POLLIN | POLLHUP | POLLERR)) != 0)
-			err = conn_read(conn);
+		left_ms = left_ms < 0 ? 0 : left_ms;
+		err = conn_turn(conn, conn->timeout_ms == 0 ? -1 : (int)left_ms);
 		if (err < 0)
 			return err;
 	}
+}
+
+bool conn_is_alive(const struct conn *conn)
+{
+	char byte;
+
+	if (conn->fd < 0)
+		return false;
+	return recv(conn->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 &&
+	       (errno == EAGAIN || errno == EINTR);
 }

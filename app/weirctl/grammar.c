@@ -14,6 +14,7 @@
 
 #include "args.h"
 #include "base/mem.h"
+#include "local.h"
 #include "text.h"
 
 static const char *row_text(const json_t *row, const char *key)
@@ -163,23 +164,54 @@ static const json_t *row_find(const json_t *list, const char *object, const char
 	return NULL;
 }
 
-/* -s and -n become the arguments of these names. */
+const char *grammar_object(const json_t *list, const char *word)
+{
+	struct choice objects = choice_of(list, NULL);
+	unsigned int n_found;
+	const char *object = choice_find(&objects, word, &n_found);
+
+	free(objects.words);
+	return object;
+}
+
+const json_t *grammar_command(
+	const json_t *list, const char *object, char *const *words, int n, int *n_used)
+{
+	struct choice verbs = choice_of(list, object);
+	const char *verb = NULL;
+	char *why = NULL;
+
+	*n_used = 0;
+	if (n > 0 || verbs.n == 1)
+		verb = verb_find(&verbs, words, n, n_used, &why);
+	free(why);
+	free(verbs.words);
+	return verb != NULL ? row_find(list, object, verb) : NULL;
+}
+
+static bool has_flag(const json_t *fields, const char *name)
+{
+	const json_t *field = args_field(fields, name);
+
+	return field != NULL && args_is_type(field, "bool");
+}
+
+/* -s, -n and the want of text for people become the arguments of these names. */
 static int params_add_options(
 	const struct session *session, const json_t *fields, json_t *params, char **why)
 {
 	const struct options *options = &session->options;
-	const json_t *netns = row_find(session->list, "netns", "list");
-	const json_t *statistics = args_field(fields, "statistics");
 
-	if (options->has_statistics && statistics != NULL && args_is_type(statistics, "bool"))
+	if (options->has_statistics && has_flag(fields, "statistics"))
 		json_object_set_new(params, "statistics", json_true());
+	if (!options->is_json && has_flag(fields, "text"))
+		json_object_set_new(params, "text", json_true());
 	if (options->netns == NULL || json_object_get(params, "netns") != NULL)
 		return 0;
+	if (args_field(fields, "netns") == NULL && strcmp(options->netns, "default") == 0)
+		return 0;
 	if (args_field(fields, "netns") == NULL) {
-		*why = mem_strdup(
-			json_is_false(json_object_get(netns, "available"))
-				? "namespaces (-n) are in the contract but not yet in weir"
-				: "it has no namespaces (-n)");
+		*why = mem_strdup("it has no namespaces (-n)");
 		return -1;
 	}
 	if (json_object_set_new(params, "netns", json_string(options->netns)) == 0)
@@ -304,5 +336,14 @@ void grammar_help(const json_t *list, const char *object, const char *verb)
 			is_available ? "" : " (not yet in weir)");
 		if (object != NULL)
 			help_args(json_object_get(row, "args"));
+	}
+	for (const struct local *local = locals; local->word != NULL && verb == NULL; local++) {
+		char *line;
+
+		if (object != NULL && strncmp(local->word, object, strlen(object)) != 0)
+			continue;
+		line = mem_printf("%-24s %s", local->word, local->help);
+		text_put_line(stdout, line);
+		free(line);
 	}
 }

@@ -18,5 +18,13 @@ struct wish {
 int grammar_parse(
 	const struct session *session, char *const *words, int n, struct wish *wish, char **why);
 void wish_fini(struct wish *wish);
+/* The object that word means; NULL: none, or several. */
+const char *grammar_object(const json_t *list, const char *word);
+/*
+ * The row of an object's verb that words begin with; *n_used of them are the verb. NULL: none. An
+ * object with a single verb does without it.
+ */
+const json_t *grammar_command(
+	const json_t *list, const char *object, char *const *words, int n, int *n_used);
 /* All commands, those of one object, or one command with its arguments. */
 void grammar_help(const json_t *list, const char *object, const char *verb);

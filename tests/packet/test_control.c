@@ -52,7 +52,8 @@ static const struct {
 };
 
 /* These need a connection or a file: see below. */
-static const char *const elsewhere[] = { "trace.start", "monitor.start", "config.check", "rpc.sequence" };
+static const char *const elsewhere[] = { "trace.start", "monitor.start", "config.check",
+	"rpc.sequence" };
 
 static bool is_called(const char *method)
 {

@@ -16,6 +16,7 @@
  *	big show count			that many rows
  *	lump show			a text of 1.5 MiB
  *	place show			addresses and numbers
+ *	netns list			the namespaces default and red
  *	fail now | text show | sync finish | planned show
  */
 #include <errno.h>
@@ -83,7 +84,8 @@ static const struct object thing_show_args = {
 	.size = sizeof(struct thing_args),
 	.fields =
 		(const struct field[]){
-			THING(dev, FIELD_STRING, .flags = FIELD_POSITIONAL),
+			THING(dev, FIELD_STRING, .flags = FIELD_POSITIONAL,
+				.complete = "thing.show:ifname"),
 			THING(netns, FIELD_STRING),
 			THING(statistics, FIELD_BOOL),
 			{ .type = FIELD_END },
@@ -342,6 +344,12 @@ static int place_show(struct call *call, const void *args)
 	return 0;
 }
 
+static int netns_list(struct call *call, const void *args)
+{
+	call->result = json_pack("[{s:s}, {s:s}]", "name", "default", "name", "red");
+	return 0;
+}
+
 static int lump_show(struct call *call, const void *args)
 {
 	const size_t len = 3 << 19;
@@ -381,6 +389,7 @@ static const struct command fixture_commands[] = {
 	COMMAND("watch", "flood", watch_flood, .is_stream = true),
 	COMMAND("big", "show", big_show, .args = &big_args, .is_read_only = true),
 	COMMAND("place", "show", place_show, .is_read_only = true),
+	COMMAND("netns", "list", netns_list, .is_read_only = true),
 	COMMAND("lump", "show", lump_show, .is_read_only = true),
 	COMMAND("fail", "now", fail_now),
 	COMMAND("text", "show", text_show, .is_read_only = true),

@@ -30,19 +30,25 @@ static char *read_all(int fd)
 	return text;
 }
 
-/* Starts weirctl with words divided by blanks ('_' stands for a blank within a word). */
+/*
+ * Starts weirctl with words divided by blanks ('_' stands for a blank within a word, '' for an empty
+ * word). --complete has to stand in front of the socket.
+ */
 static pid_t weirctl_start(const struct server *server, const char *line, int in, int out, int err)
 {
-	char *copy = strdup(line), *save = NULL, *argv[WORDS_MAX] = { "weirctl", "-S" };
+	bool is_completion = strncmp(line, "--complete", strlen("--complete")) == 0;
+	char *copy = strdup(line), *save = NULL, *argv[WORDS_MAX] = { "weirctl", "--complete" };
 	posix_spawn_file_actions_t actions;
 	pid_t pid;
-	int n = 2;
+	int n = 1 + is_completion;
 
+	argv[n++] = "-S";
 	argv[n++] = (char *)(uintptr_t)server->path;
 	for (char *w = strtok_r(copy, " ", &save); w != NULL; w = strtok_r(NULL, " ", &save)) {
 		for (char *blank = strchr(w, '_'); blank != NULL; blank = strchr(blank, '_'))
 			*blank = ' ';
-		argv[n++] = w;
+		if (strcmp(w, "--complete") != 0)
+			argv[n++] = strcmp(w, "''") == 0 ? "" : w;
 	}
 	posix_spawn_file_actions_init(&actions);
 	posix_spawn_file_actions_adddup2(&actions, in, 0);
@@ -139,6 +145,7 @@ static const struct run_row {
 	{ "-j thing set a file ../x", NULL, 0, NULL, "\"file\": \"/", NULL },
 	{ "-j thing set a file ../x", NULL, 0, NULL, "/../x\"", NULL },
 	{ "-n red thing", NULL, 0, NULL, "lan", NULL },
+	{ "-n default slow state", NULL, 0, NULL, "waiting 0", NULL },
 	{ "help thing set", NULL, 0, NULL, "[dev] DEV", NULL },
 	{ "thing help", NULL, 0, NULL, "statistics", NULL },
 	{ "--version", NULL, 0, "weirctl " WEIR_VERSION "\n", NULL, NULL },
@@ -161,6 +168,8 @@ static const struct run_row {
 	{ "thing set a mtu 67", NULL, 2, "", NULL, "mtu" },
 	{ "slow state x", NULL, 2, "", NULL, "it takes none" },
 	{ "-n red slow state", NULL, 2, "", NULL, "no namespaces" },
+	{ "-n blue thing", NULL, 2, "", NULL, "-n blue: no namespace of that name" },
+	{ "-n blue -b -", "note add 1\n", 2, "", NULL, "no namespace of that name" },
 	{ "-x", NULL, 2, "", NULL, "unknown option" },
 	{ "-w never thing", NULL, 2, "", NULL, "-w never" },
 	{ "-b - thing", NULL, 2, "", NULL, "either" },
@@ -179,6 +188,33 @@ static const struct run_row {
 	{ "-b -", "fail now\nthing frob\n", 1, "", NULL, "stdin:1: no way" },
 	{ "-b -", "note add 'open\n", 2, "", NULL, "stdin:1: a quote" },
 	{ "-b -", "watch ticks\nnote add after\n", 0, NULL, "tick 3 load - \nafter\n", NULL },
+	/* Completion; what would harm a terminal or need quotes is left out, as is what is not there. */
+	{ "--complete th", NULL, 0, "thing\n", NULL, NULL },
+	{ "--complete r", NULL, 0, "", NULL, NULL },
+	{ "--complete thing ''", NULL, 0, "show\nset\n", NULL, NULL },
+	{ "--complete planned ''", NULL, 0, "", NULL, NULL },
+	{ "--complete thing show ''", NULL, 0, "lan\ndev\nnetns\nstatistics\n", NULL, NULL },
+	{ "--complete thing show dev ''", NULL, 0, "lan\n", NULL, NULL },
+	{ "--complete thing show x y ''", NULL, 0, "", NULL, NULL },
+	{ "--complete thing set a st", NULL, 0, "state\n", NULL, NULL },
+	{ "--complete thing set a mtu ''", NULL, 0, "", NULL, NULL },
+	{ "--complete thing set a state ''", NULL, 0, "up\ndown\n", NULL, NULL },
+	{ "--complete thing set a l", NULL, 0, "", NULL, NULL },
+	{ "--complete thing set a hops ''", NULL, 0, NULL, "via\nweight\n", NULL },
+	{ "--complete thing set a hops via G ''", NULL, 0, NULL, "weight\nup\ndown\nmtu\n", NULL },
+	{ "--complete thing set a file /etc/hostn", NULL, 0, "/etc/hostname\n", NULL, NULL },
+	{ "--complete note add x ''", NULL, 0, "", NULL, NULL },
+	{ "--complete watch ticks ''", NULL, 0, "", NULL, NULL },
+	{ "--complete big ''", NULL, 0, "show\ncount\n", NULL, NULL },
+	{ "--complete help th", NULL, 0, "thing\n", NULL, NULL },
+	{ "--complete help thing s", NULL, 0, "show\nset\n", NULL, NULL },
+	{ "--complete -n r", NULL, 0, "red\n", NULL, NULL },
+	{ "--complete -n blue thing ''", NULL, 0, "", NULL, NULL },
+	{ "--complete -S /nonexistent th", NULL, 0, "", NULL, NULL },
+	{ "completion bash", NULL, 0, NULL, "complete -F _weirctl weirctl\n", NULL },
+	{ "completion sh", NULL, 2, "", NULL, "there is: bash" },
+	{ "help top", NULL, 0, NULL, "a live view", NULL },
+	{ "top now", NULL, 2, "", NULL, "unknown argument 'now'" },
 	{ "-b /nonexistent", NULL, 1, "", NULL, "/nonexistent: No such file" },
 	{ "-j -b -", "big show 0\nnote add x\n", 0, "[]\n\"x\"\n", NULL, NULL },
 };
