@@ -413,6 +413,24 @@ LAN_MAC, WAN_MAC = "02:00:00:00:01:02", "02:00:00:00:02:02"
 WEIR_LAN_MAC, WEIR_WAN_MAC = "02:00:00:00:00:01", "02:00:00:00:00:02"
 
 
+@contextlib.contextmanager
+def pings_go_on(router):
+    """Fails when one ping is lost while the body runs."""
+    router.lan.ping("10.2.0.2", count=1)
+    child = router.lan.popen("ping", "-n", "-i", "0.01", "-W", "2", "10.2.0.2", stdout=subprocess.PIPE,
+                             stderr=subprocess.STDOUT)
+    try:
+        assert "bytes of data" in child.stdout.readline()
+        assert "bytes from" in child.stdout.readline()
+        yield
+    finally:
+        child.send_signal(2)
+        output = child.communicate(timeout=20)[0]
+    sent, received = map(int, re.search(r"(\d+) packets transmitted, (\d+) received", output).groups())
+    # The last one may be under way when ping is told to stop.
+    assert sent > 0 and sent - received <= 1, output[-500:]
+
+
 def is_dead(pid):
     try:
         os.kill(pid, 0)
