@@ -96,7 +96,8 @@ static const struct field control_fields[] = {
 		.type = FIELD_STRING,
 		.offset = offsetof(struct control_conf, group),
 		.max = 64,
-		.help = "group that may use the control socket" },
+		.help = "group that may use the control socket",
+		.example = "weir" },
 	{ .name = "metrics", .type = FIELD_PENDING, .help = "address of the metrics page" },
 	{ .type = FIELD_END },
 };
@@ -148,7 +149,11 @@ static void eal_print(struct dp *dp, FILE *out)
 static const struct section boot_sections[] = {
 	{ .key = "workers", .object = &workers_object, .print = workers_print },
 	{ .key = "memory", .object = &memory_object, .print = memory_print },
-	{ .key = "eal", .is_list = true, .item = FIELD_STRING, .print = eal_print },
+	{ .key = "eal",
+		.help = "further arguments for the EAL, as they are",
+		.is_list = true,
+		.item = FIELD_STRING,
+		.print = eal_print },
 	{ .key = "control", .object = &control_object, .print = control_print },
 	{ .key = NULL },
 };

@@ -7,8 +7,8 @@
 #include "app.h"
 
 static const struct section pending_sections[] = {
-	{ .key = "firewall", .is_pending = true },
-	{ .key = "qdiscs", .is_pending = true },
+	{ .key = "firewall", .help = "rules of the five hooks", .is_pending = true },
+	{ .key = "qdiscs", .help = "queueing disciplines", .is_pending = true },
 	{ .key = NULL },
 };
 

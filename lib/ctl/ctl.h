@@ -35,6 +35,9 @@ enum {
 struct event_base;
 struct ctl;
 
+/* The protocol's own commands, rpc.list and the like; served beside those of the tables. */
+extern const struct command ctl_rpc_commands[];
+
 /*
  * Also makes the process ignore SIGPIPE. -EEXIST when two commands have the same words.
  * ctx is handed to every command as call->ctx. tables: NULL-terminated array of command tables.

@@ -104,9 +104,6 @@ uint64_t ctl_now_us(void);
 void ctl_listen_resume(struct ctl *ctl);
 void ctl_listen_stop(struct ctl *ctl);
 
-/* ctl_rpc.c: the commands of the protocol itself, "rpc.list" and "rpc.sequence" */
-extern const struct command ctl_rpc_commands[];
-
 /* client.c */
 void client_create(struct ctl *ctl, evutil_socket_t fd);
 void client_destroy(struct client *client);

@@ -91,20 +91,63 @@ static int graph_dot(struct call *call, const void *args)
 
 /* worker */
 
+struct worker_figures {
+	uint64_t worker, packets, passes, sleeps, inject_queue;
+	uint64_t handover_queue, handed_over, taken_over, mail_lost, busy_cycles, loop_cycles;
+	int64_t cpu, held;
+	double busy_percent, cycles_per_packet;
+};
+
+#define WORKER_COUNTER(field, text)                                                                \
+	{                                                                                          \
+		.name = #field, .help = (text), .offset = offsetof(struct worker_figures, field)   \
+	}
+#define WORKER_RATIO(field, text)                                                                  \
+	{                                                                                          \
+		.name = #field, .help = (text), .offset = offsetof(struct worker_figures, field),  \
+		.is_ratio = true                                                                   \
+	}
+
+static const struct counter worker_counters[] = {
+	WORKER_COUNTER(worker, "number of the worker, from 0"),
+	WORKER_COUNTER(cpu, "CPU that it runs on; -1 when not known"),
+	WORKER_RATIO(busy_percent, "share of its time spent on packets, over the last second"),
+	WORKER_COUNTER(packets, "packets that it received or made"),
+	WORKER_RATIO(cycles_per_packet, "TSC cycles per packet in passes that had packets"),
+	WORKER_COUNTER(passes, "walks over the pipeline, with and without packets"),
+	WORKER_COUNTER(sleeps, "times that it slept for want of packets"),
+	WORKER_COUNTER(held, "packets that wait in its queues now"),
+	WORKER_COUNTER(inject_queue, "packets that wait in its inject ring now"),
+	WORKER_COUNTER(handover_queue, "packets that wait in its hand-over ring now"),
+	WORKER_COUNTER(handed_over, "packets that it gave to another worker"),
+	WORKER_COUNTER(taken_over, "packets that other workers gave to it"),
+	WORKER_COUNTER(mail_lost, "messages to the control thread that found the ring full"),
+	WORKER_COUNTER(busy_cycles, "TSC cycles in passes that had packets"),
+	WORKER_COUNTER(loop_cycles, "TSC cycles in all passes and sleeps"),
+	{ .name = NULL },
+};
+
 static json_t *worker_row(const struct dp *dp, const struct worker *w)
 {
 	uint64_t n = w->stats.rx + w->stats.originated;
-	json_t *row = json_pack(
-		"{s:i, s:i, s:f, s:I, s:f, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}",
-		"worker", w->id, "cpu", w->cpu, "busy_percent",
-		ratio((uint64_t)(1e4 * dp->load[w->id].busy), 100), "packets", (json_int_t)n,
-		"cycles_per_packet", ratio(w->busy_cycles, n), "passes", (json_int_t)w->passes,
-		"sleeps", (json_int_t)w->sleeps, "held", (json_int_t)w->stats.held, "inject_queue",
-		(json_int_t)rte_ring_count(w->inject), "handover_queue",
-		(json_int_t)rte_ring_count(w->handover), "handed_over", (json_int_t)w->handed_over,
-		"taken_over", (json_int_t)w->taken_over, "mail_lost", (json_int_t)w->mail_lost,
-		"busy_cycles", (json_int_t)w->busy_cycles, "loop_cycles",
-		(json_int_t)w->loop_cycles);
+	struct worker_figures figures = {
+		.worker = w->id,
+		.cpu = w->cpu,
+		.busy_percent = ratio((uint64_t)(1e4 * dp->load[w->id].busy), 100),
+		.packets = n,
+		.cycles_per_packet = ratio(w->busy_cycles, n),
+		.passes = w->passes,
+		.sleeps = w->sleeps,
+		.held = w->stats.held,
+		.inject_queue = rte_ring_count(w->inject),
+		.handover_queue = rte_ring_count(w->handover),
+		.handed_over = w->handed_over,
+		.taken_over = w->taken_over,
+		.mail_lost = w->mail_lost,
+		.busy_cycles = w->busy_cycles,
+		.loop_cycles = w->loop_cycles,
+	};
+	json_t *row = counters_json(worker_counters, &figures);
 
 	for (unsigned int i = 0; i < dp->n_modules; i++)
 		if (dp->modules[i]->worker_show != NULL)
@@ -146,20 +189,43 @@ static int drop_show(struct call *call, const void *args)
 	return 0;
 }
 
+/* stats */
+
+#define STATS_COUNTER(key, member, text)                                                           \
+	{                                                                                          \
+		.name = (key), .help = (text), .offset = offsetof(struct dp_totals, member)        \
+	}
+
+static const struct counter stats_counters[] = {
+	STATS_COUNTER("rx", stats.rx, "packets received from devices"),
+	STATS_COUNTER("originated", stats.originated, "packets made by weir itself"),
+	STATS_COUNTER("cloned", stats.cloned, "copies made of packets"),
+	STATS_COUNTER("fragments", stats.fragments, "packets more by fragmentation"),
+	STATS_COUNTER("tx", stats.tx, "packets taken by devices"),
+	STATS_COUNTER("punted", stats.punted, "packets given to the operating system"),
+	STATS_COUNTER(
+		"consumed", stats.consumed, "packets that ended here because they were for weir"),
+	STATS_COUNTER("held", stats.held, "packets that wait in queues now"),
+	STATS_COUNTER("dropped", dropped, "packets dropped, the sum of all rows of `drop show`"),
+	STATS_COUNTER("difference", difference,
+		"what came in or was made, less what became of it; 0 when no packet is under way"),
+	{ .name = NULL },
+};
+
 static int stats_show(struct call *call, const void *args)
 {
 	struct dp_totals totals;
 
 	dp_totals(call->ctx, &totals);
-	call->result = json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "rx",
-		(json_int_t)totals.stats.rx, "originated", (json_int_t)totals.stats.originated,
-		"cloned", (json_int_t)totals.stats.cloned, "fragments",
-		(json_int_t)totals.stats.fragments, "tx", (json_int_t)totals.stats.tx, "punted",
-		(json_int_t)totals.stats.punted, "consumed", (json_int_t)totals.stats.consumed,
-		"held", (json_int_t)totals.stats.held, "dropped", (json_int_t)totals.dropped,
-		"difference", (json_int_t)totals.difference);
+	call->result = counters_json(stats_counters, &totals);
 	return 0;
 }
+
+static const struct counter_table dp_counters[] = {
+	{ .command = "stats show", .counters = stats_counters },
+	{ .command = "worker show", .counters = worker_counters },
+	{ .command = NULL },
+};
 
 static const struct column graph_columns[] = {
 	{ .path = "node", .title = "NODE" },
@@ -241,6 +307,7 @@ static const struct drop_reason dp_reasons[] = {
 struct module dp_module = {
 	.name = "dp",
 	.commands = dp_commands,
+	.counters = dp_counters,
 	.drops = dp_reasons,
 	.n_drops = DP_N_DROPS,
 };

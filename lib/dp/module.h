@@ -10,6 +10,7 @@
 
 #include "dp/event.h"
 #include "schema/command.h"
+#include "schema/counter.h"
 
 struct dp;
 struct worker;
@@ -26,7 +27,8 @@ struct drop_reason {
  * item and applied in the order of the file.
  */
 struct section {
-	const char *key; /* NULL closes a table */
+	const char *key;  /* NULL closes a table */
+	const char *help; /* one sentence, no final dot; NULL: that of the object */
 	const struct object *object;
 	bool is_list;	 /* `key = ( {...}, ... )`, else `key: { ... }` */
 	bool is_pending; /* in the contract, not yet in weir: refused with an error that says so */
@@ -52,10 +54,11 @@ struct sysctl_group {
 
 struct module {
 	const char *name;
-	const struct section *sections;	    /* NULL: none */
-	const struct command *commands;	    /* NULL: none */
-	const struct sysctl_group *sysctls; /* closed by name NULL; NULL: none */
-	const struct drop_reason *drops;    /* n_drops rows */
+	const struct section *sections;	      /* NULL: none */
+	const struct command *commands;	      /* NULL: none */
+	const struct sysctl_group *sysctls;   /* closed by name NULL; NULL: none */
+	const struct counter_table *counters; /* closed by command NULL; NULL: none */
+	const struct drop_reason *drops;      /* n_drops rows */
 	unsigned int n_drops;
 	unsigned int drop_base;	  /* set by dp_create(): id of drops[0] */
 	unsigned int id;	  /* set by dp_create(): slot in struct dp and worker */

@@ -230,11 +230,23 @@ static unsigned int link_count_buckets(const struct dp *dp, const struct worker 
 	return n;
 }
 
-/* The receive queues that a worker polls, as "LINK:QUEUE". */
+struct link_worker_figures {
+	uint64_t buckets;
+};
+
+const struct counter link_worker_counters[] = {
+	{ .name = "buckets",
+		.help = "parts of all flows that it owns, of 128",
+		.offset = offsetof(struct link_worker_figures, buckets) },
+	{ .name = NULL },
+};
+
+/* The receive queues that a worker polls, as "LINK:QUEUE", and its figures. */
 static void link_worker_show(const struct dp *dp, const struct worker *w, json_t *row)
 {
 	const struct link_worker *lw = worker_slot(w, &link_module);
 	const struct link_polls *polls = atomic_load_explicit(&lw->polls, memory_order_relaxed);
+	struct link_worker_figures figures = { .buckets = link_count_buckets(dp, w) };
 	json_t *queues = json_array();
 
 	for (unsigned int i = 0; polls != NULL && i < polls->n; i++)
@@ -242,7 +254,7 @@ static void link_worker_show(const struct dp *dp, const struct worker *w, json_t
 			json_sprintf("%s:%u", link_by_index(dp, polls->poll[i].ifindex)->name,
 				polls->poll[i].queue));
 	json_object_set_new(row, "queues", queues);
-	json_object_set_new(row, "buckets", json_integer(link_count_buckets(dp, w)));
+	json_object_update_new(row, counters_json(link_worker_counters, &figures));
 }
 
 static int link_worker_init(struct dp *dp, struct worker *w)
@@ -277,6 +289,7 @@ struct module link_module = {
 	.name = "link",
 	.sections = link_sections,
 	.commands = link_commands,
+	.counters = link_counter_tables,
 	.drops = link_drops,
 	.n_drops = LINK_N_DROPS,
 	.state_size = sizeof(struct link_state),

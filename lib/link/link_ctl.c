@@ -33,6 +33,7 @@ static const struct field link_fields[] = {
 		.offset = offsetof(struct link_conf, name),
 		.max = LINK_NAME_MAX - 1,
 		.help = "name of the link, unique in its namespace",
+		.example = "lan",
 		.json = "ifname" },
 	{ .name = "type",
 		.type = FIELD_ENUM,
@@ -44,7 +45,8 @@ static const struct field link_fields[] = {
 		.type = FIELD_STRING,
 		.offset = offsetof(struct link_conf, device),
 		.max = 1023,
-		.help = "DPDK device: a PCI address, or a driver and its arguments" },
+		.help = "DPDK device: a PCI address, or a driver and its arguments",
+		.example = "net_tap0,iface=lan0" },
 	{ .name = "mac",
 		.type = FIELD_MAC,
 		.offset = offsetof(struct link_conf, mac),
@@ -267,19 +269,62 @@ json_t *link_to_json(const struct link *link)
 		conf->device, "steering", link_steering_text(link));
 }
 
+struct link_figures {
+	uint64_t bytes, packets, errors, dropped;
+};
+
+#define LINK_COUNTER(field, text)                                                                  \
+	{                                                                                          \
+		.name = #field, .help = (text), .offset = offsetof(struct link_figures, field)     \
+	}
+
+static const struct counter link_rx_counters[] = {
+	LINK_COUNTER(bytes, "bytes received, Ethernet headers included"),
+	LINK_COUNTER(packets, "packets received"),
+	LINK_COUNTER(errors, "frames that the device found broken"),
+	LINK_COUNTER(
+		dropped, "packets lost in the device for want of room, or dropped by name here"),
+	{ .name = NULL },
+};
+
+static const struct counter link_tx_counters[] = {
+	LINK_COUNTER(bytes, "bytes sent, Ethernet headers included"),
+	LINK_COUNTER(packets, "packets that the device took"),
+	LINK_COUNTER(errors, "packets that the device failed to send"),
+	LINK_COUNTER(dropped,
+		"packets that the device's queue had no room for, or dropped by name here"),
+	{ .name = NULL },
+};
+
+const struct counter_table link_counter_tables[] = {
+	{ .command = "worker show", .counters = link_worker_counters },
+	{ .command = "link show", .path = "stats64.rx", .counters = link_rx_counters },
+	{ .command = "link show", .path = "stats64.tx", .counters = link_tx_counters },
+	{ .command = NULL },
+};
+
 static json_t *link_stats_json(const struct dp *dp, const struct link *link)
 {
 	struct rte_eth_stats hw = { 0 };
+	struct link_figures rx, tx;
 	struct link_counters c;
 
 	link_sum_counters(dp, link, &c);
 	rte_eth_stats_get(link->port, &hw);
-	return json_pack("{s:{s:I, s:I, s:I, s:I}, s:{s:I, s:I, s:I, s:I}}", "rx", "bytes",
-		(json_int_t)c.rx_bytes, "packets", (json_int_t)c.rx_packets, "errors",
-		(json_int_t)hw.ierrors, "dropped",
-		(json_int_t)(c.rx_dropped + hw.imissed + hw.rx_nombuf), "tx", "bytes",
-		(json_int_t)c.tx_bytes, "packets", (json_int_t)c.tx_packets, "errors",
-		(json_int_t)hw.oerrors, "dropped", (json_int_t)c.tx_dropped);
+	rx = (struct link_figures){
+		.bytes = c.rx_bytes,
+		.packets = c.rx_packets,
+		.errors = hw.ierrors,
+		.dropped = c.rx_dropped + hw.imissed + hw.rx_nombuf,
+	};
+	tx = (struct link_figures){
+		.bytes = c.tx_bytes,
+		.packets = c.tx_packets,
+		.errors = hw.oerrors,
+		.dropped = c.tx_dropped,
+	};
+	return json_pack("{s:o, s:o}", "rx", counters_json(link_rx_counters, &rx), "tx",
+		counters_json(link_tx_counters, &tx));
 }
 
 static void link_show_one(struct link *link, void *ctx)

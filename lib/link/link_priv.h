@@ -123,6 +123,8 @@ void link_sum_counters(const struct dp *dp, const struct link *link, struct link
 /* link_ctl.c */
 extern const struct section link_sections[];
 extern const struct command link_commands[];
+extern const struct counter_table link_counter_tables[];
+extern const struct counter link_worker_counters[]; /* link.c */
 
 /* steer.c */
 extern const struct object steer_rebalance_object;

@@ -88,7 +88,8 @@ static const struct field neighbor_fields[] = {
 		.type = FIELD_STRING,
 		.flags = FIELD_REQUIRED,
 		.offset = offsetof(struct neighbor_conf, dev),
-		.help = "link on which it is reached" },
+		.help = "link on which it is reached",
+		.example = "lan" },
 	{ 0 },
 };
 

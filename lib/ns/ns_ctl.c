@@ -78,7 +78,10 @@ static void ns_check(const struct config *config, struct diag *diag)
 }
 
 const struct section ns_sections[] = {
-	{ .key = "namespaces", .is_pending = true, .check = ns_check },
+	{ .key = "namespaces",
+		.help = "further network stacks",
+		.is_pending = true,
+		.check = ns_check },
 	{ .key = NULL },
 };
 

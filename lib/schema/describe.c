@@ -76,6 +76,13 @@ struct field_at field_find(const struct object *object, const char *name)
 	return at;
 }
 
+void object_each_field(const struct object *object, object_field_fn *fn, void *ctx)
+{
+	for (struct field_at at = field_first(object); at.field->type != FIELD_END;
+		at = field_next(at))
+		fn(at.field, ctx);
+}
+
 bool object_has(const struct object *object, const void *instance, const char *name)
 {
 	const struct object_head *head = instance;
@@ -121,7 +128,7 @@ size_t field_item_size(const struct field *field)
 
 /* JSON */
 
-static const char *type_name(enum field_type type)
+const char *field_type_name(enum field_type type)
 {
 	switch (type) {
 	case FIELD_BOOL:
@@ -172,7 +179,7 @@ static json_t *describe_enum(const struct field_enum *e)
 static json_t *describe_field(const struct field *field)
 {
 	json_t *json = json_pack("{s:s, s:s, s:b, s:b, s:b}", "name", field->name, "type",
-		type_name(field->type), "required", (field->flags & FIELD_REQUIRED) != 0,
+		field_type_name(field->type), "required", (field->flags & FIELD_REQUIRED) != 0,
 		"positional", (field->flags & FIELD_POSITIONAL) != 0, "named",
 		(field->flags & FIELD_NAMED) != 0);
 
@@ -191,7 +198,7 @@ static json_t *describe_field(const struct field *field)
 	if (field->enums != NULL)
 		json_object_set_new(json, "enum", describe_enum(field->enums));
 	if (field->type == FIELD_LIST && field->object == NULL)
-		json_object_set_new(json, "item", json_string(type_name(field->item)));
+		json_object_set_new(json, "item", json_string(field_type_name(field->item)));
 	if (field->object != NULL)
 		json_object_set_new(json, "fields", schema_describe(field->object));
 	return json;

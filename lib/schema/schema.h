@@ -61,6 +61,8 @@ struct field {
 	int64_t min, max; /* inclusive; both 0: any value of the type (INT: 0..INT64_MAX) */
 	const char *def;  /* default, as text in the field's own grammar; NULL: zero */
 	const char *help; /* one sentence, no final dot */
+	const char *
+		example; /* a value for the reference, as text; NULL: the default, or of the type */
 	const char *json; /* name in answers; NULL: same as name */
 	/* "METHOD:PATH": what a show command has there may be the value; for completion */
 	const char *complete;
@@ -108,6 +110,11 @@ static inline void *object_ext_of(const void *instance, const struct object_ext 
 {
 	return (char *)instance + ext->offset;
 }
+/* Every field of an object, base fields first, then those of its extensions. */
+typedef void object_field_fn(const struct field *field, void *ctx);
+void object_each_field(const struct object *object, object_field_fn *fn, void *ctx);
+/* "int", "prefix": the word for a type in rpc.list and in the reference. */
+const char *field_type_name(enum field_type type);
 /* Item i of a list of objects. */
 void *field_list_item(const struct object *object, const struct field_list *list, unsigned int i);
 /* Was the field of that name (base or extension) written down? */

@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""
+What is made from the tables, against the programs themselves: the default configuration, the pages of
+docs/reference. That they are current is what `scripts/reference --check` says in the style ring.
+"""
+import re
+
+import pytest
+
+from harness import ROOT, base_conf, link_conf, program, run
+
+CONF = ROOT / "conf" / "weir.conf"
+
+
+def page(name):
+    return (ROOT / "docs" / "reference" / f"{name}.md").read_text(encoding="utf-8")
+
+
+def table(name, title):
+    """The first cells of the tables below a heading of a page, without what is not yet in weir."""
+    text = page(name).split(f"## {title}\n", 1)[1].split("\n## ", 1)[0]
+    tables = [part for part in text.split("\n\n") if not part.startswith("| not yet in weir")]
+    return re.findall(r"^\| `([^`]+)` \|", "\n".join(tables), re.M)
+
+
+def headings(name):
+    return re.findall(r"^## (.+)$", page(name), re.M)
+
+
+def uncommented():
+    """The default configuration with every default and every example taken at its word."""
+    return re.sub(r"^#(?=[^ \n])", "", CONF.read_text(encoding="utf-8"), flags=re.M)
+
+
+def check(path):
+    done = run(program("weir"), "-c", path, "--check", check=False)
+    return done.returncode, done.stderr
+
+
+def test_the_default_configuration_says_nothing_and_passes():
+    lines = CONF.read_text(encoding="utf-8").splitlines()
+    assert [line for line in lines if line and not line.startswith("#")] == []
+    assert check(CONF) == (0, "")
+
+
+def test_with_all_defaults_written_down_it_passes_too(tmp_path):
+    path = tmp_path / "weir.conf"
+    path.write_text(uncommented(), encoding="utf-8")
+    assert 'idle = "adaptive";' in re.sub(r"#.*", "", uncommented())
+    assert check(path) == (0, "")
+
+
+@pytest.mark.parametrize("section", [*headings("settings")[:-1], "sysctl"])
+def test_every_setting_is_in_the_default_configuration(section):
+    text = CONF.read_text(encoding="utf-8")
+    assert re.search(rf"^#{section}(: \{{| = )", text, re.M), f"conf/weir.conf.in has no example of {section}"
+    part = text.split(f"# {section}: ", 1)[1].split("\n\n", 1)[0]
+    if section == "sysctl":
+        fields = [field for group in headings("sysctls") for field in [group, *table("sysctls", group)]]
+    else:
+        fields = table("settings", section)
+    assert fields or section == "eal"
+    assert [field for field in fields if not re.search(rf"^#.*\b{field}(:| =)", part, re.M)] == []
+
+
+def test_the_reference_knows_every_counter_that_is_shown(lab):
+    weir = lab.daemon(base_conf(links=[link_conf("lan", 0, "10.1.0.1/24")]), netns=lab.namespace("gw")).start()
+    assert table("counters", "stats show") == list(weir.ctl("stats", "show"))
+    # `queues` is a list of names, the only member that counts nothing.
+    assert set(weir.ctl("worker", "show")[0]) - {"queues"} == set(table("counters", "worker show"))
+    stats = weir.link("lan")["stats64"]
+    for direction in ("rx", "tx"):
+        assert list(stats[direction]) == table("counters", f"link show: stats64.{direction}")
+
+
+def test_the_reference_knows_every_command_and_stage(lab):
+    weir = lab.daemon(base_conf(links=[])).start()
+    commands = weir.ctl("rpc", "list")
+    assert [f"{c['object']} {c['verb']}" for c in commands if c["available"]] == headings("commands")[:-1]
+    assert table("commands", "Not yet in weir") == \
+        [f"{c['object']} {c['verb']}" for c in commands if not c["available"]]
+    stages = re.findall(r"^\| `([^`]+)` \|", page("stages"), re.M)
+    assert stages == [row["node"] for row in weir.ctl("graph", "show")]
+    sysctls = [f"{group}.{name}" for group in headings("sysctls") for name in table("sysctls", group)]
+    assert sysctls == [row["name"] for row in weir.ctl("sysctl", "show")]
+
+
+@pytest.mark.parametrize("name", ["weir.8", "weirctl.8", "weir.conf.5"])
+def test_the_man_pages_are_sound_roff(name):
+    done = run("man", "--warnings", "-E", "UTF-8", "-l", "-Tutf8", "-Z", ROOT / "man" / name)
+    assert done.stderr == ""
