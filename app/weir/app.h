@@ -56,6 +56,29 @@ int daemon_run(const struct config *config, unsigned int until_idle_ms);
 /* -EINVAL with the reason in diag when a port of this configuration never runs dry. */
 int daemon_check_until_idle(const struct config *config, struct diag *diag);
 
+/* notify.c: what the service manager is told; without one nothing happens. */
+struct notify {
+	int fd;		      /* -1: nobody wants to know */
+	uint64_t watchdog_ns; /* 0: there is no watchdog */
+	uint64_t petted_ns;
+};
+
+void notify_init(struct notify *notify);
+void notify_fini(struct notify *notify);
+/* Lines of NAME=VALUE, as in sd_notify(3). */
+void notify_send(const struct notify *notify, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3)));
+/* To be followed by READY=1. */
+void notify_reloading(const struct notify *notify, uint64_t now_ns);
+/* Pets the watchdog, twice in the time that it waits. */
+void notify_tick(struct notify *notify, uint64_t now_ns);
+
+/*
+ * privileges.c: all threads keep only the capabilities that running needs, for good. The EAL must be
+ * up. What cannot be given up is a warning in the log.
+ */
+void privileges_drop(void);
+
 /* config_ctl.c */
 extern const struct command config_commands[];
 /* A path of the configuration: a relative one counts from the file's directory. Caller frees. */

@@ -325,8 +325,11 @@ static void eal_args_pci(struct eal_args *args, const struct config *config)
 			eal_arg(args, mem_strdup(device));
 		}
 	}
-	if (!has_pci)
+	/* Physical addresses, which take CAP_SYS_ADMIN to find out, are of no use without devices. */
+	if (!has_pci) {
 		eal_arg(args, mem_strdup("--no-pci"));
+		eal_arg(args, mem_strdup("--iova-mode=va"));
+	}
 }
 
 static void eal_args_memory(

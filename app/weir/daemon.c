@@ -26,6 +26,7 @@ struct daemon {
 	struct ctl *ctl;
 	const struct command **tables; /* NULL-terminated, of all modules */
 	struct boot_plan plan;
+	struct notify notify;
 	unsigned int until_idle_ms; /* 0: run until told to stop */
 	uint64_t n_rx_seen;
 	uint64_t passes_seen[WORKER_MAX];
@@ -77,6 +78,7 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
 	struct daemon *d = arg;
 
 	dp_tick(d->dp, monotonic_ns());
+	notify_tick(&d->notify, d->dp->now_ns);
 	if (d->until_idle_ms > 0)
 		daemon_watch_idle(d);
 }
@@ -86,6 +88,12 @@ static void on_wake(evutil_socket_t fd, short what, void *arg)
 	struct daemon *d = arg;
 
 	dp_drain_mail(d->dp);
+}
+
+static void daemon_tell_ready(const struct daemon *d)
+{
+	notify_send(&d->notify, "READY=1\nSTATUS=running, %u workers, %u links", d->dp->n_workers,
+		conf_section(d->config, "links")->n_objects);
 }
 
 static void on_stop(evutil_socket_t fd, short what, void *arg)
@@ -98,7 +106,11 @@ static void on_stop(evutil_socket_t fd, short what, void *arg)
 
 static void on_reload(evutil_socket_t fd, short what, void *arg)
 {
+	struct daemon *d = arg;
+
+	notify_reloading(&d->notify, monotonic_ns());
 	log_warn("daemon", "reloading the configuration is not yet in weir, nothing changed");
+	daemon_tell_ready(d);
 }
 
 static int daemon_init_events(struct daemon *d)
@@ -181,9 +193,10 @@ int daemon_run(const struct config *config, unsigned int until_idle_ms)
 	struct dp_conf conf = { .modules = modules, .stages = pipeline };
 	int n_leaked, err;
 
+	notify_init(&d.notify);
 	err = boot_eal(config, &d.plan);
 	if (err < 0)
-		return err;
+		goto free_notify;
 	d.events = event_base_new();
 	if (d.events == NULL) {
 		err = -ENOMEM;
@@ -203,6 +216,7 @@ int daemon_run(const struct config *config, unsigned int until_idle_ms)
 	if (err == 0)
 		err = daemon_listen(&d);
 	if (err == 0) {
+		privileges_drop();
 		/* Mail of workers may come before the first tick: timers must know the time. */
 		dp_tick(d.dp, monotonic_ns());
 		err = daemon_launch(&d);
@@ -210,7 +224,9 @@ int daemon_run(const struct config *config, unsigned int until_idle_ms)
 	if (err == 0) {
 		log_notice("daemon", "running workers=%u links=%u", d.dp->n_workers,
 			conf_section(config, "links")->n_objects);
+		daemon_tell_ready(&d);
 		event_base_dispatch(d.events);
+		notify_send(&d.notify, "STOPPING=1");
 	}
 
 	dp_stop(d.dp);
@@ -224,6 +240,8 @@ free_events:
 	event_base_free(d.events);
 end_eal:
 	boot_eal_end();
+free_notify:
+	notify_fini(&d.notify);
 	return err;
 }
 
