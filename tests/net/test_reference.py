@@ -4,6 +4,7 @@ What is made from the tables, against the programs themselves: the default confi
 docs/reference. That they are current is what `scripts/reference --check` says in the style ring.
 """
 import re
+import subprocess
 
 import pytest
 
@@ -89,3 +90,34 @@ def test_the_reference_knows_every_command_and_stage(lab):
 def test_the_man_pages_are_sound_roff(name):
     done = run("man", "--warnings", "-E", "UTF-8", "-l", "-Tutf8", "-Z", ROOT / "man" / name)
     assert done.stderr == ""
+
+
+def test_the_first_hour_of_the_readme(lab, tmp_path):
+    """What the README has typed, in its order, but for installing and systemd."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8").split("## The first hour\n", 1)[1].split("\n## ", 1)[0]
+    typed = [line[4:] for line in text.splitlines() if line.startswith("    ")]
+    begin, end = typed.index("links = ("), typed.index(");")
+    conf = "\n".join(typed[begin:end + 1])
+    path = tmp_path / "readme.conf"
+    path.write_text(conf, encoding="utf-8")
+    assert check(path) == (0, "")
+
+    home = lab.namespace("gw")
+    weir = lab.daemon(base_conf(), netns=home)
+    weir.conf.write_text(weir.conf.read_text(encoding="utf-8") + conf, encoding="utf-8")
+    weir.start()
+    n_commands = 0
+    for line in typed[end + 1:]:
+        words = line.split("#", 1)[0].split()
+        if words[0] == "weirctl":
+            ping = home.popen("ping", "-q", "192.168.1.1", stdout=subprocess.DEVNULL) if "trace" in words else None
+            done = weir.weirctl(*words[1:])
+            assert done.returncode == 0, (line, done.stderr)
+            n_commands += 1
+            if ping is not None:
+                assert done.stdout.count("packet ") >= 3, done.stdout
+                ping.terminate()
+        elif words[0] in ("ip", "ping"):
+            home.exec(*words)
+    assert n_commands >= 10
+    assert weir.stop() == 0
