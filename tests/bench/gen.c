@@ -100,8 +100,8 @@ static void source_tell(struct source *source)
 	fclose(out);
 }
 
-static uint16_t on_receive(uint16_t port, uint16_t queue, struct rte_mbuf *pkts[], uint16_t n,
-	uint16_t max, void *ctx)
+static uint16_t on_receive(
+	uint16_t port, uint16_t queue, struct rte_mbuf *pkts[], uint16_t n, uint16_t max, void *ctx)
 {
 	struct source *source = ctx;
 	uint64_t start = rte_rdtsc();
@@ -133,8 +133,8 @@ static void source_add(uint16_t port, uint16_t queue, uint16_t n_queues)
 		fprintf(stderr, "bench generator: cannot read BENCH_GEN\n");
 		exit(1);
 	}
-	source->records = mmap(
-		NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE | MAP_POPULATE, fd, 0);
+	source->records =
+		mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE | MAP_POPULATE, fd, 0);
 	if (source->records == MAP_FAILED)
 		exit(1);
 	source->n = (size_t)st.st_size / sizeof(struct record);
