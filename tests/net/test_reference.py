@@ -51,6 +51,14 @@ def test_with_all_defaults_written_down_it_passes_too(tmp_path):
     assert check(path) == (0, "")
 
 
+def test_the_examples_of_settings_without_a_default_pass_too(tmp_path):
+    path = tmp_path / "weir.conf"
+    text, n = re.subn(r"^(\t+)# (\w+ = .*;)$", r"\1\2", uncommented(), flags=re.M)
+    assert n > 0
+    path.write_text(text, encoding="utf-8")
+    assert check(path) == (0, "")
+
+
 @pytest.mark.parametrize("section", [*headings("settings")[:-1], "sysctl"])
 def test_every_setting_is_in_the_default_configuration(section):
     text = CONF.read_text(encoding="utf-8")

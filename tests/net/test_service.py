@@ -11,7 +11,7 @@ import pytest
 
 from harness import ROOT, base_conf, link_conf, program, run
 
-NET_ADMIN, NET_RAW, IPC_LOCK = 12, 13, 14
+NET_ADMIN, NET_RAW, IPC_LOCK, SYS_ADMIN = 12, 13, 14, 21
 KEPT = 1 << NET_ADMIN | 1 << NET_RAW | 1 << IPC_LOCK
 
 
@@ -111,6 +111,12 @@ def test_every_thread_keeps_only_what_running_needs(lab):
             assert int(status[key], 16) == wanted, (thread, key, status[key])
         assert status["NoNewPrivs"] == "1", thread
     assert "privileges" not in lab.weir.stderr()
+
+
+def test_physical_addresses_of_huge_pages_take_one_capability_more(lab):
+    weir = lab.daemon(base_conf(links=[], memory={"hugepages": "auto", "mbufs": 8192}, eal=["--iova-mode=pa"])).start()
+    wanted = KEPT if "ordinary memory" in weir.stderr() else KEPT | 1 << SYS_ADMIN
+    assert {int(status["CapEff"], 16) for status in threads(weir).values()} == {wanted}
 
 
 def test_with_what_is_kept_it_does_all_that_running_needs(lab):
