@@ -13,7 +13,6 @@
 #include <errno.h>
 #include <histedit.h>
 #include <locale.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -98,7 +97,7 @@ static int key_read_byte(struct shell *shell, char *byte)
 
 		if (signals_take_redraw())
 			shell_redraw(shell->el);
-		if (poll(pfds, 3, -1) < 0 && errno != EINTR)
+		if (signals_poll(pfds, 3, -1) < 0 && errno != EINTR)
 			return -1;
 		shell_take_signals(shell);
 		if (shell->is_interrupted) {

@@ -3,7 +3,8 @@
 /*
  * See signals.h. The handlers write the signal's number into a pipe, or set a flag; nothing else
  * happens in them. Writes to the terminal go on behind them (SA_RESTART), but poll(2), with which all
- * waiting is done, always comes back.
+ * waiting is done, always comes back. What only sets the flag is blocked but while signals_poll()
+ * waits: it cannot come between a look at the flag and the wait.
  */
 #include "signals.h"
 
@@ -15,6 +16,7 @@
 
 static int signal_pipe[2] = { -1, -1 };
 static volatile sig_atomic_t wants_redraw;
+static sigset_t outside_mask; /* as it was: nothing of ours is blocked in it */
 
 static void on_end(int signal)
 {
@@ -42,6 +44,8 @@ static void catch_with(int signal, void (*handler)(int))
 
 int signals_init(void)
 {
+	sigset_t redraw;
+
 	if (signal_pipe[0] >= 0)
 		return signal_pipe[0];
 	if (pipe2(signal_pipe, O_CLOEXEC | O_NONBLOCK) < 0)
@@ -51,6 +55,10 @@ int signals_init(void)
 	catch_with(SIGHUP, on_end);
 	catch_with(SIGWINCH, on_redraw);
 	catch_with(SIGCONT, on_redraw);
+	sigemptyset(&redraw);
+	sigaddset(&redraw, SIGWINCH);
+	sigaddset(&redraw, SIGCONT);
+	sigprocmask(SIG_BLOCK, &redraw, &outside_mask);
 	return signal_pipe[0];
 }
 
@@ -72,4 +80,11 @@ bool signals_take_redraw(void)
 
 	wants_redraw = 0;
 	return had;
+}
+
+int signals_poll(struct pollfd *pfds, unsigned int n, int ms)
+{
+	const struct timespec timeout = { .tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000L };
+
+	return ppoll(pfds, n, ms < 0 ? NULL : &timeout, &outside_mask);
 }

@@ -5,6 +5,7 @@
  * Signals for what stays in the foreground: the shell and the live view. Those that end something
  * make a descriptor readable, so that a wait for the daemon or for a key ends, whenever they come.
  */
+#include <poll.h>
 #include <stdbool.h>
 
 /* Catches SIGINT, SIGTERM, SIGHUP and SIGWINCH, SIGCONT. The descriptor, or -errno. */
@@ -15,3 +16,5 @@ void signals_catch_suspend(bool is_caught);
 int signals_take(void);
 /* Has the terminal changed, or have we been away from it, since the last call? */
 bool signals_take_redraw(void);
+/* As poll(2), to wait for what a redraw must end too. Negative ms: for ever. */
+int signals_poll(struct pollfd *pfds, unsigned int n, int ms);

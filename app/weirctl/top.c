@@ -7,7 +7,6 @@
 #include "top.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -115,7 +114,7 @@ static enum wish_kind screen_wait(struct screen *screen, int stop_fd, int ms)
 		{ .fd = stop_fd, .events = POLLIN },
 		{ .fd = screen->has_keys ? STDIN_FILENO : -1, .events = POLLIN },
 	};
-	int n = poll(pfds, 2, ms);
+	int n = signals_poll(pfds, 2, ms);
 	enum wish_kind kind = take_signals(screen);
 
 	if (kind != WISH_NEXT || n <= 0)
