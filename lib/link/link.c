@@ -86,7 +86,7 @@ void link_publish(struct dp *dp, const struct link *link)
 	uint64_t match = 0;
 
 	memcpy(&match, link->mac.bytes, sizeof(link->mac.bytes));
-	if (link->is_up)
+	if (link->is_up && !link->is_paused)
 		flags |= LINK_UP;
 	else
 		match |= LINK_NO_MATCH;
@@ -100,19 +100,6 @@ void link_publish(struct dp *dp, const struct link *link)
 	__atomic_store_n(&entry->port, link->port, __ATOMIC_RELAXED);
 	/* Last: a worker that sees the link up sees the rest. */
 	__atomic_store_n(&entry->flags, flags, __ATOMIC_RELEASE);
-}
-
-int link_set_mtu(struct dp *dp, struct link *link, uint16_t mtu)
-{
-	int err = port_set_mtu(link, mtu);
-
-	if (err < 0 && err != -ENOTSUP)
-		return err;
-	link->mtu = mtu;
-	link_publish(dp, link);
-	log_notice("link", "mtu link=%s mtu=%u", link->name, mtu);
-	dp_publish(dp, EVENT_LINK_CHANGED, link);
-	return 0;
 }
 
 void link_set_up(struct dp *dp, struct link *link, bool is_up)
@@ -165,6 +152,7 @@ int link_create(struct dp *dp, const struct link_conf *conf, const char *path, s
 	}
 	state->links[++state->n_links] = link;
 	link_publish(dp, link);
+	port_log(link);
 	dp_publish(dp, EVENT_LINK_NEW, link);
 	*out = link;
 	return 0;
@@ -172,8 +160,11 @@ int link_create(struct dp *dp, const struct link_conf *conf, const char *path, s
 
 static void link_watch_carrier(struct link *link, void *ctx)
 {
-	bool is_running = port_has_carrier(link);
+	bool is_running;
 
+	if (link->is_paused)
+		return;
+	is_running = port_has_carrier(link);
 	if (is_running == link->is_running)
 		return;
 	link->is_running = is_running;
@@ -211,6 +202,7 @@ static void link_fini(struct dp *dp)
 	struct link_state *state = link_state(dp);
 
 	for (unsigned int i = state->n_links; i > 0; i--) {
+		link_cancel_mtu(state->links[i]);
 		port_close(dp, state->links[i]);
 		free(state->links[i]);
 		state->links[i] = NULL;

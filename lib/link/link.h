@@ -12,7 +12,8 @@
 #include "dp/conf.h"
 #include "dp/dp.h"
 
-struct link_conf; /* link_priv.h */
+struct link_conf;  /* link_priv.h */
+struct mtu_change; /* link_mtu.c */
 
 enum { LINK_MAX = 1024, LINK_NAME_MAX = 16, LINK_MTU_MIN = 68, LINK_MTU_MAX = 9600 };
 
@@ -69,9 +70,11 @@ struct link {
 	bool is_up;	 /* as configured: `link set dev L up|down` */
 	bool is_running; /* carrier */
 	bool is_open;
-	uint64_t rss_types; /* RTE_ETH_RSS_*: asked of the driver; 0: no RSS */
-	bool is_hw_steered; /* the port's hardware took our key, hash and table */
-	bool is_sw_steered; /* the stage steer handles what it receives */
+	uint64_t rss_types;	   /* RTE_ETH_RSS_*: asked of the driver; 0: no RSS */
+	bool is_hw_steered;	   /* the port's hardware took our key, hash and table */
+	bool is_sw_steered;	   /* the stage steer handles what it receives */
+	bool is_paused;		   /* its device is stopped for a change: no packet passes */
+	struct mtu_change *change; /* under way; NULL: none */
 	const struct link_conf
 		*conf; /* as decoded; the configuration owns it and outlives the link */
 };

@@ -397,25 +397,86 @@ static const struct object link_set_object = {
 		},
 };
 
+/* What is left to do of `link set` once the MTU is changed. */
+struct link_set_rest {
+	struct dp *dp;
+	struct call *call; /* NULL: the client has left */
+	int state;
+	uint16_t mtu;
+};
+
+static void link_set_state(struct dp *dp, struct link *link, int state)
+{
+	if (state != LINK_SET_KEEP)
+		link_set_up(dp, link, state == LINK_SET_UP);
+}
+
+static int link_set_answer(struct call *call, const struct link *link, uint16_t mtu, int err)
+{
+	uint16_t min, max;
+
+	port_mtu_range(link, &min, &max);
+	if (err == -ERANGE)
+		return call_fail(call, err, "the device takes MTUs of %u to %u", min, max);
+	if (err == -EALREADY)
+		return call_fail(call, err, "the MTU of this link is being changed");
+	if (err < 0)
+		return call_fail(
+			call, err, "the device does not take MTU %u: %s", mtu, strerror(-err));
+	return 0;
+}
+
+static void link_set_on_mtu(void *ctx, struct link *link, int err)
+{
+	struct link_set_rest *rest = ctx;
+
+	if (err == 0)
+		link_set_state(rest->dp, link, rest->state);
+	if (rest->call != NULL)
+		call_finish(rest->call, link_set_answer(rest->call, link, rest->mtu, err));
+	free(rest);
+}
+
+static void link_set_on_cancel(struct call *call, void *owner)
+{
+	((struct link_set_rest *)owner)->call = NULL;
+}
+
+static int link_set_mtu_first(
+	struct call *call, struct link *link, const struct link_set_args *args)
+{
+	struct link_set_rest *rest = mem_zalloc(sizeof(*rest));
+	int err;
+
+	*rest = (struct link_set_rest){
+		.dp = call->ctx,
+		.call = call,
+		.state = args->state,
+		.mtu = (uint16_t)args->mtu,
+	};
+	err = link_set_mtu(call->ctx, link, rest->mtu, link_set_on_mtu, rest);
+	if (err == -EINPROGRESS) {
+		call_defer(call, link_set_on_cancel, rest);
+		return 0;
+	}
+	free(rest);
+	if (err == 0)
+		link_set_state(call->ctx, link, args->state);
+	return link_set_answer(call, link, (uint16_t)args->mtu, err);
+}
+
 static int link_set(struct call *call, const void *args)
 {
 	const struct link_set_args *a = args;
 	struct link *link = link_by_name(call->ctx, a->dev);
-	int err;
 
 	if (link == NULL)
 		return call_fail(call, -ENODEV, "Cannot find device \"%s\"", a->dev);
 	if (a->state == LINK_SET_KEEP && a->mtu == 0)
 		return call_refuse(call, "nothing to set: up, down or mtu N");
-	if (a->mtu != 0) {
-		err = link_set_mtu(call->ctx, link, (uint16_t)a->mtu);
-		if (err < 0)
-			return call_fail(call, err,
-				"the device does not take MTU %d while it runs: %s", (int)a->mtu,
-				strerror(-err));
-	}
-	if (a->state != LINK_SET_KEEP)
-		link_set_up(call->ctx, link, a->state == LINK_SET_UP);
+	if (a->mtu != 0)
+		return link_set_mtu_first(call, link, a);
+	link_set_state(call->ctx, link, a->state);
 	return 0;
 }
 

@@ -106,8 +106,19 @@ enum link_drop {
 /* port.c: the ethdev side. Errors are told in diag with the path of the setting. */
 int port_open(struct dp *dp, struct link *link, const char *path, struct diag *diag);
 void port_close(struct dp *dp, struct link *link);
-/* -ENOTSUP is fine: the MTU then holds in software. */
-int port_set_mtu(const struct link *link, uint16_t mtu);
+/* Writes what came of negotiating with the driver into the log. */
+void port_log(const struct link *link);
+/* What the device can be set to. */
+void port_mtu_range(const struct link *link, uint16_t *min, uint16_t *max);
+/* -ENOTSUP is fine: the MTU then holds in software. -EBUSY: perhaps when the port is stopped. */
+int port_set_mtu(const struct dp *dp, const struct link *link, uint16_t mtu);
+/* Takes the port out of the poll lists; workers have let go of it one grace period later. */
+void port_detach(struct dp *dp, const struct link *link);
+/*
+ * Stops a port that no worker uses, configures it for link->mtu and gives it back to the workers.
+ * Takes as long as the driver does. On failure the port is stopped.
+ */
+int port_restart(struct dp *dp, struct link *link);
 bool port_has_carrier(const struct link *link);
 /* Fills the port's RSS table from the buckets, and sees whether it took that. */
 void port_program_steering(struct dp *dp, struct link *link);
@@ -116,9 +127,19 @@ void port_program_steering(struct dp *dp, struct link *link);
 int link_create(struct dp *dp, const struct link_conf *conf, const char *path, struct diag *diag,
 	struct link **out);
 void link_publish(struct dp *dp, const struct link *link); /* writes its link_dp */
-int link_set_mtu(struct dp *dp, struct link *link, uint16_t mtu);
 void link_set_up(struct dp *dp, struct link *link, bool is_up);
 void link_sum_counters(const struct dp *dp, const struct link *link, struct link_counters *out);
+
+/* link_mtu.c */
+typedef void link_mtu_done_fn(void *ctx, struct link *link, int err);
+/*
+ * 0: done. -EINPROGRESS: the device has to be stopped for it; done() is called later, once, also
+ * when the link goes first (-ECANCELED). -ERANGE: outside of port_mtu_range(). -EALREADY: another change of
+ * this link is under way. After any error the old MTU holds.
+ */
+int link_set_mtu(struct dp *dp, struct link *link, uint16_t mtu, link_mtu_done_fn *done, void *ctx);
+/* The link goes: ends a change that is under way. */
+void link_cancel_mtu(struct link *link);
 
 /* link_ctl.c */
 extern const struct section link_sections[];

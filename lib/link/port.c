@@ -30,6 +30,8 @@ enum port_quirk {
 	QUIRK_UNMARKED = 1 << 3,
 	/* As many transmit as receive queues, or configuring fails. */
 	QUIRK_EVEN_QUEUES = 1 << 2,
+	/* Gives packets of any length, whatever it was configured for. */
+	QUIRK_ANY_LENGTH = 1 << 4,
 };
 
 static const struct {
@@ -37,7 +39,7 @@ static const struct {
 	unsigned int quirks;
 } port_quirks[] = {
 	{ "net_tap", QUIRK_MAC_IS_PEERS | QUIRK_BY_NAME | QUIRK_EVEN_QUEUES },
-	{ "net_ring", QUIRK_UNMARKED },
+	{ "net_ring", QUIRK_UNMARKED | QUIRK_ANY_LENGTH },
 };
 
 static unsigned int port_quirks_of(uint16_t port)
@@ -99,6 +101,13 @@ static int port_try_configure(
 	return err;
 }
 
+/* Can a packet of this MTU be larger than a buffer? */
+static bool port_needs_scatter(const struct dp *dp, uint16_t mtu)
+{
+	return mtu + RTE_ETHER_HDR_LEN >
+	       rte_pktmbuf_data_room_size(dp->pool) - RTE_PKTMBUF_HEADROOM;
+}
+
 /* How many queues to ask for, and whether frames larger than a packet buffer may come. */
 static int port_configure(const struct dp *dp, struct link *link, uint16_t *n_rx, uint16_t *n_tx)
 {
@@ -115,8 +124,7 @@ static int port_configure(const struct dp *dp, struct link *link, uint16_t *n_rx
 	*n_tx = (uint16_t)RTE_MIN(dp->n_workers, (unsigned int)info.max_tx_queues);
 	if (port_quirks_of(link->port) & QUIRK_EVEN_QUEUES)
 		*n_tx = *n_rx;
-	if (link->mtu + RTE_ETHER_HDR_LEN >
-		rte_pktmbuf_data_room_size(dp->pool) - RTE_PKTMBUF_HEADROOM)
+	if (port_needs_scatter(dp, link->mtu))
 		conf.rxmode.offloads |= info.rx_offload_capa & RTE_ETH_RX_OFFLOAD_SCATTER;
 	conf.txmode.offloads |= info.tx_offload_capa & RTE_ETH_TX_OFFLOAD_MULTI_SEGS;
 	conf.rxmode.mtu = RTE_MIN(conf.rxmode.mtu, (uint32_t)info.max_mtu);
@@ -374,7 +382,7 @@ int port_open(struct dp *dp, struct link *link, const char *path, struct diag *d
 		goto err_close;
 	}
 	port_choose_mac(link);
-	port_set_mtu(link, link->mtu);
+	rte_eth_dev_set_mtu(link->port, link->mtu);
 	err = rte_eth_dev_start(link->port);
 	if (err < 0) {
 		diag_error(diag, 0, at, "cannot start device: %s", strerror(-err));
@@ -395,24 +403,108 @@ out:
 	return err;
 }
 
+void port_detach(struct dp *dp, const struct link *link)
+{
+	for (unsigned int i = 0; i < dp->n_workers; i++)
+		polls_remove(dp, dp->workers[i], link);
+}
+
+int port_restart(struct dp *dp, struct link *link)
+{
+	struct rte_eth_dev_info info;
+	uint16_t n_rx, n_tx = 0;
+	int err;
+
+	err = rte_eth_dev_info_get(link->port, &info);
+	if (err < 0)
+		return err;
+	n_rx = info.nb_rx_queues;
+	rte_eth_dev_stop(link->port);
+	err = port_configure(dp, link, &n_rx, &n_tx);
+	if (err == 0)
+		err = port_setup_queues(dp, link, n_rx, n_tx);
+	if (err == 0)
+		err = rte_eth_dev_set_mtu(link->port, link->mtu);
+	if (err == 0 || err == -ENOTSUP)
+		err = rte_eth_dev_start(link->port);
+	if (err == 0)
+		port_assign_queues(dp, link, n_rx, n_tx);
+	return err;
+}
+
 void port_close(struct dp *dp, struct link *link)
 {
 	if (!link->is_open)
 		return;
 	link->is_open = false;
-	for (unsigned int i = 0; i < dp->n_workers; i++)
-		polls_remove(dp, dp->workers[i], link);
+	port_detach(dp, link);
 	rte_eth_dev_stop(link->port);
 	rte_eth_dev_close(link->port);
 }
 
-int port_set_mtu(const struct link *link, uint16_t mtu)
+void port_mtu_range(const struct link *link, uint16_t *min, uint16_t *max)
 {
-	int err = rte_eth_dev_set_mtu(link->port, mtu);
+	struct rte_eth_dev_info info = { .max_mtu = UINT16_MAX };
 
-	if (err == -ENODEV && (port_quirks_of(link->port) & QUIRK_BY_NAME))
-		return -ENOTSUP;
-	return err;
+	rte_eth_dev_info_get(link->port, &info);
+	*min = info.min_mtu;
+	*max = info.max_mtu;
+}
+
+/* Was the port started for packets that fit into a buffer, and can it take larger ones? */
+static bool port_must_learn_to_scatter(const struct dp *dp, const struct link *link, uint16_t mtu)
+{
+	struct rte_eth_dev_info info;
+	struct rte_eth_conf conf;
+
+	if (!port_needs_scatter(dp, mtu) || (port_quirks_of(link->port) & QUIRK_ANY_LENGTH))
+		return false;
+	return rte_eth_dev_info_get(link->port, &info) == 0 &&
+	       rte_eth_dev_conf_get(link->port, &conf) == 0 &&
+	       (info.rx_offload_capa & ~conf.rxmode.offloads & RTE_ETH_RX_OFFLOAD_SCATTER);
+}
+
+int port_set_mtu(const struct dp *dp, const struct link *link, uint16_t mtu)
+{
+	bool is_by_name = (port_quirks_of(link->port) & QUIRK_BY_NAME) != 0;
+	int err;
+
+	if (!is_by_name && port_must_learn_to_scatter(dp, link, mtu))
+		return -EBUSY;
+	err = rte_eth_dev_set_mtu(link->port, mtu);
+	/* A tap that was moved to a namespace would not start again. */
+	if (is_by_name)
+		return err == -ENODEV ? -ENOTSUP : err;
+	/* Some drivers say -EBUSY, others -EINVAL. */
+	return err == 0 || err == -ENOTSUP ? err : -EBUSY;
+}
+
+/* Names of offloads, joined by '+'. */
+static void offloads_text(
+	uint64_t offloads, const char *(*name)(uint64_t offload), char *text, size_t size)
+{
+	size_t len = 0;
+
+	snprintf(text, size, "none");
+	for (uint64_t left = offloads; left != 0 && len < size; left &= left - 1)
+		len += (size_t)snprintf(
+			text + len, size - len, "%s%s", len > 0 ? "+" : "", name(left & -left));
+}
+
+void port_log(const struct link *link)
+{
+	struct rte_eth_dev_info info;
+	struct rte_eth_conf conf;
+	char rx[256], tx[256];
+
+	if (rte_eth_dev_info_get(link->port, &info) != 0 ||
+		rte_eth_dev_conf_get(link->port, &conf) != 0)
+		return;
+	offloads_text(conf.rxmode.offloads, rte_eth_dev_rx_offload_name, rx, sizeof(rx));
+	offloads_text(conf.txmode.offloads, rte_eth_dev_tx_offload_name, tx, sizeof(tx));
+	log_notice("link",
+		"port link=%s driver=%s rx_queues=%u tx_queues=%u rx_offloads=%s tx_offloads=%s",
+		link->name, info.driver_name, info.nb_rx_queues, info.nb_tx_queues, rx, tx);
 }
 
 bool port_has_carrier(const struct link *link)
