@@ -108,7 +108,7 @@ int port_open(struct dp *dp, struct link *link, const char *path, struct diag *d
 void port_close(struct dp *dp, struct link *link);
 /* Writes what came of negotiating with the driver into the log. */
 void port_log(const struct link *link);
-/* What the device can be set to. */
+/* The MTUs that the device can be set to, within those that weir allows. */
 void port_mtu_range(const struct link *link, uint16_t *min, uint16_t *max);
 /* -ENOTSUP is fine: the MTU then holds in software. -EBUSY: perhaps when the port is stopped. */
 int port_set_mtu(const struct dp *dp, const struct link *link, uint16_t mtu);

@@ -19,7 +19,11 @@
 #include "base/mem.h"
 #include "link/link_priv.h"
 
-enum { PORT_RX_DESC = 1024, PORT_TX_DESC = 1024 };
+enum {
+	PORT_RX_DESC = 1024,
+	PORT_TX_DESC = 1024,
+	PORT_FRAME_OVERHEAD = RTE_ETHER_HDR_LEN + RTE_ETHER_CRC_LEN,
+};
 
 enum port_quirk {
 	/* The kernel's end of a tap has the port's MAC address: ours must be another. */
@@ -447,8 +451,11 @@ void port_mtu_range(const struct link *link, uint16_t *min, uint16_t *max)
 	struct rte_eth_dev_info info = { .max_mtu = UINT16_MAX };
 
 	rte_eth_dev_info_get(link->port, &info);
-	*min = info.min_mtu;
-	*max = info.max_mtu;
+	*min = RTE_MAX(info.min_mtu, (uint16_t)LINK_MTU_MIN);
+	*max = RTE_MIN(info.max_mtu, (uint16_t)LINK_MTU_MAX);
+	/* Some drivers only tell their longest frame; ethdev then checks as this does. */
+	if (info.max_mtu == UINT16_MAX && info.max_rx_pktlen > PORT_FRAME_OVERHEAD)
+		*max = (uint16_t)RTE_MIN(info.max_rx_pktlen - PORT_FRAME_OVERHEAD, (uint32_t)*max);
 }
 
 /* Was the port started for packets that fit into a buffer, and can it take larger ones? */

@@ -61,6 +61,7 @@ class Cable:
         self.peer = f"{name}.qemu"
 
     def send(self, *frames):
+        self.sock.settimeout(30)  # a socket takes some ten frames until QEMU reads them
         for frame in frames:
             self.sock.sendto(bytes(frame), self.peer)
 
