@@ -43,6 +43,8 @@ struct boot_plan {
 	unsigned int n_mbufs;
 };
 
+/* What that many workers and packet buffers take. */
+unsigned int boot_memory_mb(unsigned int n_workers, unsigned int n_mbufs);
 /*
  * Brings the EAL up as the configuration says: lcores, memory, PCI devices, extra arguments.
  * -errno, with a line in the log.

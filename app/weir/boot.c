@@ -283,10 +283,10 @@ static void huge_give_back(void)
 	n_pages_taken = 0;
 }
 
-static unsigned int memory_need_mb(const struct boot_plan *plan)
+unsigned int boot_memory_mb(unsigned int n_workers, unsigned int n_mbufs)
 {
-	return BASE_MEMORY_MB + WORKER_MEMORY_MB * plan->n_workers +
-	       (unsigned int)((uint64_t)plan->n_mbufs * MBUF_BYTES >> 20);
+	return BASE_MEMORY_MB + WORKER_MEMORY_MB * n_workers +
+	       (unsigned int)((uint64_t)n_mbufs * MBUF_BYTES >> 20);
 }
 
 /* The EAL */
@@ -335,7 +335,7 @@ static void eal_args_pci(struct eal_args *args, const struct config *config)
 static void eal_args_memory(
 	struct eal_args *args, const struct memory_conf *conf, const struct boot_plan *plan)
 {
-	unsigned int need_mb = memory_need_mb(plan);
+	unsigned int need_mb = boot_memory_mb(plan->n_workers, plan->n_mbufs);
 
 	if (conf->hugepages == HUGEPAGES_AUTO && huge_get(need_mb)) {
 		eal_arg(args, mem_strdup("--in-memory"));

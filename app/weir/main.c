@@ -9,21 +9,25 @@
 #include <stdlib.h>
 
 #include "app.h"
+#include "doctor.h"
 
 enum { EXIT_BAD_USAGE = 2 };
 
 struct options {
 	const char *file;
 	bool is_check_only;
+	bool is_doctor;
 	unsigned int until_idle_ms;
 };
 
 static const char usage[] = "usage: weir -c FILE [--check | --until-idle MS]\n"
+			    "       weir --doctor [-c FILE]\n"
 			    "       weir --version | --help\n"
 			    "\n"
 			    "  -c FILE          the configuration\n"
 			    "  --check          say what is wrong with it, start nothing\n"
-			    "  --until-idle MS  stop once no packet has come for that long\n";
+			    "  --until-idle MS  stop once no packet has come for that long\n"
+			    "  --doctor         what this machine lacks to run weir well\n";
 
 static int options_fail(const char *what)
 {
@@ -68,7 +72,8 @@ static int options_parse(int argc, char **argv, struct options *options)
 				return -EINVAL;
 			break;
 		case 'd':
-			return options_fail("--doctor is in the contract but not yet in weir");
+			options->is_doctor = true;
+			break;
 		case 'v':
 			printf("weir %s\n", WEIR_VERSION);
 			return 1;
@@ -81,9 +86,31 @@ static int options_parse(int argc, char **argv, struct options *options)
 	}
 	if (optind < argc)
 		return options_fail("arguments without a meaning");
-	if (options->file == NULL)
+	if (options->is_doctor && (options->is_check_only || options->until_idle_ms > 0))
+		return options_fail("--doctor goes with -c FILE only");
+	if (options->file == NULL && !options->is_doctor)
 		return options_fail("-c FILE is missing");
 	return 0;
+}
+
+/* The doctor without a file looks at the needs of an empty configuration. */
+static struct config *read_config(const struct options *options, struct diag *diag)
+{
+	if (options->file == NULL)
+		return conf_read_text(modules, "", 0, diag);
+	return conf_read_file(modules, options->file, diag);
+}
+
+static int run_doctor(const struct config *config)
+{
+	const struct doctor doctor = {
+		.root = "",
+		.config = config,
+		.has_address = doctor_has_address,
+		.out = stdout,
+	};
+
+	return doctor_run(&doctor);
 }
 
 int main(int argc, char **argv)
@@ -98,16 +125,18 @@ int main(int argc, char **argv)
 		return err > 0 ? EXIT_SUCCESS : EXIT_BAD_USAGE;
 	modules_extend();
 	diag_init(&diag, options.file);
-	config = conf_read_file(modules, options.file, &diag);
+	config = read_config(&options, &diag);
 	if (config != NULL && options.until_idle_ms > 0)
 		daemon_check_until_idle(config, &diag);
 	if (diag.n_entries > 0) {
 		diag_print(&diag, stderr);
 		goto out;
 	}
-	status = EXIT_SUCCESS;
-	if (!options.is_check_only && daemon_run(config, options.until_idle_ms) < 0)
-		status = EXIT_FAILURE;
+	if (options.is_doctor)
+		err = run_doctor(config);
+	else if (!options.is_check_only)
+		err = daemon_run(config, options.until_idle_ms);
+	status = err < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 out:
 	conf_destroy(config);
 	diag_fini(&diag);

@@ -309,9 +309,34 @@ def test_usage_of_the_client(words, status):
     assert (done.stdout if status == 0 else done.stderr).strip()
 
 
-def test_the_doctor_is_not_yet_there():
-    done = run(program("weir"), "--doctor", check=False)
-    assert done.returncode == 2 and "not yet" in done.stderr
+@pytest.mark.parametrize("user", [[], ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]],
+                         ids=["root", "nobody"])
+def test_the_doctor_needs_neither_a_configuration_nor_privileges(user):
+    done = run(*user, program("weir"), "--doctor", check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    lines = done.stdout.splitlines()
+    assert lines[-1] == "weir can run here"
+    for name in ("processor", "memory", "hugepages", "iommu", "vfio-pci", "/dev/vfio", "/dev/net/tun", "nic",
+                 "isolated cpus", "governor", "thp", "clocksource", "memlock", "capabilities"):
+        assert any(re.match(f"(ok|warn|missing) +{name} ", line) for line in lines), name
+    assert not any("links" in line for line in lines)
+
+
+@pytest.mark.parametrize("device, status, line", [
+    ("net_null0", 0, "ok       links          net_null0"),
+    ("ffff:1f:1f.7", 1, "missing  links          ffff:1f:1f.7: there is no such device"),
+])
+def test_the_doctor_looks_at_what_a_configuration_needs(lab, device, status, line):
+    weir = lab.daemon(libconfig.text(base_conf(links=[{"name": "a", "device": device}])))
+    done = run(program("weir"), "--doctor", "-c", weir.conf, check=False)
+    assert done.returncode == status
+    assert line in done.stdout.splitlines()
+
+
+@pytest.mark.parametrize("words", [["--check"], ["--until-idle", "10"], ["-c", "/nonexistent"]])
+def test_the_doctor_refuses_what_makes_no_sense(words):
+    done = run(program("weir"), "--doctor", *words, check=False)
+    assert done.returncode == 2 and done.stderr and not done.stdout
 
 
 def test_relative_paths_are_relative_to_the_configuration(lab):
