@@ -114,7 +114,7 @@ class Guest:
         words = ["-M", "q35",
                  "-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "2", "-m", "1536",
                  "-nodefaults", "-display", "none", "-no-reboot", "-serial", "file:console",
-                 "-device", "intel-iommu,caching-mode=on",
+                 "-device", "intel-iommu,caching-mode=on,aw-bits=48",
                  "-kernel", next((VFIO / "kernel/boot").glob("vmlinuz-*")), "-initrd", VFIO / "initramfs.cpio",
                  "-append", f"console=ttyS0 intel_iommu=on iommu=pt panic=-1 quiet WEIR_TREE={TREE}",
                  "-virtfs", "local,path=/,mount_tag=outside,security_model=none,readonly=on,multidevs=remap",

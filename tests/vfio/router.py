@@ -39,8 +39,8 @@ class Router:
         guest.sh(f"cat >{CONF} <<'END'\n{TEXT}END\nrm -f /tmp/weir.status")
         guest.sh(f"(build=$PWD/{BUILD}; cd /tmp; $build/app/weir/weir -c {CONF} >{LOG} 2>&1; "
                  "echo $? >/tmp/weir.status) </dev/null >/dev/null 2>&1 &")
-        guest.wait(f"! [ -e /tmp/weir.status ] || {{ cat {LOG}; exit 7; }}; {self.weirctl('link show')}",
-                   START_SECONDS)
+        guest.wait(f"[ -e /tmp/weir.status ] || {self.weirctl('link show')}", START_SECONDS)
+        assert guest.run("[ -e /tmp/weir.status ]")[0] != 0, f"weir has ended:\n{self.log()}"
         for name in PORTS:
             self.wait_operstate(name, "UP")
 
