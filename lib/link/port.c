@@ -195,6 +195,8 @@ static void polls_publish(struct dp *dp, struct worker *w, struct link_polls *po
 
 	/* Pairs with the acquire in rx_run(). */
 	atomic_store_explicit(&lw->polls, polls, memory_order_release);
+	/* Asleep it would wait for the queues of the old list. */
+	worker_wake(w);
 	if (old != NULL)
 		dp_retire(dp, polls_free, old, 0);
 }
