@@ -25,9 +25,11 @@ const struct stage *const pipeline[] = {
 	/* IPv4 */
 	&ip4_input_stage,
 	&ip4_forward_stage,
+	&ip4_reassemble_stage,
 	&ip4_local_stage,
 	&ip4_error_stage,
 	&ip4_output_stage,
+	&ip4_fragment_stage,
 	/* out */
 	&hold_stage,
 	&tx_stage,

@@ -7,6 +7,9 @@
 #include "dp/trace.h"
 #include "ip/ip_priv.h"
 
+#include <rte_random.h>
+#include <time.h>
+
 static const struct field ip4_sysctl_fields[] = {
 	{ .name = "default_ttl",
 		.type = FIELD_INT,
@@ -29,11 +32,44 @@ static const struct field ip4_sysctl_fields[] = {
 		.max = 100000,
 		.def = "50",
 		.help = "ICMP errors sent at once at most" },
+	{ .name = "icmp_ratelimit",
+		.type = FIELD_INT,
+		.offset = offsetof(struct ip4_sysctl, icmp_ratelimit),
+		.min = 0,
+		.max = 3600000,
+		.def = "1000",
+		.help = "milliseconds between ICMP errors to one destination, after a burst of "
+			"six; 0: no limit" },
+	{ .name = "icmp_ratemask",
+		.type = FIELD_INT,
+		.offset = offsetof(struct ip4_sysctl, icmp_ratemask),
+		.min = 0,
+		.max = UINT32_MAX,
+		.def = "6168",
+		.help = "ICMP types that are limited, 2^type each; fragmentation needed never is" },
+	{ .name = "ipfrag_time",
+		.type = FIELD_INT,
+		.offset = offsetof(struct ip4_sysctl, ipfrag_time),
+		.min = 1,
+		.max = 3600,
+		.def = "30",
+		.help = "seconds that fragments to our addresses wait for the others" },
 	{ .name = "icmp_echo_ignore_all",
 		.type = FIELD_BOOL,
 		.offset = offsetof(struct ip4_sysctl, icmp_echo_ignore_all),
 		.def = "false",
 		.help = "do not answer echo requests" },
+	{ .name = "icmp_echo_ignore_broadcasts",
+		.type = FIELD_BOOL,
+		.offset = offsetof(struct ip4_sysctl, icmp_echo_ignore_broadcasts),
+		.def = "true",
+		.help = "do not answer echo requests to a broadcast address" },
+	{ .name = "icmp_errors_use_inbound_ifaddr",
+		.type = FIELD_BOOL,
+		.offset = offsetof(struct ip4_sysctl, icmp_errors_use_inbound_ifaddr),
+		.def = "false",
+		.help = "send ICMP errors from an address of the link that the packet came in by, "
+			"not of the one that the error leaves by" },
 	{ .type = FIELD_END },
 };
 
@@ -73,9 +109,35 @@ static int ip_worker_init(struct dp *dp, struct worker *w)
 	ip_worker->fib4[NS_DEFAULT] = fib4_table(dp, NS_DEFAULT);
 	ip_worker->forward_stage = (uint8_t)worker_stage_index(w, "ip4_forward");
 	ip_worker->output_stage = (uint8_t)worker_stage_index(w, "ip4_output");
-	ip_worker->icmp_tokens_cycles = UINT64_MAX / 2; /* cut down to the burst at first use */
-	ip_worker->icmp_refilled = rte_rdtsc();
+	ip_worker->error_stage = (uint8_t)worker_stage_index(w, "ip4_error");
+	ip_worker->local_stage = (uint8_t)worker_stage_index(w, "ip4_local");
+	ip_worker->reassemble_stage = (uint8_t)worker_stage_index(w, "ip4_reassemble");
+	ip_worker->tx_stage = (uint8_t)worker_stage_index(w, "tx");
+	/* Workers number apart from each other, and not as before the last start. */
+	ip_worker->ip_id = (uint16_t)rte_rand();
+	ip_worker->utc_offset_ms = &state->utc_offset_ms;
+	icmp_rate_init(&ip_worker->icmp_rate, (uint32_t)rte_rand());
+	ip4_reassemble_init(dp, w);
 	return 0;
+}
+
+static void ip_worker_fini(struct dp *dp, struct worker *w)
+{
+	ip4_reassemble_fini(w);
+}
+
+static void ip_tick(struct dp *dp, uint64_t now_ns)
+{
+	struct ip_state *state = dp_slot(dp, &ip_module);
+	struct timespec ts;
+
+	clock_gettime(CLOCK_REALTIME, &ts);
+	/* May be below zero: what counts is the sum, by modular arithmetic. */
+	__atomic_store_n(&state->utc_offset_ms,
+		(uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000 -
+			rte_rdtsc() / (dp->tsc_hz / 1000),
+		__ATOMIC_RELAXED);
+	ip4_reassemble_tick(dp, state, now_ns);
 }
 
 #define IP_DROP_ROW(member, name, help) { name, help },
@@ -90,4 +152,6 @@ struct module ip_module = {
 	.state_size = sizeof(struct ip_state),
 	.worker_state_size = sizeof(struct ip_worker),
 	.worker_init = ip_worker_init,
+	.worker_fini = ip_worker_fini,
+	.tick = ip_tick,
 };

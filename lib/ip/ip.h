@@ -9,4 +9,4 @@
 
 extern struct module ip_module;
 extern const struct stage plain_stage, ip4_input_stage, ip4_local_stage, ip4_forward_stage,
-	ip4_error_stage, ip4_output_stage;
+	ip4_error_stage, ip4_output_stage, ip4_fragment_stage, ip4_reassemble_stage;

@@ -6,8 +6,8 @@
  *
  * RFC 1812 4.3.2: no error about an ICMP error, a broadcast or multicast, a fragment other than the
  * first, or to a source that is no single host; as much of the packet as fits into 576 bytes is
- * quoted (4.3.2.3), TOS is internetwork control (4.3.2.5), and the rate is limited (4.3.2.8): a
- * token bucket of icmp_msgs_per_sec with icmp_msgs_burst, each worker having its share.
+ * quoted (4.3.2.3), TOS is the packet's with precedence internetwork control (4.3.2.5), and the rate is
+ * limited (4.3.2.8, icmp_rate.c).
  */
 #include "dp/trace.h"
 #include "ip/ip_priv.h"
@@ -15,7 +15,8 @@
 enum {
 	ERROR_OUTPUT = 1,
 	ERROR_MAX_LEN = 576, /* of the IP packet that carries the error */
-	ERROR_TOS = 0xc0,    /* precedence internetwork control */
+	ERROR_TOS_MASK = 0x1c,
+	ERROR_PRECEDENCE = 0xc0, /* internetwork control */
 };
 
 static bool is_icmp_error_type(uint8_t type)
@@ -31,6 +32,8 @@ static bool error_is_allowed(struct rte_mbuf *m, struct pkt_meta *meta)
 	uint32_t src = rte_be_to_cpu_32(ip->src_addr);
 	const uint8_t *type;
 
+	if (meta->adj == ADJ_BROADCAST)
+		return false;
 	if (meta->flags &
 		(PKT_ORIGINATED | PKT_FRAGMENT_LATER | PKT_LINK_BROADCAST | PKT_LINK_MULTICAST))
 		return false;
@@ -44,28 +47,32 @@ static bool error_is_allowed(struct rte_mbuf *m, struct pkt_meta *meta)
 	return !is_icmp_error_type(*type);
 }
 
-/* Credit is kept in TSC cycles: one message costs hz / rate of them. */
-static bool error_take_token(struct worker *w, struct ip_worker *ip_worker)
+/* Within the limits? Those of Linux: they hold for the types of icmp_ratemask, and never for PMTU. */
+static bool error_is_within_rate(
+	struct worker *w, struct ip_worker *ip_worker, struct rte_mbuf *m, struct pkt_meta *meta)
 {
 	const struct ip4_sysctl *sysctl = ip_worker->sysctl;
-	/* Once each: the control thread may change them meanwhile, to zero as well. */
-	int64_t rate = __atomic_load_n(&sysctl->icmp_msgs_per_sec, __ATOMIC_RELAXED);
-	int64_t burst = __atomic_load_n(&sysctl->icmp_msgs_burst, __ATOMIC_RELAXED);
-	int64_t n_workers = w->dp->n_workers;
-	uint64_t cost, limit;
+	uint32_t to_be = pkt_ip4(m, meta)->src_addr;
 
-	if (rate == 0)
-		return false;
-	cost = w->dp->tsc_hz * (uint64_t)n_workers / (uint64_t)rate;
-	limit = cost * (uint64_t)RTE_MAX((burst + n_workers - 1) / n_workers, 1);
-	ip_worker->icmp_tokens_cycles += w->now - ip_worker->icmp_refilled;
-	ip_worker->icmp_refilled = w->now;
-	if (ip_worker->icmp_tokens_cycles > limit)
-		ip_worker->icmp_tokens_cycles = limit;
-	if (ip_worker->icmp_tokens_cycles < cost)
-		return false;
-	ip_worker->icmp_tokens_cycles -= cost;
-	return true;
+	if (!(sysctl->icmp_ratemask & UINT32_C(1) << meta->icmp_type))
+		return true;
+	if (meta->icmp_type == ICMP_DEST_UNREACH && meta->icmp_code == ICMP_FRAG_NEEDED)
+		return true;
+	return icmp_rate_allow(w, &ip_worker->icmp_rate, sysctl, &to_be, sizeof(to_be), meta->ns);
+}
+
+/*
+ * RFC 1812 4.3.2.4, and what Linux does: from the address that was asked, or from one of the link
+ * that the error leaves by (0: ip4_output chooses it), or of the link that the packet came in by.
+ */
+static uint32_t error_source(const struct worker *w, const struct ip_worker *ip_worker,
+	const struct rte_ipv4_hdr *failed, const struct pkt_meta *meta)
+{
+	if (meta->adj == ADJ_LOCAL)
+		return failed->dst_addr;
+	return ip_worker->sysctl->icmp_errors_use_inbound_ifaddr
+		       ? ns_link_source4(w->dp, meta->in_link)
+		       : 0;
 }
 
 /* Copies the start of the failed packet behind the ICMP header. */
@@ -109,21 +116,21 @@ static struct rte_mbuf *error_build(struct worker *w, struct ip_worker *ip_worke
 	ip = pkt_ip4(error, pkt_meta(error));
 	*ip = (struct rte_ipv4_hdr){
 		.version_ihl = RTE_IPV4_VHL_DEF,
-		.type_of_service = ERROR_TOS,
+		.type_of_service = (failed->type_of_service & ERROR_TOS_MASK) | ERROR_PRECEDENCE,
 		.total_length = rte_cpu_to_be_16((uint16_t)(header_len + quote_len)),
 		.packet_id = rte_cpu_to_be_16(ip_worker->ip_id++),
 		.time_to_live = (uint8_t)ip_worker->sysctl->default_ttl,
 		.next_proto_id = IPPROTO_ICMP,
-		/* What was addressed to us is answered from that address. */
-		.src_addr = meta->adj == ADJ_LOCAL ? failed->dst_addr : 0,
+		.src_addr = error_source(w, ip_worker, failed, meta),
 		.dst_addr = failed->src_addr,
 	};
 	icmp = (struct rte_icmp_hdr *)(ip + 1);
 	*icmp = (struct rte_icmp_hdr){
 		.icmp_type = meta->icmp_type,
 		.icmp_code = meta->icmp_code,
-		.icmp_seq_nb =
-			rte_cpu_to_be_16((uint16_t)meta->icmp_info), /* next-hop MTU, RFC 1191 */
+		/* The second word: next-hop MTU (RFC 1191), or pointer in the first byte (RFC 792). */
+		.icmp_ident = rte_cpu_to_be_16((uint16_t)(meta->icmp_info >> 16)),
+		.icmp_seq_nb = rte_cpu_to_be_16((uint16_t)meta->icmp_info),
 	};
 	icmp->icmp_cksum = (uint16_t)~rte_raw_cksum(icmp, sizeof(*icmp) + quote_len);
 	return error;
@@ -149,7 +156,7 @@ static unsigned int error_one(
 	struct ip_worker *ip_worker = ctx;
 	struct rte_mbuf *error;
 
-	if (!error_is_allowed(m, meta) || !error_take_token(w, ip_worker))
+	if (!error_is_allowed(m, meta) || !error_is_within_rate(w, ip_worker, m, meta))
 		return STAGE_DROP;
 	error = error_build(w, ip_worker, m, meta);
 	if (error == NULL)

@@ -3,23 +3,33 @@
 /*
  * ip4_forward: the route of received packets, and for those that go on: time to live, MTU, and the
  * new Ethernet header (RFC 1812 5.3.1, RFC 1191). Run by the owning worker; also on packets released
- * from a neighbour queue, which leave here before anything of theirs was changed.
+ * from a neighbour queue, which leave here before anything of theirs was changed, as do packets that
+ * must be fragmented first.
  *
  * Special destinations have adjacency indexes of their own, below ADJ_FIRST_DYNAMIC.
  */
 #include "dp/trace.h"
 #include "ip/ip_priv.h"
 
-enum { FORWARD_TX = 1, FORWARD_TO_US, FORWARD_HOLD, FORWARD_ERROR };
+enum {
+	FORWARD_TX = 1,
+	FORWARD_TO_US,
+	FORWARD_REASSEMBLE,
+	FORWARD_HOLD,
+	FORWARD_ERROR,
+	FORWARD_FRAGMENT,
+};
 
 /* Destinations without a next hop: ours, and what routes refuse. */
-static __rte_noinline unsigned int forward_special(struct pkt_meta *meta)
+static __rte_noinline unsigned int forward_special(
+	const struct ip_worker *ip_worker, struct pkt_meta *meta)
 {
 	switch (meta->adj) {
 	case ADJ_LOCAL:
-		return FORWARD_TO_US;
+		return meta->flags & PKT_FRAGMENT ? FORWARD_REASSEMBLE : FORWARD_TO_US;
 	case ADJ_BROADCAST:
-		return ip_drop(meta, IP4_DROP_BROADCAST);
+		return ip4_takes_broadcast(ip_worker, meta) ? FORWARD_TO_US
+							    : ip_drop(meta, IP4_DROP_BROADCAST);
 	case ADJ_BLACKHOLE:
 		return ip_drop(meta, IP4_DROP_BLACKHOLE);
 	case ADJ_UNREACHABLE:
@@ -38,7 +48,7 @@ static __rte_noinline unsigned int forward_too_big(
 	const struct rte_ipv4_hdr *ip, struct pkt_meta *meta, const struct adj *adj)
 {
 	if (!(ip->fragment_offset & RTE_BE16(RTE_IPV4_HDR_DF_FLAG)))
-		return ip_drop(meta, IP4_DROP_TOO_BIG);
+		return FORWARD_FRAGMENT;
 	ip4_set_error(meta, ICMP_DEST_UNREACH, ICMP_FRAG_NEEDED, adj->mtu, IP4_DROP_FRAG_NEEDED);
 	return FORWARD_ERROR;
 }
@@ -89,7 +99,7 @@ static __rte_always_inline unsigned int forward_one(
 		return ip_drop(meta, IP4_DROP_LINK_BROADCAST);
 	meta->adj = index;
 	if (unlikely(index < ADJ_FIRST_DYNAMIC))
-		return forward_special(meta);
+		return forward_special(ip_worker, meta);
 	memcpy(&word, &ip->time_to_live, sizeof(word));
 	if (unlikely((word & 0xff) <= 1)) {
 		ip4_set_error(meta, ICMP_TIME_EXCEEDED, 0, 0, IP4_DROP_TTL_EXCEEDED);
@@ -106,6 +116,8 @@ static __rte_always_inline unsigned int forward_one(
 		neigh_tell_use(w, index);
 	}
 	forward_count_ttl(ip, word);
+	if (unlikely(meta->flags & PKT_OPTIONS))
+		ip4_options_record(w, ip_worker, m, meta, ns_link_source4(w->dp, adj->link));
 	return FORWARD_TX;
 }
 
@@ -141,7 +153,9 @@ const struct stage ip4_forward_stage = {
 	.run = forward_run,
 	.exits = { [FORWARD_TX] = { "tx", "tx" },
 		[FORWARD_TO_US] = { "local", "ip4_local" },
+		[FORWARD_REASSEMBLE] = { "local fragment", "ip4_reassemble" },
 		[FORWARD_HOLD] = { "unresolved", "neigh_hold" },
-		[FORWARD_ERROR] = { "error", "ip4_error" } },
+		[FORWARD_ERROR] = { "error", "ip4_error" },
+		[FORWARD_FRAGMENT] = { "too big", "ip4_fragment" } },
 	.format = forward_format,
 };

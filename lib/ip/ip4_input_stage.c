@@ -7,42 +7,34 @@
  */
 #include "ip/ip_priv.h"
 
-enum { INPUT_FORWARD = 1 };
+enum { INPUT_FORWARD = 1, INPUT_ERROR, INPUT_TO_US };
 
-static unsigned int input_unusual_destination(struct pkt_meta *meta, uint32_t dst)
+static unsigned int input_unusual_destination(
+	const struct ip_worker *ip_worker, struct pkt_meta *meta, uint32_t dst)
 {
 	if (dst >> 28 == 0xe)
 		return ip_drop(meta, IP4_DROP_MULTICAST);
-	if (dst == UINT32_MAX)
-		return ip_drop(meta, IP4_DROP_BROADCAST);
+	if (dst == UINT32_MAX) {
+		meta->adj = ADJ_BROADCAST;
+		return ip4_takes_broadcast(ip_worker, meta) ? INPUT_TO_US
+							    : ip_drop(meta, IP4_DROP_BROADCAST);
+	}
 	return ip_drop(meta, IP4_DROP_MARTIAN_DEST);
 }
 
-/* Walks the options (RFC 791 3.1). IP_N_DROPS: nothing is wrong with them. */
-static enum ip_drop input_check_options(const struct rte_ipv4_hdr *ip, const struct pkt_meta *meta)
+/*
+ * RFC 1812 4.3.3.5, 5.2.7.1: who sent bad options is told where they are bad, and who asks for a
+ * source route that there is none. The route is looked up here for the error's source address.
+ */
+static unsigned int input_bad_options(const struct ip_worker *ip_worker, struct pkt_meta *meta,
+	uint32_t dst, enum ip_drop reason, uint8_t pointer)
 {
-	const uint8_t *option = (const uint8_t *)(ip + 1);
-	unsigned int left = meta->l4_off - meta->l3_off - (unsigned int)sizeof(*ip);
-
-	while (left > 0) {
-		unsigned int len;
-
-		if (option[0] == 0) /* end of list */
-			return IP_N_DROPS;
-		if (option[0] == 1) { /* no operation */
-			option++;
-			left--;
-			continue;
-		}
-		len = left > 1 ? option[1] : 0;
-		if (len < 2 || len > left)
-			return IP4_DROP_BAD_OPTIONS;
-		if (option[0] == 131 || option[0] == 137) /* loose, strict source route */
-			return IP4_DROP_SOURCE_ROUTE;
-		option += len;
-		left -= len;
-	}
-	return IP_N_DROPS;
+	meta->adj = lpm4_lookup(ip_worker->fib4[meta->ns], dst);
+	if (reason == IP4_DROP_SOURCE_ROUTE)
+		ip4_set_error(meta, ICMP_DEST_UNREACH, ICMP_SR_FAILED, 0, reason);
+	else
+		ip4_set_error(meta, ICMP_PARAMETERPROB, 0, (uint32_t)pointer << 24, reason);
+	return INPUT_ERROR;
 }
 
 static unsigned int input_one(
@@ -53,6 +45,7 @@ static unsigned int input_one(
 	uint32_t dst = rte_be_to_cpu_32(ip->dst_addr);
 	const struct ns_own4 *own;
 	enum ip_drop reason;
+	uint8_t pointer;
 
 	/* Pairs with the release in lib/ns: the address dependency orders what it points to. */
 	own = __atomic_load_n(&ip_worker->own4[meta->ns], __ATOMIC_RELAXED);
@@ -61,11 +54,11 @@ static unsigned int input_one(
 	if (ns_own4_has(own, ip->src_addr))
 		return ip_drop(meta, IP4_DROP_SOURCE_IS_OURS);
 	if (ns_own4_class(own, ip->dst_addr) & NS_FIRST_MARTIAN)
-		return input_unusual_destination(meta, dst);
+		return input_unusual_destination(ip_worker, meta, dst);
 	if (meta->flags & PKT_OPTIONS) {
-		reason = input_check_options(ip, meta);
+		reason = ip4_options_check(ip, meta, &pointer);
 		if (reason != IP_N_DROPS)
-			return ip_drop(meta, reason);
+			return input_bad_options(ip_worker, meta, dst, reason, pointer);
 	}
 	lpm4_prefetch(ip_worker->fib4[meta->ns], dst);
 	return INPUT_FORWARD;
@@ -80,6 +73,8 @@ const struct stage ip4_input_stage = {
 	.name = "ip4_input",
 	.help = "checks addresses and options",
 	.run = input_run,
-	.exits = { [INPUT_FORWARD] = { "forward", "ip4_forward" } },
+	.exits = { [INPUT_FORWARD] = { "forward", "ip4_forward" },
+		[INPUT_ERROR] = { "error", "ip4_error" },
+		[INPUT_TO_US] = { "broadcast", "ip4_local" } },
 	.format = ip_format_packet,
 };

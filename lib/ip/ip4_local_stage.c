@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
 /*
- * ip4_local: packets to one of our own addresses. Echo requests are answered here, in place
+ * ip4_local: whole packets to one of our own addresses. Echo requests are answered here, in place
  * (RFC 792, RFC 1122 3.2.2.6); nothing else listens yet, so other packets get the ICMP error that
  * says so. Run by the owning worker.
  */
@@ -10,38 +10,57 @@
 
 enum { LOCAL_OUTPUT = 1, LOCAL_ERROR };
 
-/* IPv4 options are not sent back: the header moves up against the data. */
-static void reply_strip_options(struct rte_mbuf *m, struct pkt_meta *meta)
+/* RFC 1122 3.2.2.6: these are sent back, filled in on the way; others are not. */
+static bool reply_keeps_option(uint8_t type)
 {
-	uint16_t n = (uint16_t)(meta->l4_off - meta->l3_off - sizeof(struct rte_ipv4_hdr));
-	uint8_t *header = rte_pktmbuf_mtod_offset(m, uint8_t *, meta->l3_off);
-
-	if (n == 0)
-		return;
-	memmove(header + n, header, sizeof(struct rte_ipv4_hdr));
-	meta->l3_off += n;
-	meta->l3 = header + n;
-	meta->l3_len -= n;
-	pkt_ip4(m, meta)->version_ihl = RTE_IPV4_VHL_DEF;
-	pkt_ip4(m, meta)->total_length = rte_cpu_to_be_16(meta->l3_len);
-	meta->flags &= (uint16_t)~PKT_OPTIONS;
+	return type == IPOPT_RR || type == IPOPT_TS;
 }
 
-static unsigned int local_echo(struct worker *w, const struct ip_worker *ip_worker,
+/* The header moves up against the data. */
+static void reply_set_options(struct worker *w, const struct ip_worker *ip_worker,
 	struct rte_mbuf *m, struct pkt_meta *meta)
+{
+	uint8_t *header = (uint8_t *)pkt_ip4(m, meta);
+	uint16_t len = (uint16_t)(meta->l4_off - meta->l3_off);
+	uint16_t kept, cut;
+
+	if (!(meta->flags & PKT_OPTIONS))
+		return;
+	/* Here the request has arrived; where the reply leaves, ip4_output records again. */
+	ip4_options_record(w, ip_worker, m, meta, pkt_ip4(m, meta)->dst_addr);
+	kept = ip4_options_keep(header + sizeof(struct rte_ipv4_hdr),
+		(uint8_t)(len - sizeof(struct rte_ipv4_hdr)), reply_keeps_option);
+	kept = (uint16_t)(kept + sizeof(struct rte_ipv4_hdr));
+	cut = (uint16_t)(len - kept);
+	memmove(header + cut, header, kept);
+	meta->l3_off += cut;
+	meta->l3 = header + cut;
+	meta->l3_len -= cut;
+	pkt_ip4(m, meta)->version_ihl = (uint8_t)(IPVERSION << 4 | kept / 4);
+	pkt_ip4(m, meta)->total_length = rte_cpu_to_be_16(meta->l3_len);
+	if (kept == sizeof(struct rte_ipv4_hdr))
+		meta->flags &= (uint16_t)~PKT_OPTIONS;
+}
+
+/* Whatever the request was like, the reply may be fragmented on its way, as Linux's. */
+static unsigned int local_echo(
+	struct worker *w, struct ip_worker *ip_worker, struct rte_mbuf *m, struct pkt_meta *meta)
 {
 	struct rte_icmp_hdr *icmp = pkt_l4(m, meta);
 	struct rte_ipv4_hdr *ip;
 	uint32_t addr;
 
 	if (!pkt_writable(m))
-		return ip_drop(meta, ICMP_DROP_SHARED);
-	reply_strip_options(m, meta);
+		return ip_drop(meta, IP4_DROP_SHARED);
+	reply_set_options(w, ip_worker, m, meta);
 	ip = pkt_ip4(m, meta);
 	addr = ip->src_addr;
-	ip->src_addr = ip->dst_addr;
+	/* A broadcast address is nobody's: then ip4_output chooses. */
+	ip->src_addr = meta->adj == ADJ_BROADCAST ? 0 : ip->dst_addr;
 	ip->dst_addr = addr;
 	ip->time_to_live = (uint8_t)ip_worker->sysctl->default_ttl;
+	ip->fragment_offset = 0;
+	ip->packet_id = rte_cpu_to_be_16(ip_worker->ip_id++);
 	icmp->icmp_cksum = checksum_update16(icmp->icmp_cksum,
 		RTE_BE16(RTE_IP_ICMP_ECHO_REQUEST << 8), RTE_BE16(RTE_IP_ICMP_ECHO_REPLY << 8));
 	icmp->icmp_type = RTE_IP_ICMP_ECHO_REPLY;
@@ -51,8 +70,8 @@ static unsigned int local_echo(struct worker *w, const struct ip_worker *ip_work
 	return LOCAL_OUTPUT;
 }
 
-static unsigned int local_icmp(struct worker *w, const struct ip_worker *ip_worker,
-	struct rte_mbuf *m, struct pkt_meta *meta)
+static unsigned int local_icmp(
+	struct worker *w, struct ip_worker *ip_worker, struct rte_mbuf *m, struct pkt_meta *meta)
 {
 	const struct rte_icmp_hdr *icmp = pkt_l4(m, meta);
 	uint32_t len = meta->l3_len - (meta->l4_off - meta->l3_off);
@@ -68,12 +87,9 @@ static unsigned int local_icmp(struct worker *w, const struct ip_worker *ip_work
 static unsigned int local_one(
 	struct worker *w, void *ctx, struct rte_mbuf *m, struct pkt_meta *meta)
 {
-	const struct ip_worker *ip_worker = ctx;
-	enum parse_error err;
+	struct ip_worker *ip_worker = ctx;
+	enum parse_error err = parse_l4(m, meta);
 
-	if (meta->flags & PKT_FRAGMENT)
-		return ip_drop(meta, IP4_DROP_FRAGMENT_TO_US);
-	err = parse_l4(m, meta);
 	if (err != PARSE_OK)
 		return ip_drop(meta,
 			err == PARSE_L4_TRUNCATED ? IP4_DROP_L4_TRUNCATED : IP4_DROP_L4_BAD_LEN);

@@ -7,7 +7,7 @@
 #include "dp/trace.h"
 #include "ip/ip_priv.h"
 
-enum { OUTPUT_TX = 1, OUTPUT_HOLD };
+enum { OUTPUT_TX = 1, OUTPUT_HOLD, OUTPUT_FRAGMENT };
 
 static enum ip_drop output_special(uint32_t adj)
 {
@@ -41,14 +41,12 @@ static unsigned int output_one(
 	if (meta->adj < ADJ_FIRST_DYNAMIC)
 		return ip_drop(meta, output_special(meta->adj));
 	adj = &ip_worker->adjs[meta->adj];
-	if (meta->l3_len > adj->mtu)
-		return ip_drop(meta, IP4_DROP_TOO_BIG);
 	if (ip->src_addr == 0)
 		ip->src_addr = ns_link_source4(w->dp, adj->link);
 	if (ip->src_addr == 0)
 		return ip_drop(meta, IP4_DROP_NO_SOURCE);
-	ip->hdr_checksum = 0;
-	ip->hdr_checksum = (uint16_t)~checksum_ip4_sum(ip, 5);
+	if (meta->l3_len > adj->mtu)
+		return OUTPUT_FRAGMENT;
 	state = adj_rewrite(m, meta, adj);
 	if (!(state & ADJ_RESOLVED)) {
 		meta->next_hop_be = ip->dst_addr;
@@ -57,6 +55,10 @@ static unsigned int output_one(
 	}
 	if (state & ADJ_TELL_USE)
 		neigh_tell_use(w, meta->adj);
+	ip->hdr_checksum = 0;
+	ip->hdr_checksum = (uint16_t)~checksum_ip4_sum(ip, 5);
+	if (meta->flags & PKT_OPTIONS)
+		ip4_options_record(w, ip_worker, m, meta, ns_link_source4(w->dp, adj->link));
 	return OUTPUT_TX;
 }
 
@@ -74,6 +76,8 @@ const struct stage ip4_output_stage = {
 	.name = "ip4_output",
 	.help = "routes packets made here",
 	.run = output_run,
-	.exits = { [OUTPUT_TX] = { "tx", "tx" }, [OUTPUT_HOLD] = { "unresolved", "neigh_hold" } },
+	.exits = { [OUTPUT_TX] = { "tx", "tx" },
+		[OUTPUT_HOLD] = { "unresolved", "neigh_hold" },
+		[OUTPUT_FRAGMENT] = { "too big", "ip4_fragment" } },
 	.format = output_format,
 };

@@ -7,6 +7,7 @@
 
 #include "fib/fib.h"
 #include "ip/ip.h"
+#include "ip/reassembly.h"
 #include "neigh/neigh.h"
 #include "net/parse.h"
 
@@ -31,8 +32,19 @@
 	X(IP4_DROP_TTL_EXCEEDED, "ip4_ttl_exceeded", "the time to live ran out here")              \
 	X(IP4_DROP_FRAG_NEEDED, "ip4_frag_needed",                                                 \
 		"larger than the MTU of the next link, and must not be fragmented")                \
-	X(IP4_DROP_TOO_BIG, "ip4_too_big", "larger than the MTU of the next link")                 \
-	X(IP4_DROP_FRAGMENT_TO_US, "ip4_fragment_to_us", "a fragment for one of our addresses")    \
+	X(IP4_DROP_FRAGMENT_NO_BUFFER, "ip4_fragment_no_buffer",                                   \
+		"had to be cut into fragments, but no buffer was left for them")                   \
+	X(IP4_DROP_FRAGMENT_BAD, "ip4_fragment_bad",                                               \
+		"a fragment that is empty, uneven or ends beyond 65,535 bytes")                    \
+	X(IP4_DROP_FRAGMENT_DUPLICATE, "ip4_fragment_duplicate", "a fragment to us came twice")    \
+	X(IP4_DROP_FRAGMENT_OVERLAP, "ip4_fragment_overlap",                                       \
+		"fragments to us overlap, or disagree about the end")                              \
+	X(IP4_DROP_FRAGMENTS_TOO_MANY, "ip4_fragments_too_many",                                   \
+		"of more than 64 fragments to us")                                                 \
+	X(IP4_DROP_REASSEMBLY_FULL, "ip4_reassembly_full",                                         \
+		"too many datagrams, or too many buffers, wait to be whole")                       \
+	X(IP4_DROP_REASSEMBLY_TIMEOUT, "ip4_reassembly_timeout",                                   \
+		"other fragments did not come within ipfrag_time")                                 \
 	X(IP4_DROP_NO_PROTOCOL, "ip4_no_protocol", "a protocol that nothing here listens to")      \
 	X(IP4_DROP_NO_LISTENER, "ip4_no_listener", "a port that nothing here listens to")          \
 	X(IP4_DROP_NO_SOURCE, "ip4_no_source", "made here, but no address to send it from")        \
@@ -40,7 +52,7 @@
 	X(IP4_DROP_L4_BAD_LEN, "l4_bad_len", "to us, with a wrong L4 length")                      \
 	X(ICMP_DROP_BAD_CHECKSUM, "icmp_bad_checksum", "ICMP to us with a wrong checksum")         \
 	X(ICMP_DROP_UNHANDLED, "icmp_unhandled", "ICMP to us that asks for nothing")               \
-	X(ICMP_DROP_SHARED, "icmp_shared", "an echo request whose bytes somebody else still reads")
+	X(IP4_DROP_SHARED, "ip4_shared", "to us, but somebody else still reads its bytes")
 
 #define IP_DROP_ENUM(member, name, help) member,
 enum ip_drop { IP_DROPS(IP_DROP_ENUM) IP_N_DROPS };
@@ -52,11 +64,34 @@ struct ip4_sysctl {
 	int64_t default_ttl;
 	int64_t icmp_msgs_per_sec; /* errors and rate-limited answers, whole appliance */
 	int64_t icmp_msgs_burst;
+	int64_t icmp_ratelimit; /* ms between errors to one destination; 0: no limit */
+	int64_t icmp_ratemask;	/* bit i: the limits hold for type i */
+	int64_t ipfrag_time;	/* s */
 	bool icmp_echo_ignore_all;
+	bool icmp_echo_ignore_broadcasts;
+	bool icmp_errors_use_inbound_ifaddr;
 };
 
 struct ip_state {
 	struct ip4_sysctl ip4;
+	uint64_t utc_offset_ms;	 /* time of day less the TSC's; read by workers (relaxed) */
+	uint64_t next_expiry_ns; /* when to have workers look for fragments that waited too long */
+};
+
+/* Token buckets of ICMP errors (icmp_rate.c), in TSC cycles. */
+enum { ICMP_PEERS = 512 };
+
+struct icmp_bucket {
+	uint64_t credit, refilled;
+};
+
+struct icmp_rate {
+	struct icmp_bucket all;
+	uint32_t seed;
+	struct icmp_peer {
+		struct icmp_bucket bucket;
+		uint32_t tag; /* of the address */
+	} peers[ICMP_PEERS];
 };
 
 /* Per worker. */
@@ -67,11 +102,20 @@ struct ip_worker {
 	const uint16_t *port_link;	/* ifindex by port */
 	struct ns_own4 *const *own4;	/* by namespace, published pointers */
 	const struct lpm *fib4[NS_MAX]; /* by namespace */
-	uint64_t icmp_tokens_cycles;	/* bucket of ICMP errors, in TSC cycles of credit */
-	uint64_t icmp_refilled;		/* TSC */
-	uint16_t ip_id;			/* identification of the next packet made here */
-	uint8_t forward_stage, output_stage;
+	const uint64_t *utc_offset_ms;
+	uint16_t ip_id; /* identification of the next packet made here */
+	uint8_t forward_stage, reassemble_stage, local_stage, error_stage, output_stage, tx_stage;
+	struct icmp_rate icmp_rate;
+	struct reassembly reassembly;
 };
+
+/* Echo requests to a broadcast address are answered only if the operator wants it (RFC 1122 3.2.2.6). */
+static inline bool ip4_takes_broadcast(
+	const struct ip_worker *ip_worker, const struct pkt_meta *meta)
+{
+	return !ip_worker->sysctl->icmp_echo_ignore_broadcasts && meta->proto == IPPROTO_ICMP &&
+	       !(meta->flags & PKT_FRAGMENT);
+}
 
 /* Leaves with an error for the sender; the packet itself is dropped for reason. */
 static inline void ip4_set_error(
@@ -82,6 +126,30 @@ static inline void ip4_set_error(
 	meta->icmp_info = info;
 	meta->drop_reason = (uint16_t)(ip_module.drop_base + reason);
 }
+
+/*
+ * May one more ICMP error go to the address (of addr_len bytes, 4 or 16)? Counts it, if so. Worker.
+ */
+bool icmp_rate_allow(const struct worker *w, struct icmp_rate *rate,
+	const struct ip4_sysctl *sysctl, const void *addr, uint32_t addr_len, uint16_t ns);
+void icmp_rate_init(struct icmp_rate *rate, uint32_t seed);
+
+/*
+ * What is wrong with the options of a received packet: IP4_DROP_BAD_OPTIONS, IP4_DROP_SOURCE_ROUTE
+ * (*pointer: which byte of the header, RFC 792), or IP_N_DROPS.
+ */
+enum ip_drop ip4_options_check(
+	const struct rte_ipv4_hdr *ip, const struct pkt_meta *meta, uint8_t *pointer);
+/* Fills in record route and timestamp of checked options; the header's checksum is made anew. */
+void ip4_options_record(const struct worker *w, const struct ip_worker *ip_worker,
+	struct rte_mbuf *m, const struct pkt_meta *meta, uint32_t addr_be);
+/* Takes the others out of len bytes of checked options. Their new length, a multiple of 4. */
+uint8_t ip4_options_keep(uint8_t *options, uint8_t len, bool (*is_kept)(uint8_t type));
+
+/* ip4_reassemble_stage.c. Control thread. */
+void ip4_reassemble_init(struct dp *dp, struct worker *w);
+void ip4_reassemble_fini(struct worker *w);
+void ip4_reassemble_tick(struct dp *dp, struct ip_state *state, uint64_t now_ns);
 
 /* What a stage saw: addresses and TTL, for a trace. */
 void ip_format_packet(const struct trace_record *record, char *buf, size_t size);

@@ -9,6 +9,8 @@
  */
 #include "kit.h"
 
+#include <rte_cycles.h>
+
 #include "base/mem.h"
 
 enum { REQUEST = RTE_ARP_OP_REQUEST, REPLY = RTE_ARP_OP_REPLY };
@@ -274,10 +276,74 @@ static void ip4_frag_needed(struct bench *b)
 	send_ip4(b, &(struct ip4_spec){ .payload_len = 573, .fragment = RTE_IPV4_HDR_DF_FLAG });
 }
 
-static void ip4_too_big(struct bench *b)
+/* Its fragments would need two buffers, and the request itself has taken the last. */
+static void ip4_fragment_no_buffer(struct bench *b)
 {
+	struct rte_mbuf **buffers;
+	struct frame frame;
+	unsigned int n;
+
 	json_decref(bench_call(b, "link.set", "{\"dev\": \"wan\", \"mtu\": 600}"));
-	send_ip4(b, &(struct ip4_spec){ .payload_len = 573 });
+	frame_ip4(&frame,
+		&(struct ip4_spec){ .src = "192.0.2.10", .dst = "8.8.8.8", .payload_len = 573 });
+	bench_send(b, LAN, &frame);
+	buffers = bench_take_buffers(b, &n);
+	bench_run(b);
+	bench_give_buffers(buffers, n);
+}
+
+/* Fragments of one datagram to us: length of the payload, and where it lies. */
+static void send_fragment(struct bench *b, uint16_t field, uint16_t len)
+{
+	send_ip4(b, &(struct ip4_spec){ .dst = "192.0.2.1",
+			    .proto = IPPROTO_ESP,
+			    .fragment = field,
+			    .payload_len = len });
+}
+
+static void ip4_fragment_duplicate(struct bench *b)
+{
+	send_fragment(b, RTE_IPV4_HDR_MF_FLAG, 8);
+	send_fragment(b, RTE_IPV4_HDR_MF_FLAG, 8);
+}
+
+/* A new one that overlaps takes the others with it. */
+static void ip4_fragment_overlap(struct bench *b)
+{
+	send_fragment(b, RTE_IPV4_HDR_MF_FLAG, 16);
+	send_fragment(b, RTE_IPV4_HDR_MF_FLAG | 1, 16);
+}
+
+static void ip4_fragments_too_many(struct bench *b)
+{
+	for (uint16_t i = 0; i <= 64; i++)
+		send_fragment(b, (uint16_t)(RTE_IPV4_HDR_MF_FLAG | 2 * i), 8);
+}
+
+static void ip4_reassembly_full(struct bench *b)
+{
+	struct frame frame;
+
+	for (uint16_t i = 0; i <= 128; i++) {
+		frame_ip4(&frame, &(struct ip4_spec){ .src = "192.0.2.10",
+					  .dst = "192.0.2.1",
+					  .proto = IPPROTO_ESP,
+					  .fragment = RTE_IPV4_HDR_MF_FLAG,
+					  .payload_len = 8 });
+		frame_ip(&frame)->packet_id = i;
+		frame_fix_ip(&frame);
+		bench_push(b, LAN, &frame);
+	}
+}
+
+static void ip4_reassembly_timeout(struct bench *b)
+{
+	uint64_t end = rte_rdtsc() + 30 * rte_get_tsc_hz();
+
+	bench_sysctl(b, "ipv4.ipfrag_time", "1");
+	send_fragment(b, RTE_IPV4_HDR_MF_FLAG | 1, 8);
+	while (bench_drops(b, "ip4_reassembly_timeout") == 0 && rte_rdtsc() < end)
+		bench_advance(b, 1000);
 }
 
 /* A router without any address has none to send errors from. */
@@ -291,7 +357,7 @@ static void ip4_no_source(struct bench *b)
 	send_ip4(b, &(struct ip4_spec){ .dst = "192.0.2.20", .ttl = 1 });
 }
 
-static void icmp_shared(struct bench *b)
+static void ip4_shared(struct bench *b)
 {
 	struct frame frame;
 
@@ -311,9 +377,9 @@ static void icmp_shared(struct bench *b)
 	{                                                                                          \
 #reason, "arp_input", .arp = {(at), (n), (bytes) }                                 \
 	}
-#define CAUSE(reason, stage)                                                                       \
+#define CAUSE(reason, stage, ...)                                                                  \
 	{                                                                                          \
-#reason, (stage), (reason)                                                         \
+#reason, (stage), (reason), __VA_ARGS__                                            \
 	}
 #define BROKEN(reason, stage, ...)                                                                 \
 	{                                                                                          \
@@ -336,6 +402,7 @@ static const struct {
 	void (*cause)(struct bench *b);
 	struct ip4_spec spec;
 	struct patch broken, arp;
+	unsigned int n_others; /* packets that are dropped together with it */
 } causes[] = {
 	CAUSE(inject_full, "tx"),
 	CAUSE(handover_full, "tx"),
@@ -378,16 +445,22 @@ static const struct {
 	IP4(ip4_multicast, "ip4_input", .dst = "239.1.1.1", .dst_mac = "01:00:5e:01:01:01"),
 	IP4(ip4_broadcast, "ip4_forward", .dst = "198.51.100.255"),
 	IP4(ip4_link_broadcast, "ip4_forward", .dst_mac = ANY_MAC),
-	IP4(ip4_source_route, "ip4_input", .options = "\x83\x03\x04\x00", .options_len = 4),
-	IP4(ip4_bad_options, "ip4_input", .options = "\x07\x09\x04\x00", .options_len = 4),
+	IP4(ip4_source_route, "ip4_error", .options = "\x83\x03\x04\x00", .options_len = 4),
+	IP4(ip4_bad_options, "ip4_error", .options = "\x07\x09\x04\x00", .options_len = 4),
 	CAUSE(ip4_no_route, "ip4_error"),
 	CAUSE(ip4_blackhole, "ip4_forward"),
 	CAUSE(ip4_unreachable, "ip4_error"),
 	CAUSE(ip4_prohibited, "ip4_error"),
 	IP4(ip4_ttl_exceeded, "ip4_error", .ttl = 1),
 	CAUSE(ip4_frag_needed, "ip4_error"),
-	CAUSE(ip4_too_big, "ip4_forward"),
-	IP4(ip4_fragment_to_us, "ip4_local", .dst = "192.0.2.1", .fragment = RTE_IPV4_HDR_MF_FLAG),
+	CAUSE(ip4_fragment_no_buffer, "ip4_fragment"),
+	IP4(ip4_fragment_bad, "ip4_reassemble", .dst = "192.0.2.1",
+		.fragment = RTE_IPV4_HDR_MF_FLAG, .payload_len = 1),
+	CAUSE(ip4_fragment_duplicate, "ip4_reassemble"),
+	CAUSE(ip4_fragment_overlap, "ip4_reassemble", .n_others = 1),
+	CAUSE(ip4_fragments_too_many, "ip4_reassemble", .n_others = 64),
+	CAUSE(ip4_reassembly_full, "ip4_reassemble"),
+	CAUSE(ip4_reassembly_timeout, "ip4_reassemble"),
 	IP4(ip4_no_protocol, "ip4_error", .dst = "192.0.2.1", .proto = IPPROTO_ESP),
 	IP4(ip4_no_listener, "ip4_error", .dst = "192.0.2.1", .dport = 53),
 	CAUSE(ip4_no_source, "ip4_output"),
@@ -395,7 +468,7 @@ static const struct {
 	BROKEN(l4_bad_len, "ip4_local", 24, 2, "\x00\x09", true, "192.0.2.1"),
 	BROKEN(icmp_bad_checksum, "ip4_local", 22, 2, "\x00\x00", true, "192.0.2.1", IPPROTO_ICMP),
 	IP4(icmp_unhandled, "ip4_local", .dst = "192.0.2.1", ICMP = 13),
-	CAUSE(icmp_shared, "ip4_local"),
+	CAUSE(ip4_shared, "ip4_local"),
 };
 
 static void send_broken(struct bench *b, const struct patch *patch)
@@ -473,15 +546,16 @@ START_TEST(a_packet_is_counted_once_under_its_reason_and_stage)
 {
 	struct bench *b = bench_start(router_config);
 	struct drops drops = drops_take(b);
+	unsigned int n = 1 + causes[_i].n_others;
 
 	cause(b, (unsigned int)_i);
 	if (causes[_i].stage != NULL) {
-		ck_assert_int_eq(shown_drops(b, causes[_i].reason, causes[_i].stage), 1);
-		ck_assert_uint_eq(bench_drops(b, causes[_i].reason), 1);
+		ck_assert_int_eq(shown_drops(b, causes[_i].reason, causes[_i].stage), n);
+		ck_assert_uint_eq(bench_drops(b, causes[_i].reason), n);
 	}
 	/* An error that could not be sent drops two packets: it and the one that it was about. */
 	if (strcmp(causes[_i].reason, "ip4_no_source") != 0)
-		drops_expect(b, &drops, causes[_i].reason, causes[_i].stage != NULL);
+		drops_expect(b, &drops, causes[_i].reason, causes[_i].stage != NULL ? n : 0);
 	bench_destroy(b);
 	if (causes[_i].cause == stopped)
 		ck_assert_uint_eq(bench_stopped(), 1);

@@ -28,7 +28,7 @@ static const struct {
 	{ "a later fragment", { .fragment = 185, .proto = 253, .payload_len = 64 } },
 	{ "options", { .options = "\x01\x01\x94\x04\x00\x00\x00\x00", .options_len = 8 } },
 	{ "as many options as there can be",
-		{ .options = "\x44\x28\x05\x00_2345678_2345678_2345678_2345678_234",
+		{ .options = "\x5e\x28\x05\x00_2345678_2345678_2345678_2345678_234",
 			.options_len = 40,
 			.payload_len = 20 } },
 	{ "l4 lengths are not ours to judge", { .sport = 1, .dport = 1, .payload_len = 1 } },
@@ -173,7 +173,7 @@ END_TEST
 static const struct ip4_spec segmented[] = {
 	{ .payload_len = 50 },
 	{ .proto = IPPROTO_TCP, .payload_len = 50 },
-	{ .options = "\x44\x28\x05\x00_2345678_2345678_2345678_2345678_234",
+	{ .options = "\x5e\x28\x05\x00_2345678_2345678_2345678_2345678_234",
 		.options_len = 40,
 		.payload_len = 5 },
 };
@@ -260,36 +260,33 @@ END_TEST
 static const struct {
 	const char *name;
 	uint16_t len; /* of the IP packet */
-	bool may_fragment;
-	const char *drop; /* NULL: passes */
-	bool is_answered;
+	uint16_t fragment;
+	bool is_refused; /* else it passes as it is */
 } mtus[] = {
-	{ "exactly the mtu, df", 1000, false, NULL, false },
-	{ "exactly the mtu", 1000, true, NULL, false },
-	{ "one more, df", 1001, false, "ip4_frag_needed", true },
-	{ "one more", 1001, true, "ip4_too_big", false },
-	{ "much more, df", 1500, false, "ip4_frag_needed", true },
+	{ "exactly the mtu, df", 1000, RTE_IPV4_HDR_DF_FLAG, false },
+	{ "exactly the mtu", 1000, 0, false },
+	{ "one more, df", 1001, RTE_IPV4_HDR_DF_FLAG, true },
+	{ "much more, df", 1500, RTE_IPV4_HDR_DF_FLAG, true },
+	{ "a fragment, df", 1500, RTE_IPV4_HDR_DF_FLAG | RTE_IPV4_HDR_MF_FLAG, true },
 };
 
-START_TEST(packets_beyond_the_next_links_mtu_are_refused)
+START_TEST(packets_beyond_the_next_links_mtu_are_refused_with_df)
 {
 	struct bench *b = bench_start(router_config);
 	struct drops drops = drops_take(b);
 	struct frame frame, got;
-	uint16_t fragment = mtus[_i].may_fragment ? 0 : RTE_IPV4_HDR_DF_FLAG;
 
 	json_decref(bench_call(b, "link.set", "{\"dev\": \"wan\", \"mtu\": 1000}"));
 	frame_ip4(&frame, &(struct ip4_spec){ .src = "192.0.2.10",
 				  .dst = "8.8.8.8",
-				  .fragment = fragment,
+				  .fragment = mtus[_i].fragment,
 				  .payload_len = (uint16_t)(mtus[_i].len - 28) });
 	bench_push(b, LAN, &frame);
-	drops_expect(b, &drops, mtus[_i].drop, mtus[_i].drop != NULL);
-	if (mtus[_i].drop == NULL) {
+	drops_expect(b, &drops, "ip4_frag_needed", mtus[_i].is_refused);
+	if (!mtus[_i].is_refused) {
 		frame_forward(&frame, WAN_MAC, PEER_MAC);
 		bench_expect_bytes(b, WAN, &frame);
-	}
-	if (mtus[_i].is_answered) {
+	} else {
 		bench_expect(b, LAN, &got);
 		frame_check_ip4(&got);
 		ck_assert_uint_eq(frame_l4(&got)[0], 3);
@@ -395,7 +392,7 @@ PACKET_MAIN("forward", LOOP_TEST(packets_are_forwarded_with_new_macs_ttl_and_che
 	LOOP_TEST(headers_may_be_split_over_segments_anywhere, segmented),
 	PLAIN_TEST(a_burst_for_several_links_keeps_the_order_of_each_flow),
 	PLAIN_TEST(bursts_beyond_a_lane_take_several_passes_and_lose_nothing),
-	LOOP_TEST(packets_beyond_the_next_links_mtu_are_refused, mtus),
+	LOOP_TEST(packets_beyond_the_next_links_mtu_are_refused_with_df, mtus),
 	PLAIN_TEST(the_mtu_follows_the_link_while_packets_flow),
 	PLAIN_TEST(links_count_packets_bytes_and_drops),
 	PLAIN_TEST(stats_tell_what_became_of_every_packet))
