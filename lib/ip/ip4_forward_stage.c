@@ -117,7 +117,7 @@ static __rte_always_inline unsigned int forward_one(
 	}
 	forward_count_ttl(ip, word);
 	if (unlikely(meta->flags & PKT_OPTIONS))
-		ip4_options_record(w, ip_worker, m, meta, ns_link_source4(w->dp, adj->link));
+		ip4_options_leave(w, ip_worker, m, meta);
 	return FORWARD_TX;
 }
 

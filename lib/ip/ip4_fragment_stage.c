@@ -165,7 +165,7 @@ static void fragment_finish_header(const struct worker *w, const struct ip_worke
 	if (!(meta->flags & PKT_ORIGINATED))
 		pkt_ip4(m, meta)->time_to_live--;
 	if (meta->flags & PKT_OPTIONS)
-		ip4_options_record(w, ip_worker, m, meta, ns_link_source4(w->dp, meta->out_link));
+		ip4_options_leave(w, ip_worker, m, meta);
 }
 
 static unsigned int fragment_one(

@@ -27,7 +27,7 @@ static void reply_set_options(struct worker *w, const struct ip_worker *ip_worke
 	if (!(meta->flags & PKT_OPTIONS))
 		return;
 	/* Here the request has arrived; where the reply leaves, ip4_output records again. */
-	ip4_options_record(w, ip_worker, m, meta, pkt_ip4(m, meta)->dst_addr);
+	ip4_options_arrive(w, ip_worker, m, meta);
 	kept = ip4_options_keep(header + sizeof(struct rte_ipv4_hdr),
 		(uint8_t)(len - sizeof(struct rte_ipv4_hdr)), reply_keeps_option);
 	kept = (uint16_t)(kept + sizeof(struct rte_ipv4_hdr));

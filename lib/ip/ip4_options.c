@@ -159,8 +159,9 @@ static void option_record_time(const struct worker *w, const struct ip_worker *i
 	memcpy(option + option[OPTION_POINTER] - 1 - sizeof(time), &time, sizeof(time));
 }
 
-void ip4_options_record(const struct worker *w, const struct ip_worker *ip_worker,
-	struct rte_mbuf *m, const struct pkt_meta *meta, uint32_t addr_be)
+/* Writes route_be into record route, time_be into timestamp, and makes the checksum anew. */
+static void options_record(const struct worker *w, const struct ip_worker *ip_worker,
+	struct rte_mbuf *m, const struct pkt_meta *meta, uint32_t route_be, uint32_t time_be)
 {
 	struct rte_ipv4_hdr *ip = pkt_ip4(m, meta);
 	uint8_t *option = (uint8_t *)(ip + 1);
@@ -169,14 +170,35 @@ void ip4_options_record(const struct worker *w, const struct ip_worker *ip_worke
 	RTE_ASSERT(pkt_writable(m));
 	while (option < end && *option != IPOPT_EOL) {
 		if (*option == IPOPT_RR)
-			option_record_route(option, addr_be);
+			option_record_route(option, route_be);
 		else if (*option == IPOPT_TS)
-			option_record_time(w, ip_worker, meta, option, addr_be);
+			option_record_time(w, ip_worker, meta, option, time_be);
 		option += option_is_single(*option) ? 1 : option[OPTION_LEN];
 	}
 	ip->hdr_checksum = 0;
 	ip->hdr_checksum =
 		(uint16_t)~checksum_ip4_sum(ip, (unsigned int)(end - (const uint8_t *)ip) / 4);
+}
+
+void ip4_options_arrive(const struct worker *w, const struct ip_worker *ip_worker,
+	struct rte_mbuf *m, const struct pkt_meta *meta)
+{
+	uint32_t own_be = pkt_ip4(m, meta)->dst_addr;
+
+	options_record(w, ip_worker, m, meta, own_be, own_be);
+}
+
+/* As Linux: record route says where it leaves, timestamp where it came in. */
+void ip4_options_leave(const struct worker *w, const struct ip_worker *ip_worker,
+	struct rte_mbuf *m, const struct pkt_meta *meta)
+{
+	uint32_t own_be = pkt_ip4(m, meta)->src_addr;
+
+	if (meta->flags & PKT_ORIGINATED)
+		options_record(w, ip_worker, m, meta, own_be, own_be);
+	else
+		options_record(w, ip_worker, m, meta, ns_link_source4(w->dp, meta->out_link),
+			ns_link_source4(w->dp, meta->in_link));
 }
 
 uint8_t ip4_options_keep(uint8_t *options, uint8_t len, bool (*is_kept)(uint8_t type))

@@ -58,7 +58,7 @@ static unsigned int output_one(
 	ip->hdr_checksum = 0;
 	ip->hdr_checksum = (uint16_t)~checksum_ip4_sum(ip, 5);
 	if (meta->flags & PKT_OPTIONS)
-		ip4_options_record(w, ip_worker, m, meta, ns_link_source4(w->dp, adj->link));
+		ip4_options_leave(w, ip_worker, m, meta);
 	return OUTPUT_TX;
 }
 

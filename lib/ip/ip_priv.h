@@ -140,9 +140,14 @@ void icmp_rate_init(struct icmp_rate *rate, uint32_t seed);
  */
 enum ip_drop ip4_options_check(
 	const struct rte_ipv4_hdr *ip, const struct pkt_meta *meta, uint8_t *pointer);
-/* Fills in record route and timestamp of checked options; the header's checksum is made anew. */
-void ip4_options_record(const struct worker *w, const struct ip_worker *ip_worker,
-	struct rte_mbuf *m, const struct pkt_meta *meta, uint32_t addr_be);
+/*
+ * Fill in record route and timestamp of checked options, where a packet has arrived or as it leaves;
+ * the header's checksum is made anew.
+ */
+void ip4_options_arrive(const struct worker *w, const struct ip_worker *ip_worker,
+	struct rte_mbuf *m, const struct pkt_meta *meta);
+void ip4_options_leave(const struct worker *w, const struct ip_worker *ip_worker,
+	struct rte_mbuf *m, const struct pkt_meta *meta);
 /* Takes the others out of len bytes of checked options. Their new length, a multiple of 4. */
 uint8_t ip4_options_keep(uint8_t *options, uint8_t len, bool (*is_kept)(uint8_t type));
 

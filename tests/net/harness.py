@@ -60,6 +60,50 @@ def wait_until(condition, timeout=10.0, what="condition"):
         time.sleep(0.02)
 
 
+def tshark_problems(path):
+    """What tshark finds wrong with the frames of a capture, headers and checksums, a line each."""
+    checks = [word for layer in ("ip", "udp", "tcp") for word in ("-o", f"{layer}.check_checksum:TRUE")]
+    fields = [word for field in ("frame.number", "frame.protocols", "_ws.expert.message") for word in ("-e", field)]
+    # The start of a TCP segment that an ICMP error quotes is summed up as if it were all of it: no wonder it is wrong.
+    wrong = ('(_ws.expert.severity == "Error" && !((icmp || icmpv6) && tcp)) || _ws.malformed'
+             ' || ip.checksum.status == "Bad" || icmp.checksum.status == "Bad" || icmpv6.checksum.status == "Bad"')
+    return run("tshark", "-n", "-r", path, *checks, "-Y", wrong, "-T", "fields", *fields).stdout.splitlines()
+
+
+class Capture:
+    """What comes in at a peer's device, in a file. Every frame must be one that tshark likes."""
+
+    def __init__(self, namespace, path):
+        self.path = path
+        self.log = Path(f"{path}.log")
+        with open(self.log, "wb") as log:
+            # Without delay it keeps whole slots: they must be small for many to fit.
+            self.tcpdump = namespace.popen(
+                "tcpdump", "-Z", "root", "-U", "--immediate-mode", "-s", 10000, "-B", 65536, "-Q", "in", "-n",
+                "-i", namespace.dev, "-w", path, stdout=log, stderr=log)
+        wait_until(lambda: "listening on" in self.log.read_text(), what="tcpdump listens")
+
+    def stop(self):
+        """Ends it, once nothing more comes."""
+        sizes = [None]
+
+        def is_still():
+            sizes.append(os.stat(self.path).st_size)
+            return sizes[-1] == sizes[-2]
+
+        wait_until(is_still, what="the capture is still")
+        self.tcpdump.send_signal(signal.SIGINT)
+        assert self.tcpdump.wait(20) == 0, self.log.read_text()
+        assert "\n0 packets dropped by kernel" in self.log.read_text(), self.log.read_text()
+
+    def check(self):
+        """Ends it; fails when tshark finds an error in any frame, or when there is none."""
+        self.stop()
+        assert os.stat(self.path).st_size > 24, f"{self.path}: nothing was captured"
+        problems = tshark_problems(self.path)
+        assert not problems, "\n".join([str(self.path), *problems])
+
+
 def die_with_parent():
     libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
@@ -122,6 +166,10 @@ class Namespace:
         found = re.search(r"(\d+) packets transmitted, (\d+) received", done.stdout)
         assert found, f"ping {destination}: {done.stdout}{done.stderr}"
         return int(found[1]), int(found[2]), done.stdout
+
+    def capture(self, path):
+        """From now on, what comes in goes to a file, for Capture.check()."""
+        return Capture(self, path)
 
     def close(self):
         for child in self.background:
@@ -352,7 +400,7 @@ class Lab:
         self.dir = Path(tempfile.mkdtemp(prefix=f"{PREFIX}-{os.getpid()}-"))
         self.namespaces = []
         self.daemons = []
-        self.lan = self.wan = self.weir = None
+        self.lan = self.wan = self.weir = self.gateway = None
 
     def namespace(self, role):
         Lab.serial += 1
@@ -399,6 +447,23 @@ class Lab:
         self.lan, self.wan = (self.peer(role, home, mac, () if is_scripted else (address,),
                                         None if is_scripted else gateway)
                               for role, mac, address, gateway in peers)
+        return self
+
+    def linux_router(self, lan_mtu=1500, wan_mtu=1500):
+        """The same topology with a kernel in weir's place: what weir is compared with."""
+        self.gateway = self.namespace("linux")
+        self.lan, self.wan = self.namespace("lan"), self.namespace("wan")
+        self.gateway.exec("sysctl", "-qw", "net.ipv4.ip_forward=1")
+        for peer, role, net, mtu, macs in ((self.lan, "lan", "10.1.0", lan_mtu, (LAN_MAC, WEIR_LAN_MAC)),
+                                           (self.wan, "wan", "10.2.0", wan_mtu, (WAN_MAC, WEIR_WAN_MAC))):
+            peer.dev = f"{role}0"
+            peer.ip("link", "add", peer.dev, "mtu", mtu, "address", macs[0], "type", "veth", "peer", "name", role,
+                    "mtu", mtu, "address", macs[1], "netns", self.gateway.name)
+            self.gateway.ip("link", "set", role, "up")
+            self.gateway.ip("address", "add", f"{net}.1/24", "dev", role)
+            peer.ip("link", "set", peer.dev, "up")
+            peer.ip("address", "add", f"{net}.2/24", "dev", peer.dev)
+            peer.ip("route", "add", "default", "via", f"{net}.1")
         return self
 
     def close(self):

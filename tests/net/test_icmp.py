@@ -23,7 +23,8 @@ ROUTES = [
 
 @pytest.fixture(scope="module")
 def net(module_lab):
-    return module_lab.router(is_scripted=True, routes=ROUTES)
+    # Where the rate is not the subject it must not be in the way.
+    return module_lab.router(is_scripted=True, routes=ROUTES, sysctl={"ipv4": {"icmp_ratelimit": 0}})
 
 
 def from_lan(dst, payload=b"0123456789abcdef", **fields):

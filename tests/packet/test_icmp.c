@@ -731,7 +731,7 @@ START_TEST(record_route_is_filled_in)
 }
 END_TEST
 
-/* RFC 1122 3.2.2.6: once where the request arrives, once where the reply leaves, as Linux. */
+/* RFC 1122 3.2.2.6: our address once for the request and once for the reply, as Linux. */
 START_TEST(an_echo_reply_brings_record_route_and_timestamp_back)
 {
 	struct bench *b = bench_start(router_config);
@@ -741,7 +741,7 @@ START_TEST(an_echo_reply_brings_record_route_and_timestamp_back)
 	options = push_options(b, "198.51.100.1",
 		"\x07\x0f\x04\0\0\0\0\0\0\0\0\0\0\0\0\x5e\x04\0\0\x01", 20, LAN, &got);
 	ck_assert_uint_eq(rte_ipv4_hdr_len(frame_ip(&got)), 36);
-	ck_assert_mem_eq(options, "\x07\x0f\x0c\xc6\x33\x64\x01\xc0\x00\x02\x01\0\0\0\0\0", 16);
+	ck_assert_mem_eq(options, "\x07\x0f\x0c\xc6\x33\x64\x01\xc6\x33\x64\x01\0\0\0\0\0", 16);
 	ck_assert_uint_eq(frame_l4(&got)[0], 0);
 	options = push_options(b, "192.0.2.1", "\x44\x0c\x05\x00\0\0\0\0\0\0\0\0", 12, LAN, &got);
 	ck_assert_mem_eq(options, "\x44\x0c\x0d\x00", 4);
@@ -772,9 +772,9 @@ START_TEST(timestamps_are_filled_in)
 	options = push_options(b, "8.8.8.8", "\x44\x0c\x05\x00\0\0\0\0\0\0\0\0", 12, WAN, &got);
 	ck_assert_mem_eq(options, "\x44\x0c\x09\x00", 4);
 	check_time(options + 4);
-	/* With addresses. */
+	/* With addresses: as Linux, that of the link that it came in by. */
 	options = push_options(b, "8.8.8.8", "\x44\x0c\x05\x01\0\0\0\0\0\0\0\0", 12, WAN, &got);
-	ck_assert_mem_eq(options, "\x44\x0c\x0d\x01\xc6\x33\x64\x01", 8);
+	ck_assert_mem_eq(options, "\x44\x0c\x0d\x01\xc0\x00\x02\x01", 8);
 	check_time(options + 8);
 	/* At a named address: ours, and somebody else's. */
 	options = push_options(
