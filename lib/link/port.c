@@ -387,8 +387,14 @@ int port_open(struct dp *dp, struct link *link, const char *path, struct diag *d
 			strerror(-err));
 		goto err_close;
 	}
+	err = rte_eth_dev_set_mtu(link->port, link->mtu);
+	if (err < 0 && err != -ENOTSUP) {
+		/* It would drop what is larger than it takes, without a word. */
+		diag_error(diag, 0, at, "the device takes no MTU of %u: %s", link->mtu,
+			strerror(-err));
+		goto err_close;
+	}
 	port_choose_mac(link);
-	rte_eth_dev_set_mtu(link->port, link->mtu);
 	err = rte_eth_dev_start(link->port);
 	if (err < 0) {
 		diag_error(diag, 0, at, "cannot start device: %s", strerror(-err));

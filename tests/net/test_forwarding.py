@@ -10,7 +10,7 @@ import re
 
 import pytest
 
-from harness import wait_until
+from harness import LAN_MAC, WAN_MAC, base_conf, wait_until
 
 
 def test_first_pings_arrive_although_neighbours_are_unknown(fresh_router):
@@ -70,6 +70,44 @@ def iperf3(client, server, address, *words):
 def test_tcp_streams_pass(router, direction):
     end = iperf3(router.lan, router.wan, "10.2.0.2", *direction)
     assert end["sum_received"]["bytes"] > 100_000
+
+
+@pytest.fixture
+def jumbo(lab):
+    """Links of 9,000 bytes. net_tap sends no frame above 1,522 bytes, but net_pcap on a veth does."""
+    home = lab.namespace("gw")
+    for role in ("lan", "wan"):
+        home.ip("link", "add", role, "mtu", 9000, "type", "veth", "peer", "name", f"{role}0", "mtu", 9000)
+        home.ip("link", "set", role, "up")
+    links = [{"name": role, "device": f"net_pcap{i},rx_iface_in={role},tx_iface={role}", "mtu": 9000,
+              "mac": f"02:00:00:00:00:0{i + 1}", "addresses": [f"10.{i + 1}.0.1/24"], "promiscuous": False}
+             for i, role in enumerate(("lan", "wan"))]
+    lab.weir = lab.daemon(base_conf(links=links), netns=home).start()
+    lab.lan = lab.peer("lan", home, LAN_MAC, ["10.1.0.2/24"], "10.1.0.1")
+    lab.wan = lab.peer("wan", home, WAN_MAC, ["10.2.0.2/24"], "10.2.0.1")
+    return lab
+
+
+def test_jumbo_frames_pass_from_end_to_end(jumbo):
+    """9,000 bytes lie in five packet buffers; one MTU a link, for both directions."""
+    capture = jumbo.wan.capture(jumbo.dir / "wan0.pcap")
+    for size in (2000, 2048, 4096, 8971, 8972):
+        sent, received, output = jumbo.lan.ping("10.2.0.2", "-M", "do", "-s", size)
+        assert (sent, received) == (3, 3), output
+    assert jumbo.lan.ping("10.1.0.1", "-s", 8972, "-M", "do")[1] == 3
+    assert jumbo.lan.ping("10.1.0.1", "-s", 20000)[1] == 3
+    before = jumbo.weir.quiet()
+    # Only one side is jumbo: told, or cut.
+    jumbo.weir.ctl("link", "set", "dev", "wan", "mtu", "1500")
+    assert "mtu = 1500" in jumbo.lan.ping("10.2.0.2", "-M", "do", "-s", 8972, count=1, wait=1)[2]
+    jumbo.lan.ip("route", "flush", "cache")
+    jumbo.lan.ping("10.2.0.2", "-M", "dont", "-s", 8972, count=2, wait=1)
+    after = jumbo.weir.quiet()
+    assert after["fragments"] - before["fragments"] == 2 * 7
+    # Replies of 9,000 bytes are more than wan takes from its peer now.
+    assert jumbo.weir.drops("link_oversize") == 2
+    assert after["difference"] == 0
+    capture.check()
 
 
 @pytest.mark.parametrize("direction", [[], ["-R"]], ids=["there", "back"])
