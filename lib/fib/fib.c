@@ -18,9 +18,31 @@
 #include "base/log.h"
 #include "base/mem.h"
 
-struct fib_entry *fib_entry_lookup(const struct fib *fib, const struct ip_prefix *prefix)
+struct ip_addr fib_key(const struct ip_addr *addr, uint16_t link)
 {
-	return (struct fib_entry *)rib_lookup(&fib->rib, prefix);
+	struct ip_addr key = *addr;
+
+	if (fib_is_link_local(addr)) {
+		key.bytes[2] = (uint8_t)(link >> 8);
+		key.bytes[3] = (uint8_t)link;
+	}
+	return key;
+}
+
+struct ip_prefix fib_key_prefix(const struct ip_prefix *prefix, uint16_t link)
+{
+	return (struct ip_prefix){ .addr = fib_key(&prefix->addr, link), .len = prefix->len };
+}
+
+static struct ip_prefix host_key(const struct ip_addr *addr, uint16_t link)
+{
+	return (struct ip_prefix){ .addr = fib_key(addr, link),
+		.len = ip_family_bits(addr->family) };
+}
+
+struct fib_entry *fib_entry_lookup(const struct fib *fib, const struct ip_prefix *key)
+{
+	return (struct fib_entry *)rib_lookup(&fib->rib, key);
 }
 
 static struct fib_entry *entry_parent(const struct fib *fib, const struct fib_entry *entry)
@@ -28,16 +50,16 @@ static struct fib_entry *entry_parent(const struct fib *fib, const struct fib_en
 	return (struct fib_entry *)rib_parent(&fib->rib, &entry->node.prefix);
 }
 
-static int entry_get(struct fib *fib, const struct ip_prefix *prefix, struct fib_entry **out)
+static int entry_get(struct fib *fib, const struct ip_prefix *key, struct fib_entry **out)
 {
-	struct fib_entry *entry = fib_entry_lookup(fib, prefix);
+	struct fib_entry *entry = fib_entry_lookup(fib, key);
 	int err;
 
 	if (entry == NULL) {
 		entry = calloc(1, sizeof(*entry));
 		if (entry == NULL)
 			return -ENOMEM;
-		entry->node.prefix = *prefix;
+		entry->node.prefix = *key;
 		err = rib_insert(&fib->rib, &entry->node);
 		if (err < 0) {
 			free(entry);
@@ -68,6 +90,11 @@ static struct route *entry_best(const struct fib_entry *entry)
 	return route;
 }
 
+static struct lpm *entry_lpm(const struct fib *fib, const struct fib_entry *entry)
+{
+	return fib->lpm[fib_family(entry->node.prefix.addr.family)];
+}
+
 static void entry_clear(struct fib *fib, struct fib_entry *entry)
 {
 	const struct ip_prefix *prefix = &entry->node.prefix;
@@ -75,7 +102,7 @@ static void entry_clear(struct fib *fib, struct fib_entry *entry)
 
 	while (parent != NULL && !parent->is_published)
 		parent = entry_parent(fib, parent);
-	lpm_clear(fib->lpm, prefix->addr.bytes, prefix->len, parent != NULL,
+	lpm_clear(entry_lpm(fib, entry), prefix->addr.bytes, prefix->len, parent != NULL,
 		parent != NULL ? parent->node.prefix.len : 0, parent != NULL ? parent->value : 0);
 	entry->is_published = false;
 }
@@ -95,7 +122,7 @@ static int entry_sync(struct fib *fib, struct fib_entry *entry)
 	}
 	if (entry->is_published && entry->value == value)
 		return 0;
-	err = lpm_set(fib->lpm, prefix->addr.bytes, prefix->len, value);
+	err = lpm_set(entry_lpm(fib, entry), prefix->addr.bytes, prefix->len, value);
 	if (err < 0)
 		return err;
 	entry->value = value;
@@ -103,10 +130,10 @@ static int entry_sync(struct fib *fib, struct fib_entry *entry)
 	return 0;
 }
 
-/* The route that packets to addr take. NULL: none. */
-static struct route *fib_match(const struct fib *fib, const struct ip_addr *addr)
+/* The route that packets to a key take. NULL: none. */
+static struct route *fib_match(const struct fib *fib, const struct ip_addr *key)
 {
-	struct fib_entry *entry = (struct fib_entry *)rib_match(&fib->rib, addr);
+	struct fib_entry *entry = (struct fib_entry *)rib_match(&fib->rib, key);
 
 	for (; entry != NULL; entry = entry_parent(fib, entry))
 		if (entry_best(entry) != NULL)
@@ -114,14 +141,16 @@ static struct route *fib_match(const struct fib *fib, const struct ip_addr *addr
 	return NULL;
 }
 
-const struct route *fib_glean_match(
-	const struct fib *fib, const struct ip_addr *addr, uint16_t link)
+static const struct route *glean_match(
+	const struct fib *fib, const struct ip_addr *key, uint16_t link)
 {
-	for (int len = 32; len >= 0; len--) {
-		struct ip_prefix prefix = { .addr = *addr, .len = (uint8_t)len };
+	const size_t *n_glean = fib->n_glean[fib_family(key->family)];
+
+	for (int len = ip_family_bits(key->family); len >= 0; len--) {
+		struct ip_prefix prefix = { .addr = *key, .len = (uint8_t)len };
 		const struct fib_entry *entry;
 
-		if (fib->n_glean[len] == 0)
+		if (n_glean[len] == 0)
 			continue;
 		prefix = ip_prefix_network(&prefix);
 		entry = fib_entry_lookup(fib, &prefix);
@@ -134,12 +163,20 @@ const struct route *fib_glean_match(
 	return NULL;
 }
 
+const struct route *fib_glean_match(
+	const struct fib *fib, const struct ip_addr *addr, uint16_t link)
+{
+	struct ip_addr key = fib_key(addr, link);
+
+	return glean_match(fib, &key, link);
+}
+
 /* Neighbours */
 
 void fib_host_update(struct fib *fib, const struct neigh *neigh)
 {
-	const struct ip_prefix host = { .addr = neigh->addr, .len = 32 };
-	const struct route *route = fib_match(fib, &neigh->addr);
+	const struct ip_prefix host = host_key(&neigh->addr, neigh->link);
+	const struct route *route = fib_match(fib, &host.addr);
 	struct fib_entry *entry = fib_entry_lookup(fib, &host);
 
 	if (neigh_is_valid(neigh) && route != NULL && route_is_glean(route) &&
@@ -162,23 +199,24 @@ void fib_host_update(struct fib *fib, const struct neigh *neigh)
 
 struct hosts_update {
 	struct fib *fib;
-	const struct ip_prefix *prefix;
+	const struct ip_prefix *key;
 };
 
 static void hosts_update_one(const struct neigh *neigh, void *ctx)
 {
 	const struct hosts_update *update = ctx;
+	struct ip_addr key = fib_key(&neigh->addr, neigh->link);
 
-	if (neigh->ns == update->fib->ns && ip_prefix_contains(update->prefix, &neigh->addr))
+	if (neigh->ns == update->fib->ns && ip_prefix_contains(update->key, &key))
 		fib_host_update(update->fib, neigh);
 }
 
 /* After a change to a prefix: the neighbours in it may have lost or got their entries. */
-static void hosts_update(struct fib *fib, const struct ip_prefix *prefix, bool is_glean)
+static void hosts_update(struct fib *fib, const struct ip_prefix *key, bool is_glean)
 {
-	struct hosts_update update = { .fib = fib, .prefix = prefix };
+	struct hosts_update update = { .fib = fib, .key = key };
 
-	if (is_glean || fib_glean_match(fib, &prefix->addr, 0) != NULL)
+	if (is_glean || glean_match(fib, &key->addr, 0) != NULL)
 		neigh_each(fib->dp, hosts_update_one, &update);
 }
 
@@ -223,11 +261,13 @@ static void entry_link(struct fib_entry *entry, struct route *add, struct route 
 
 int fib_change(struct fib *fib, struct route *add, struct route *old)
 {
-	const struct ip_prefix prefix = add != NULL ? add->prefix : old->prefix;
+	const struct route *any = add != NULL ? add : old;
+	const struct ip_prefix key = fib_key_prefix(&any->prefix, any->link);
+	size_t *n_glean = &fib->n_glean[fib_family(key.addr.family)][key.len];
 	bool was_glean = old != NULL && route_is_glean(old);
 	bool is_glean = add != NULL && route_is_glean(add);
 	struct fib_entry *entry;
-	int err = entry_get(fib, &prefix, &entry);
+	int err = entry_get(fib, &key, &entry);
 
 	if (err < 0)
 		return err;
@@ -239,18 +279,19 @@ int fib_change(struct fib *fib, struct route *add, struct route *old)
 		return err;
 	}
 	entry_put(fib, entry);
-	fib->n_glean[prefix.len] += is_glean;
-	fib->n_glean[prefix.len] -= was_glean;
-	hosts_update(fib, &prefix, is_glean || was_glean);
+	*n_glean += is_glean;
+	*n_glean -= was_glean;
+	hosts_update(fib, &key, is_glean || was_glean);
 	return 0;
 }
 
 int fib_refresh(struct fib *fib, struct route *route)
 {
-	int err = entry_sync(fib, fib_entry_lookup(fib, &route->prefix));
+	struct ip_prefix key = fib_key_prefix(&route->prefix, route->link);
+	int err = entry_sync(fib, fib_entry_lookup(fib, &key));
 
 	if (err == 0)
-		hosts_update(fib, &route->prefix, route_is_glean(route));
+		hosts_update(fib, &key, route_is_glean(route));
 	return err;
 }
 
@@ -264,14 +305,21 @@ static int fib_create(struct dp *dp, uint16_t ns, struct fib **out)
 
 	fib->dp = dp;
 	fib->ns = ns;
-	err = lpm_create(state->pool, 32, &fib->lpm);
-	if (err < 0) {
-		free(fib);
-		return err;
-	}
+	err = lpm_create(state->pool, 32, &fib->lpm[FIB_IP4]);
+	if (err < 0)
+		goto err_fib;
+	err = lpm_create(state->pool, 128, &fib->lpm[FIB_IP6]);
+	if (err < 0)
+		goto err_lpm;
 	rib_init(&fib->rib);
 	*out = fib;
 	return 0;
+
+err_lpm:
+	lpm_destroy(fib->lpm[FIB_IP4]);
+err_fib:
+	free(fib);
+	return err;
 }
 
 int fib_get(struct dp *dp, uint16_t ns, struct fib **out)
@@ -283,8 +331,9 @@ int fib_get(struct dp *dp, uint16_t ns, struct fib **out)
 		err = fib_create(dp, ns, &state->fibs[ns]);
 		if (err < 0)
 			return err;
-		/* Pairs with the load in fib4_table(). */
-		__atomic_store_n(&state->tables[ns], state->fibs[ns]->lpm, __ATOMIC_RELEASE);
+		for (unsigned int i = 0; i < FIB_N_FAMILIES; i++) /* pairs with table_load() */
+			__atomic_store_n(
+				&state->tables[i][ns], state->fibs[ns]->lpm[i], __ATOMIC_RELEASE);
 	}
 	*out = state->fibs[ns];
 	return 0;
@@ -314,28 +363,43 @@ void fib_destroy(struct fib *fib)
 		free(entry);
 	}
 	rib_fini(&fib->rib);
-	dp_retire(fib->dp, table_free, fib->lpm, 0);
+	for (unsigned int i = 0; i < FIB_N_FAMILIES; i++)
+		dp_retire(fib->dp, table_free, fib->lpm[i], 0);
 	free(fib);
+}
+
+static const struct lpm *table_load(const struct dp *dp, enum fib_family family, uint16_t ns)
+{
+	return __atomic_load_n(&fib_state(dp)->tables[family][ns], __ATOMIC_ACQUIRE);
 }
 
 const struct lpm *fib4_table(const struct dp *dp, uint16_t ns)
 {
-	return __atomic_load_n(&fib_state(dp)->tables[ns], __ATOMIC_ACQUIRE);
+	return table_load(dp, FIB_IP4, ns);
+}
+
+const struct lpm *fib6_table(const struct dp *dp, uint16_t ns)
+{
+	return table_load(dp, FIB_IP6, ns);
 }
 
 /* Views */
 
-const struct route *fib_lookup(const struct dp *dp, uint16_t ns, const struct ip_addr *addr)
+const struct route *fib_lookup(
+	const struct dp *dp, uint16_t ns, const struct ip_addr *addr, uint16_t link)
 {
 	const struct fib *fib = fib_state(dp)->fibs[ns];
+	struct ip_addr key = fib_key(addr, link);
 
-	return fib != NULL && addr->family == AF_INET ? fib_match(fib, addr) : NULL;
+	return fib != NULL ? fib_match(fib, &key) : NULL;
 }
 
-const struct route *fib_routes(const struct dp *dp, uint16_t ns, const struct ip_prefix *prefix)
+const struct route *fib_routes(
+	const struct dp *dp, uint16_t ns, const struct ip_prefix *prefix, uint16_t link)
 {
 	const struct fib *fib = fib_state(dp)->fibs[ns];
-	const struct fib_entry *entry = fib == NULL ? NULL : fib_entry_lookup(fib, prefix);
+	struct ip_prefix key = fib_key_prefix(prefix, link);
+	const struct fib_entry *entry = fib == NULL ? NULL : fib_entry_lookup(fib, &key);
 
 	return entry == NULL ? NULL : entry->routes;
 }

@@ -7,6 +7,7 @@
 #include "fib/fib_priv.h"
 
 #include <stdarg.h>
+#include <string.h>
 
 #include "base/mem.h"
 
@@ -62,6 +63,15 @@ const struct object route_object = {
 	.size = sizeof(struct route_conf),
 	.fields = route_fields,
 };
+
+struct ip_prefix route_conf_prefix(const struct route_conf *conf)
+{
+	struct ip_prefix prefix = conf->to;
+
+	if (prefix.len == 0 && conf->via.family == AF_INET6)
+		prefix.addr.family = AF_INET6;
+	return prefix;
+}
 
 /* Checks */
 
@@ -147,8 +157,10 @@ static void check_unicast(const struct route_check *check, void *const *routes, 
 		route_error(check, i, "dev", "there is no link \"%s\"", conf->dev);
 	if (conf->via.family == 0)
 		return;
-	if (conf->via.family != conf->to.addr.family)
+	if (conf->via.family != route_conf_prefix(conf).addr.family)
 		route_error(check, i, "via", "must be of the same address family as to");
+	else if (fib_is_link_local(&conf->via) && conf->dev == NULL)
+		route_error(check, i, "via", "is link-local: give dev as well");
 	else if (addr_is_own(check, &conf->via))
 		route_error(check, i, "via", "is an address of this router itself");
 	else if (conf->dev == NULL && check->is_complete && !gateway_is_on_link(check, routes, i))
@@ -161,12 +173,13 @@ static void check_one(const struct route_check *check, void *const *routes, unsi
 	const struct route_conf *conf = routes[i];
 	struct ip_prefix network = ip_prefix_network(&conf->to);
 
-	if (conf->to.addr.family != AF_INET) {
-		route_error(check, i, "to", "IPv6 is not yet in weir: give an IPv4 prefix");
-		return;
-	}
 	if (!ip_addr_is_equal(&network.addr, &conf->to.addr))
 		route_error(check, i, "to", "has bits set behind its length of %u", conf->to.len);
+	else if (fib_is_link_local(&conf->to.addr) && !fib_is_link_local_prefix(&conf->to))
+		route_error(check, i, "to", "is link-local and so must lie in fe80::/64");
+	else if (fib_is_link_local(&conf->to.addr) && conf->dev == NULL &&
+		 conf->type == ROUTE_UNICAST)
+		route_error(check, i, "to", "is link-local: give dev as well");
 	if (conf->type == ROUTE_UNICAST) {
 		check_unicast(check, routes, i);
 		return;
@@ -178,17 +191,33 @@ static void check_one(const struct route_check *check, void *const *routes, unsi
 }
 
 struct route_order {
-	const struct route_conf *conf;
+	struct ip_prefix to;
+	const char *dev; /* of a link-local prefix, which means another on each link */
+	uint32_t metric;
 	unsigned int i;
 };
+
+static struct route_order route_order(const struct route_conf *conf, unsigned int i)
+{
+	struct ip_prefix to = route_conf_prefix(conf);
+
+	return (struct route_order){
+		.to = to,
+		.dev = fib_is_link_local(&to.addr) && conf->dev != NULL ? conf->dev : "",
+		.metric = fib_metric(to.addr.family, (uint32_t)conf->metric),
+		.i = i,
+	};
+}
 
 static int order_compare(const void *a, const void *b)
 {
 	const struct route_order *x = a, *y = b;
-	int order = ip_prefix_compare(&x->conf->to, &y->conf->to);
+	int order = ip_prefix_compare(&x->to, &y->to);
 
 	if (order == 0)
-		order = (x->conf->metric > y->conf->metric) - (x->conf->metric < y->conf->metric);
+		order = strcmp(x->dev, y->dev);
+	if (order == 0)
+		order = (x->metric > y->metric) - (x->metric < y->metric);
 	return order != 0 ? order : (x->i > y->i) - (x->i < y->i);
 }
 
@@ -198,14 +227,15 @@ static void check_duplicates(const struct route_check *check, void *const *route
 	struct route_order *order = mem_zalloc((n + 1) * sizeof(*order));
 
 	for (unsigned int i = 0; i < n; i++)
-		order[i] = (struct route_order){ .conf = routes[i], .i = i };
+		order[i] = route_order(routes[i], i);
 	qsort(order, n, sizeof(*order), order_compare);
 	for (unsigned int k = 1; k < n; k++) {
-		const struct route_conf *a = order[k - 1].conf, *b = order[k].conf;
+		const struct route_order *a = &order[k - 1], *b = &order[k];
 
-		if (ip_prefix_compare(&a->to, &b->to) == 0 && a->metric == b->metric)
-			route_error(check, order[k].i, "to",
-				"routes[%u] has the same prefix and metric", order[k - 1].i);
+		if (ip_prefix_compare(&a->to, &b->to) == 0 && strcmp(a->dev, b->dev) == 0 &&
+			a->metric == b->metric)
+			route_error(check, b->i, "to", "routes[%u] has the same prefix and metric",
+				a->i);
 	}
 	free(order);
 }
@@ -262,7 +292,11 @@ static void route_print(const struct dp *dp, const struct route *route, FILE *ou
 	const struct link *link = link_by_index(dp, route->link);
 	char prefix[IP_PREFIX_TEXT_MAX], gateway[IP_ADDR_TEXT_MAX];
 
-	fprintf(out, "\t{ to = \"%s\";", ip_prefix_text(&route->prefix, prefix));
+	/* "default" alone is the IPv4 one. */
+	fprintf(out, "\t{ to = \"%s\";",
+		route->prefix.len == 0 && route->prefix.addr.family == AF_INET6
+			? "::/0"
+			: ip_prefix_text(&route->prefix, prefix));
 	if (route->gateway.family != 0)
 		fprintf(out, " via = \"%s\";", ip_addr_text(&route->gateway, gateway));
 	if (link != NULL)

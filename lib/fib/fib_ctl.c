@@ -19,6 +19,12 @@ static const struct field_enum all_types[] = {
 	{ 0 },
 };
 
+static const struct field_enum families[] = {
+	{ "inet", AF_INET, "IPv4" },
+	{ "inet6", AF_INET6, "IPv6" },
+	{ 0 },
+};
+
 static const struct field_enum tables[] = {
 	{ "main", TABLE_MAIN, "all routes but local and broadcast ones" },
 	{ "local", TABLE_LOCAL, "local and broadcast routes" },
@@ -65,6 +71,9 @@ static json_t *route_flags(const struct route *route)
 /* How far away destinations are, as Linux derives it. NULL: anywhere, which is not shown. */
 static const char *route_scope(const struct route *route)
 {
+	/* IPv6 routes have no scope. */
+	if (route->prefix.addr.family == AF_INET6)
+		return NULL;
 	if (route->type == ROUTE_LOCAL)
 		return "host";
 	if (route->type == ROUTE_BROADCAST || route_is_glean(route))
@@ -75,6 +84,7 @@ static const char *route_scope(const struct route *route)
 static json_t *route_row(const struct dp *dp, const struct route *route, enum table_filter table)
 {
 	const char *scope = route_scope(route);
+	bool is_ip6 = route->prefix.addr.family == AF_INET6;
 	char text[IP_PREFIX_TEXT_MAX];
 	json_t *row = json_object();
 
@@ -88,9 +98,11 @@ static json_t *route_row(const struct dp *dp, const struct route *route, enum ta
 	if (scope != NULL)
 		json_object_set_new(row, "scope", json_string(scope));
 	row_set_addr(row, "prefsrc", &route->prefsrc);
-	if (route->metric != 0)
+	if (route->metric != 0 || is_ip6)
 		json_object_set_new(row, "metric", json_integer(route->metric));
 	json_object_set_new(row, "flags", route_flags(route));
+	if (is_ip6)
+		json_object_set_new(row, "pref", json_string("medium"));
 	return row;
 }
 
@@ -107,6 +119,7 @@ struct show_args {
 	char *dev;
 	int type;
 	int table;
+	int family; /* 0: both */
 };
 
 static const struct object show_object = {
@@ -138,6 +151,12 @@ static const struct object show_object = {
 				.enums = tables,
 				.def = "main",
 				.help = "which routes" },
+			{ .name = "family",
+				.type = FIELD_ENUM,
+				.flags = FIELD_NAMED,
+				.offset = offsetof(struct show_args, family),
+				.enums = families,
+				.help = "only routes of this address family" },
 			{ .type = FIELD_END },
 		},
 };
@@ -149,7 +168,17 @@ static bool show_has(
 		return false;
 	if (link != NULL && route->link != link->ifindex)
 		return false;
+	if (args->family != 0 && args->family != route->prefix.addr.family)
+		return false;
 	return args->type == ROUTE_TYPE_ANY || args->type == route->type;
+}
+
+/* "default" is that of both families. */
+static bool show_is_wanted(const struct show_args *args, const struct ip_prefix *prefix)
+{
+	if (args->to.addr.family == AF_INET && args->to.len == 0)
+		return prefix->len == 0;
+	return args->to.addr.family == 0 || ip_prefix_compare(&args->to, prefix) == 0;
 }
 
 static int route_show(struct call *call, const void *args)
@@ -165,7 +194,7 @@ static int route_show(struct call *call, const void *args)
 	call->result = json_array();
 	all = fib_routes_all(dp, NS_DEFAULT, &n);
 	for (size_t i = 0; i < n; i++) {
-		if (a->to.addr.family != 0 && ip_prefix_compare(&a->to, &all[i]->prefix) != 0)
+		if (!show_is_wanted(a, &all[i]->prefix))
 			continue;
 		for (const struct route *r = all[i]; r != NULL; r = r->next)
 			if (show_has(a, link, r))
@@ -238,6 +267,7 @@ struct get_args {
 	struct ip_addr to;
 	struct ip_addr from;
 	char *iif;
+	char *oif;
 };
 
 static const struct object get_object = {
@@ -261,15 +291,25 @@ static const struct object get_object = {
 				.offset = offsetof(struct get_args, iif),
 				.complete = "link.show:ifname",
 				.help = "link that the packet came in by; it is forwarded" },
+			{ .name = "oif",
+				.type = FIELD_STRING,
+				.offset = offsetof(struct get_args, oif),
+				.help = "link that it is to leave by; a link-local destination "
+					"needs it, or iif" },
 			{ .type = FIELD_END },
 		},
 };
 
 static int get_check(struct call *call, const struct get_args *args)
 {
-	if (args->to.family != AF_INET || (args->from.family != 0 && args->from.family != AF_INET))
-		return call_fail(
-			call, -EAFNOSUPPORT, "IPv6 is not yet in weir: give an IPv4 address");
+	if (args->from.family != 0 && args->from.family != args->to.family)
+		return call_fail(call, -EINVAL,
+			"Invalid argument: to and from are of different address families");
+	if (fib_is_link_local(&args->to) && args->iif == NULL && args->oif == NULL)
+		return call_fail(call, -EINVAL,
+			"Invalid argument: a link-local destination needs oif or iif");
+	if (args->oif != NULL && link_by_name(call->ctx, args->oif) == NULL)
+		return call_fail(call, -ENODEV, "Cannot find device \"%s\"", args->oif);
 	if (args->iif != NULL && link_by_name(call->ctx, args->iif) == NULL)
 		return call_fail(call, -ENODEV, "Cannot find device \"%s\"", args->iif);
 	if (args->iif == NULL && args->from.family != 0 &&
@@ -316,6 +356,19 @@ static void get_set_source(
 	row_set_addr(row, "prefsrc", &source);
 }
 
+/* The route that the packet takes; with oif, only if that leads there. */
+static const struct route *get_lookup(const struct dp *dp, const struct get_args *args)
+{
+	const char *name = args->oif != NULL ? args->oif : args->iif;
+	const struct link *link = name == NULL ? NULL : link_by_name(dp, name);
+	uint16_t ifindex = link == NULL ? 0 : link->ifindex;
+	const struct route *route = fib_lookup(dp, NS_DEFAULT, &args->to, ifindex);
+
+	if (args->oif != NULL && route != NULL && route->link != ifindex)
+		return NULL;
+	return route;
+}
+
 static int route_get(struct call *call, const void *args)
 {
 	const struct get_args *a = args;
@@ -323,7 +376,7 @@ static int route_get(struct call *call, const void *args)
 	json_t *row, *cache = json_array();
 	int err = get_check(call, a);
 
-	route = err < 0 ? NULL : fib_lookup(call->ctx, NS_DEFAULT, &a->to);
+	route = err < 0 ? NULL : get_lookup(call->ctx, a);
 	if (err == 0)
 		err = get_refuse(call, route);
 	if (err < 0) {

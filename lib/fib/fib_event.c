@@ -2,8 +2,8 @@
 
 /*
  * What addresses, links and neighbours do to routes: connected, local and broadcast routes are
- * made from addresses as Linux makes them; routes follow their link; neighbours get and lose their
- * entries. And the module itself. Control thread.
+ * made from addresses as Linux makes them (no broadcast ones for IPv6); routes follow their link;
+ * neighbours get and lose their entries. And the module itself. Control thread.
  */
 #include "fib/fib_priv.h"
 
@@ -23,7 +23,8 @@ static bool route_is_alike(const struct route *a, const struct route *b)
 static struct route *kernel_route_find(const struct dp *dp, const struct route *want)
 {
 	const struct fib *fib = fib_state(dp)->fibs[want->ns];
-	const struct fib_entry *entry = fib == NULL ? NULL : fib_entry_lookup(fib, &want->prefix);
+	struct ip_prefix key = fib_key_prefix(&want->prefix, want->link);
+	const struct fib_entry *entry = fib == NULL ? NULL : fib_entry_lookup(fib, &key);
 	struct route *route = entry == NULL ? NULL : entry->routes;
 
 	while (route != NULL && !route_is_alike(route, want))
@@ -36,7 +37,8 @@ static int kernel_route_adj(struct dp *dp, struct route *route)
 	route->adj = route->type == ROUTE_LOCAL ? ADJ_LOCAL : ADJ_BROADCAST;
 	if (route->type != ROUTE_UNICAST)
 		return 0;
-	return neigh_get_glean(dp, link_by_index(dp, route->link), AF_INET, &route->adj);
+	return neigh_get_glean(
+		dp, link_by_index(dp, route->link), route->prefix.addr.family, &route->adj);
 }
 
 /* Adds a route of an address unless an earlier address of the link has brought it. */
@@ -88,15 +90,17 @@ static void kernel_route_del(struct dp *dp, const struct route *want, const stru
 		return;
 	if (heir == NULL)
 		route_remove(dp, route);
-	else
+	else if (route->prefsrc.family != 0)
 		route->prefsrc = heir->prefix.addr;
 }
 
 /* The routes that an address brings; how many. */
 static unsigned int addr_routes(const struct ns_addr *addr, struct route routes[static 4])
 {
+	bool is_ip6 = addr->prefix.addr.family == AF_INET6;
+	uint8_t bits = ip_family_bits(addr->prefix.addr.family);
 	struct route base = {
-		.prefsrc = addr->prefix.addr,
+		.prefsrc = is_ip6 ? (struct ip_addr){ 0 } : addr->prefix.addr,
 		.ns = addr->ns,
 		.link = addr->link,
 		.protocol = ROUTE_PROTOCOL_KERNEL,
@@ -106,10 +110,11 @@ static unsigned int addr_routes(const struct ns_addr *addr, struct route routes[
 
 	routes[n] = base;
 	routes[n].type = ROUTE_LOCAL;
-	routes[n++].prefix = (struct ip_prefix){ .addr = addr->prefix.addr, .len = 32 };
-	if (addr->prefix.len < 32) {
+	routes[n++].prefix = (struct ip_prefix){ .addr = addr->prefix.addr, .len = bits };
+	if (addr->prefix.len < bits) {
 		routes[n] = base;
 		routes[n].type = ROUTE_UNICAST;
+		routes[n].metric = is_ip6 ? FIB_METRIC6_KERNEL : 0;
 		routes[n++].prefix = network;
 	}
 	if (addr->broadcast_be == 0)
@@ -136,17 +141,20 @@ static void addr_new(struct dp *dp, const struct ns_addr *addr)
 
 static void addr_keep(const struct ns_addr *addr, void *ctx)
 {
-	if (addr->prefix.addr.family == AF_INET)
-		addr_new(ctx, addr);
+	addr_new(ctx, addr);
 }
 
-static void link_remove_routes(struct dp *dp, uint16_t ifindex)
+/* Removes the routes over a link, of one family or (0) of all. */
+static void link_remove_routes(struct dp *dp, uint16_t ifindex, uint8_t family)
 {
 	struct fib_link *fl = &fib_state(dp)->links[ifindex];
-	struct route *route;
+	struct route *route, *next;
 
-	while ((route = TAILQ_FIRST(&fl->routes)) != NULL)
-		route_remove(dp, route);
+	for (route = TAILQ_FIRST(&fl->routes); route != NULL; route = next) {
+		next = TAILQ_NEXT(route, of_link);
+		if (family == 0 || route->prefix.addr.family == family)
+			route_remove(dp, route);
+	}
 }
 
 static void addr_deleted(struct dp *dp, const struct ns_addr *addr)
@@ -158,7 +166,7 @@ static void addr_deleted(struct dp *dp, const struct ns_addr *addr)
 	ns_addr_each(dp, addr->link, heir_find, &heir);
 	/* As Linux: without an address nothing can be asked for its link-layer address. */
 	if (!heir.has_any) {
-		link_remove_routes(dp, addr->link);
+		link_remove_routes(dp, addr->link, addr->prefix.addr.family);
 		return;
 	}
 	kernel_route_del(dp, &routes[0], NULL);
@@ -182,15 +190,13 @@ static void fib_event(struct dp *dp, enum event_kind kind, const void *subject)
 		return;
 	switch (kind) {
 	case EVENT_ADDR_NEW:
-		if (addr->prefix.addr.family == AF_INET)
-			addr_new(dp, addr);
+		addr_new(dp, addr);
 		return;
 	case EVENT_ADDR_DELETED:
-		if (addr->prefix.addr.family == AF_INET)
-			addr_deleted(dp, addr);
+		addr_deleted(dp, addr);
 		return;
 	case EVENT_NEIGH_CHANGED:
-		if (neigh->addr.family == AF_INET && state->fibs[neigh->ns] != NULL)
+		if (state->fibs[neigh->ns] != NULL)
 			fib_host_update(state->fibs[neigh->ns], neigh);
 		return;
 	case EVENT_LINK_NEW:
@@ -198,7 +204,7 @@ static void fib_event(struct dp *dp, enum event_kind kind, const void *subject)
 		route_follow_link(dp, link);
 		return;
 	case EVENT_LINK_DELETED:
-		link_remove_routes(dp, link->ifindex);
+		link_remove_routes(dp, link->ifindex, 0);
 		state->links[link->ifindex].is_usable = false;
 		return;
 	case EVENT_ROUTE_NEW:
@@ -226,21 +232,27 @@ static int fib_init(struct dp *dp)
 	err = lpm_pool_create(FIB_TABLES_MAX, FIB_GROUPS_MAX, fib_retire, dp, &state->pool);
 	if (err < 0)
 		return err;
-	err = lpm_create(state->pool, 32, &state->none);
+	err = lpm_create(state->pool, 32, &state->none[FIB_IP4]);
 	if (err < 0)
 		goto err_pool;
+	err = lpm_create(state->pool, 128, &state->none[FIB_IP6]);
+	if (err < 0)
+		goto err_none4;
 	for (unsigned int i = 0; i < NS_MAX; i++)
-		state->tables[i] = state->none;
+		for (unsigned int k = 0; k < FIB_N_FAMILIES; k++)
+			state->tables[k][i] = state->none[k];
 	err = fib_get(dp, NS_DEFAULT, &fib);
 	if (err < 0)
-		goto err_none;
+		goto err_none6;
 	state->links = mem_zalloc(LINK_MAX * sizeof(*state->links));
 	for (unsigned int i = 0; i < LINK_MAX; i++)
 		TAILQ_INIT(&state->links[i].routes);
 	return 0;
 
-err_none:
-	lpm_destroy(state->none);
+err_none6:
+	lpm_destroy(state->none[FIB_IP6]);
+err_none4:
+	lpm_destroy(state->none[FIB_IP4]);
 err_pool:
 	lpm_pool_destroy(state->pool);
 	state->pool = NULL;
@@ -259,7 +271,8 @@ static void fib_fini(struct dp *dp)
 
 	for (unsigned int i = 0; i < NS_MAX; i++)
 		fib_destroy(state->fibs[i]);
-	lpm_destroy(state->none);
+	for (unsigned int i = 0; i < FIB_N_FAMILIES; i++)
+		lpm_destroy(state->none[i]);
 	dp_retire(dp, pool_free, state->pool, 0);
 	free(state->links);
 	memset(state, 0, sizeof(*state));

@@ -9,14 +9,45 @@
 #include "fib/rib.h"
 
 enum {
-	FIB_TABLES_MAX = NS_MAX + 1, /* 256 KiB of address space each */
-	FIB_GROUPS_MAX = 1 << 19,    /* of the LPM; 512 MiB of address space */
-	FIB_ROUTES_PER_TICK = 8192,  /* that follow their link's state: a few milliseconds */
+	FIB_TABLES_MAX = 2 * NS_MAX + 2, /* 256 KiB of address space each */
+	FIB_GROUPS_MAX = 1 << 20,	 /* of the LPM; 1 GiB of address space */
+	FIB_ROUTES_PER_TICK = 8192,	 /* that follow their link's state: a few milliseconds */
+	FIB_METRIC6_KERNEL = 256,	 /* Linux: IP6_RT_PRIO_ADDRCONF */
+	FIB_METRIC6_USER = 1024,	 /* Linux: IP6_RT_PRIO_USER */
 };
+
+/* The index of a family in tables by family. */
+enum fib_family { FIB_IP4, FIB_IP6, FIB_N_FAMILIES };
+
+static inline enum fib_family fib_family(uint8_t family)
+{
+	return family == AF_INET6 ? FIB_IP6 : FIB_IP4;
+}
+
+static inline bool fib_is_link_local(const struct ip_addr *addr)
+{
+	return addr->family == AF_INET6 && fib6_is_link_local(addr->bytes);
+}
+
+/*
+ * Shorter prefixes have no room for an ifindex in their key, and RFC 4291 2.5.6 knows no addresses
+ * outside of fe80::/64.
+ */
+static inline bool fib_is_link_local_prefix(const struct ip_prefix *prefix)
+{
+	return prefix->len >= 64 && prefix->addr.words[0] == RTE_BE32(0xfe800000) &&
+	       prefix->addr.words[1] == 0;
+}
+
+/* The metric of a route that was given one (0: none). */
+static inline uint32_t fib_metric(uint8_t family, uint32_t metric)
+{
+	return metric == 0 && family == AF_INET6 ? FIB_METRIC6_USER : metric;
+}
 
 /* All that leads to one prefix. */
 struct fib_entry {
-	struct rib_node node; /* first: the table's key */
+	struct rib_node node; /* first: the table's key (fib_key()) */
 	struct route *routes; /* by preference */
 	uint32_t host_adj;    /* of the neighbour that has this address; 0: none */
 	uint32_t value;	      /* in the LPM */
@@ -27,9 +58,9 @@ struct fib_entry {
 struct fib {
 	struct dp *dp;
 	uint16_t ns;
-	struct lpm *lpm;
+	struct lpm *lpm[FIB_N_FAMILIES];
 	struct rib rib;
-	size_t n_glean[33]; /* prefixes' glean routes, by length */
+	size_t n_glean[FIB_N_FAMILIES][129]; /* glean routes by length */
 };
 
 /* The routes over a link. While it has stale ones, they are at the head of the list. */
@@ -41,10 +72,10 @@ struct fib_link {
 };
 
 struct fib_state {
-	struct lpm *tables[NS_MAX]; /* for workers; `none` where there is no fib */
+	struct lpm *tables[FIB_N_FAMILIES][NS_MAX]; /* for workers; `none` where there is no fib */
 	struct fib *fibs[NS_MAX];
 	struct lpm_pool *pool;
-	struct lpm *none;
+	struct lpm *none[FIB_N_FAMILIES];
 	struct fib_link *links; /* by ifindex */
 };
 
@@ -56,7 +87,9 @@ static inline struct fib_state *fib_state(const struct dp *dp)
 /* fib.c */
 int fib_get(struct dp *dp, uint16_t ns, struct fib **out); /* made if need be */
 void fib_destroy(struct fib *fib);
-struct fib_entry *fib_entry_lookup(const struct fib *fib, const struct ip_prefix *prefix);
+struct fib_entry *fib_entry_lookup(const struct fib *fib, const struct ip_prefix *key);
+/* fib_key() of a prefix: the key of its entry. */
+struct ip_prefix fib_key_prefix(const struct ip_prefix *prefix, uint16_t link);
 /*
  * Puts add (NULL: none) in the place that its metric gives it, or of old, and takes old (NULL:
  * none) out: one step for workers. -ENOSPC, -ENOMEM: nothing changed. Neither is freed.
@@ -90,6 +123,8 @@ struct route_conf {
 	int type; /* enum route_type */
 };
 extern const struct object route_object;
+/* The prefix that is meant: "default" is that of the gateway's family. */
+struct ip_prefix route_conf_prefix(const struct route_conf *conf);
 extern const struct field_enum route_conf_types[];
 extern const struct section fib_sections[];
 

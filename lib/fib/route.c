@@ -165,9 +165,10 @@ static int route_resolve_special(struct route *route, const char **why)
 }
 
 /* Is the address ours, or a broadcast address of a connected network? */
-static bool addr_is_local(const struct fib *fib, const struct ip_addr *addr)
+static bool addr_is_local(const struct fib *fib, const struct ip_addr *addr, uint16_t link)
 {
-	struct ip_prefix host = { .addr = *addr, .len = 32 };
+	struct ip_prefix host = { .addr = fib_key(addr, link),
+		.len = ip_family_bits(addr->family) };
 	const struct fib_entry *entry = fib_entry_lookup(fib, &host);
 
 	return entry != NULL && entry->routes != NULL && route_is_in_local(entry->routes);
@@ -180,7 +181,9 @@ static int route_resolve_gateway(const struct fib *fib, struct route *route, con
 
 	if (route->gateway.family != route->prefix.addr.family)
 		return route_fail(why, -EINVAL, "The gateway is of another address family");
-	if (addr_is_local(fib, &route->gateway))
+	if (route->link == 0 && fib_is_link_local(&route->gateway))
+		return route_fail(why, -EINVAL, "A link-local gateway needs dev");
+	if (addr_is_local(fib, &route->gateway, route->link))
 		return route_fail(why, -EINVAL, bad_gateway);
 	on_link = fib_glean_match(fib, &route->gateway, route->link);
 	if (on_link == NULL && route->link == 0)
@@ -211,7 +214,7 @@ static int route_resolve(
 	if (link == NULL)
 		return route_fail(why, -ENODEV, "No such device");
 	if (route->gateway.family == 0)
-		err = neigh_get_glean(dp, link, AF_INET, &route->adj);
+		err = neigh_get_glean(dp, link, route->prefix.addr.family, &route->adj);
 	else
 		err = neigh_get(dp, link, &route->gateway, &route->adj);
 	if (err == -EINVAL)
@@ -219,22 +222,37 @@ static int route_resolve(
 	return err < 0 ? route_fail(why, err, "No adjacency is left") : 0;
 }
 
-static int route_check_prefix(const struct ip_prefix *prefix, const char **why)
+static int route_check_prefix(const struct route *want, const char **why)
 {
+	const struct ip_prefix *prefix = &want->prefix;
 	struct ip_prefix network = ip_prefix_network(prefix);
 
-	if (prefix->addr.family != AF_INET)
-		return route_fail(why, -EAFNOSUPPORT,
-			"IPv6 is not yet in weir: the prefix must be an IPv4 one");
 	if (!ip_addr_is_equal(&network.addr, &prefix->addr))
 		return route_fail(why, -EINVAL, "Invalid prefix for given prefix length");
-	return 0;
+	if (!fib_is_link_local(&prefix->addr))
+		return 0;
+	if (!fib_is_link_local_prefix(prefix))
+		return route_fail(why, -EINVAL, "A link-local prefix lies in fe80::/64");
+	return want->link == 0 ? route_fail(why, -ENODEV, "A link-local prefix needs dev") : 0;
+}
+
+/* What the operator leaves out. */
+static struct route route_complete(const struct route *want)
+{
+	struct route route = *want;
+
+	/* "default" is that of the gateway's family. */
+	if (route.prefix.len == 0 && route.gateway.family == AF_INET6)
+		route.prefix.addr.family = AF_INET6;
+	route.metric = fib_metric(route.prefix.addr.family, route.metric);
+	return route;
 }
 
 /* The route of the table "main" with the same metric. */
 static struct route *route_same(const struct fib *fib, const struct route *want)
 {
-	const struct fib_entry *entry = fib_entry_lookup(fib, &want->prefix);
+	struct ip_prefix key = fib_key_prefix(&want->prefix, want->link);
+	const struct fib_entry *entry = fib_entry_lookup(fib, &key);
 	struct route *route = entry == NULL ? NULL : entry->routes;
 
 	while (route != NULL && (route_is_in_local(route) || route->metric != want->metric))
@@ -245,16 +263,16 @@ static struct route *route_same(const struct fib *fib, const struct route *want)
 static int route_put_in(
 	struct dp *dp, const struct route *want, bool is_replacing, const char **why)
 {
-	struct route route = *want, *old;
+	struct route route = route_complete(want), *old;
 	struct fib *fib;
-	int err = route_check_prefix(&want->prefix, why);
+	int err = route_check_prefix(&route, why);
 
 	if (err < 0)
 		return err;
-	err = fib_get(dp, want->ns, &fib);
+	err = fib_get(dp, route.ns, &fib);
 	if (err < 0)
 		return route_fail(why, err, "No memory for the table");
-	old = route_same(fib, want);
+	old = route_same(fib, &route);
 	if (old != NULL && !is_replacing)
 		return route_fail(why, -EEXIST, "File exists: a route with this prefix and metric");
 	err = route_resolve(dp, fib, &route, why);
@@ -289,14 +307,20 @@ static bool route_is_match(const struct route *route, const struct route_match *
 		return false;
 	if (match->link != 0 && match->link != route->link)
 		return false;
+	if (match->metric == 0 && route->prefix.addr.family == AF_INET6)
+		return true;
 	return match->metric < 0 || match->metric == route->metric;
 }
 
 int fib_route_del(struct dp *dp, const struct route_match *match)
 {
 	const struct fib *fib = fib_state(dp)->fibs[match->ns];
-	struct fib_entry *entry = fib == NULL ? NULL : fib_entry_lookup(fib, &match->prefix);
+	struct ip_prefix key = fib_key_prefix(&match->prefix, match->link);
+	struct fib_entry *entry;
 
+	if (key.len == 0 && match->gateway.family == AF_INET6)
+		key.addr.family = AF_INET6;
+	entry = fib == NULL ? NULL : fib_entry_lookup(fib, &key);
 	if (entry == NULL)
 		return -ESRCH;
 	for (struct route *route = entry->routes; route != NULL; route = route->next) {

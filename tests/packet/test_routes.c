@@ -224,7 +224,6 @@ static const struct {
 		"Cannot find device \"nil\"" },
 	{ "route.add", "{\"to\": \"10.1.0.0/16\"}", "via or dev" },
 	{ "route.add", "{\"to\": \"10.1.0.0/33\", \"dev\": \"lan\"}", "to" },
-	{ "route.add", "{\"to\": \"2001:db8::/32\", \"dev\": \"lan\"}", "IPv6" },
 	{ "route.add", "{\"to\": \"10.1.0.0/16\", \"type\": \"blackhole\", \"dev\": \"lan\"}",
 		"can not be specified" },
 	{ "route.add", "{\"to\": \"10.1.0.0/16\", \"dev\": \"lan\", \"metric\": 4294967296}",

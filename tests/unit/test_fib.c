@@ -13,7 +13,14 @@
 
 #include "suite.h"
 
-enum { N_LINKS = 4, N_ADDRS = 16, N_NEIGHS = 16, ADJ_GLEAN = 100, ADJ_FIRST_NEIGH = 200 };
+enum {
+	N_LINKS = 4,
+	N_ADDRS = 16,
+	N_NEIGHS = 16,
+	ADJ_GLEAN = 100,
+	ADJ_GLEAN6 = 110,
+	ADJ_FIRST_NEIGH = 200
+};
 
 static struct dp dp;
 static struct link links[N_LINKS];
@@ -85,7 +92,7 @@ int neigh_get(struct dp *d, const struct link *link, const struct ip_addr *addr,
 
 int neigh_get_glean(struct dp *d, const struct link *link, uint8_t family, uint32_t *adj)
 {
-	*adj = ADJ_GLEAN + link->ifindex;
+	*adj = (family == AF_INET6 ? ADJ_GLEAN6 : ADJ_GLEAN) + link->ifindex;
 	n_refs[*adj]++;
 	return 0;
 }
@@ -172,6 +179,7 @@ static struct ip_addr addr_of(const char *text)
 /* Two links that are up. */
 static void start(void)
 {
+	n_new = n_deleted = 0;
 	dp.slot[0] = calloc(1, fib_module.state_size);
 	fib_module.id = 0;
 	ck_assert_int_eq(fib_module.init(&dp), 0);
@@ -198,12 +206,14 @@ static void stop(void)
 static void addr_add(uint16_t link, const char *text)
 {
 	struct ip_prefix prefix = prefix_of(text);
-	uint32_t mask = prefix.len == 0 ? 0 : UINT32_MAX << (32 - prefix.len);
+	uint32_t mask = prefix.len == 0 ? 0 : UINT32_MAX << (32 - prefix.len % 32) % 32;
 
 	addrs[n_addrs] = (struct ns_addr){
 		.prefix = prefix,
 		.link = link,
-		.broadcast_be = prefix.len > 30 ? 0 : prefix.addr.v4_be | ~htonl(mask),
+		.broadcast_be = prefix.addr.family == AF_INET6 || prefix.len > 30
+					? 0
+					: prefix.addr.v4_be | ~htonl(mask),
 	};
 	fib_module.event(&dp, EVENT_ADDR_NEW, &addrs[n_addrs++]);
 }
@@ -292,9 +302,18 @@ static int del(const char *prefix, int64_t metric)
 	return fib_route_del(&dp, &match);
 }
 
-/* The adjacency that a worker finds. */
+/* The adjacency that a worker finds, on a link if that matters. */
+static uint32_t found_on(const char *text, uint16_t link)
+{
+	struct ip_addr addr = addr_of(text);
+
+	return fib6_lookup(fib6_table(&dp, NS_DEFAULT), addr.bytes, link);
+}
+
 static uint32_t found(const char *text)
 {
+	if (addr_of(text).family == AF_INET6)
+		return found_on(text, 0);
 	return lpm4_lookup(fib4_table(&dp, NS_DEFAULT), ntohl(addr_of(text).v4_be));
 }
 
@@ -341,12 +360,12 @@ START_TEST(second_address_of_a_network_inherits_its_routes)
 	start();
 	addr_add(1, "10.0.0.1/24");
 	addr_add(1, "10.0.0.2/24");
-	ck_assert_ptr_null(fib_routes(&dp, NS_DEFAULT, &network)->next);
+	ck_assert_ptr_null(fib_routes(&dp, NS_DEFAULT, &network, 0)->next);
 	addr_del("10.0.0.1/24");
 	ck_assert_uint_eq(found("10.0.0.1"), ADJ_GLEAN + 1);
 	ck_assert_uint_eq(found("10.0.0.2"), ADJ_LOCAL);
 	ck_assert_uint_eq(found("10.0.0.255"), ADJ_BROADCAST);
-	ck_assert(ip_addr_is_equal(&fib_routes(&dp, NS_DEFAULT, &network)->prefsrc, &second));
+	ck_assert(ip_addr_is_equal(&fib_routes(&dp, NS_DEFAULT, &network, 0)->prefsrc, &second));
 	stop();
 }
 END_TEST
@@ -415,8 +434,8 @@ START_TEST(known_neighbour_has_an_entry_below_routes)
 	addr_add(2, "10.0.1.1/24");
 	host = neigh_change(1, "10.0.0.7", NEIGH_REACHABLE);
 	ck_assert_uint_eq(found("10.0.0.7"), host);
-	ck_assert_ptr_null(
-		fib_routes(&dp, NS_DEFAULT, &(struct ip_prefix){ addr_of("10.0.0.7"), 32, { 0 } }));
+	ck_assert_ptr_null(fib_routes(
+		&dp, NS_DEFAULT, &(struct ip_prefix){ addr_of("10.0.0.7"), 32, { 0 } }, 0));
 
 	/* A route to the host itself, and to a part of the network that it is in. */
 	ck_assert_int_eq(add("10.0.0.7/32", "10.0.1.9", 0, 0), 0);
@@ -500,7 +519,13 @@ static const struct refused {
 	{ "10.8.0.1/16", "10.0.0.9", 0, -EINVAL }, /* host bits */
 	{ "10.8.0.0/16", NULL, 0, -ENODEV },
 	{ "10.8.0.0/16", NULL, 3, -ENODEV },
-	{ "2001:db8::/32", NULL, 1, -EAFNOSUPPORT },
+	{ "2001:db8::/32", "10.0.0.9", 0, -EINVAL },
+	{ "2001:db8::/32", "fe80::9", 0, -EINVAL },	     /* on which link? */
+	{ "2001:db8::/32", "2001:db9::1", 0, -ENETUNREACH }, /* on no link */
+	{ "2001:db8::1/32", NULL, 1, -EINVAL },
+	{ "fe80::/64", NULL, 0, -ENODEV },
+	{ "fe80::/10", NULL, 1, -EINVAL },
+	{ "fe80:0:0:1::/64", NULL, 1, -EINVAL },
 };
 
 START_TEST(impossible_route_is_refused)
@@ -523,8 +548,109 @@ START_TEST(gateway_outside_all_networks_is_taken_with_its_link)
 
 	start();
 	ck_assert_int_eq(add("10.8.0.0/16", "99.0.0.1", 2, 0), 0);
-	ck_assert(fib_routes(&dp, NS_DEFAULT, &prefix)->is_onlink);
+	ck_assert(fib_routes(&dp, NS_DEFAULT, &prefix, 0)->is_onlink);
 	ck_assert_uint_eq(found("10.8.0.1"), neigh_adj(2, "99.0.0.1"));
+	stop();
+}
+END_TEST
+
+/* IPv6 */
+
+START_TEST(ip6_address_brings_connected_and_local_routes)
+{
+	struct ip_prefix network = prefix_of("2001:db8::/64");
+
+	start();
+	addr_add(1, "2001:db8::1/64");
+	addr_add(1, "10.0.0.1/24");
+	ck_assert_uint_eq(found("2001:db8::1"), ADJ_LOCAL);
+	ck_assert_uint_eq(found("2001:db8::"), ADJ_GLEAN6 + 1);
+	ck_assert_uint_eq(found("2001:db8::ffff:ffff:ffff:ffff"), ADJ_GLEAN6 + 1);
+	ck_assert_uint_eq(found("2001:db8:0:1::"), ADJ_NONE);
+	ck_assert_uint_eq(fib_routes(&dp, NS_DEFAULT, &network, 0)->metric, 256);
+	ck_assert_uint_eq(n_new, 2 + 4);
+	/* The last IPv6 address: IPv4 routes stay. */
+	addr_del("2001:db8::1/64");
+	ck_assert_uint_eq(found("2001:db8::1"), ADJ_NONE);
+	ck_assert_uint_eq(found("2001:db8::7"), ADJ_NONE);
+	ck_assert_uint_eq(found("10.0.0.7"), ADJ_GLEAN + 1);
+	ck_assert_uint_eq(n_deleted, 2);
+	stop();
+}
+END_TEST
+
+START_TEST(link_local_addresses_are_of_their_link)
+{
+	uint32_t on_1, on_2;
+
+	start();
+	addr_add(1, "fe80::1/64");
+	addr_add(2, "fe80::2/64");
+	ck_assert_uint_eq(found_on("fe80::1", 1), ADJ_LOCAL);
+	ck_assert_uint_eq(found_on("fe80::1", 2), ADJ_GLEAN6 + 2);
+	ck_assert_uint_eq(found_on("fe80::2", 1), ADJ_GLEAN6 + 1);
+	ck_assert_uint_eq(found_on("fe80::2", 2), ADJ_LOCAL);
+	ck_assert_uint_eq(found_on("fe80::1", 3), ADJ_NONE);
+	/* The same address twice, of two neighbours. */
+	on_1 = neigh_change(1, "fe80::9", NEIGH_REACHABLE);
+	on_2 = neigh_change(2, "fe80::9", NEIGH_REACHABLE);
+	ck_assert_uint_ne(on_1, on_2);
+	ck_assert_uint_eq(found_on("fe80::9", 1), on_1);
+	ck_assert_uint_eq(found_on("fe80::9", 2), on_2);
+	link_change(1, true, false);
+	ck_assert_uint_eq(found_on("fe80::9", 1), ADJ_NONE);
+	ck_assert_uint_eq(found_on("fe80::9", 2), on_2);
+	link_change(1, true, true);
+	ck_assert_uint_eq(found_on("fe80::9", 1), on_1);
+	/* Routes to the same prefix on both; shown without the link. */
+	ck_assert_int_eq(add("fe80::/80", NULL, 1, 0), 0);
+	ck_assert_int_eq(add("fe80::/80", NULL, 2, 0), 0);
+	ck_assert_int_eq(add("fe80::/80", NULL, 2, 0), -EEXIST);
+	addr_del("fe80::2/64");
+	ck_assert_uint_eq(found_on("fe80::9", 2), ADJ_NONE);
+	ck_assert_uint_eq(found_on("fe80::9", 1), on_1);
+	stop();
+}
+END_TEST
+
+START_TEST(ip6_default_is_meant_by_its_gateway)
+{
+	struct ip_prefix any6 = prefix_of("::/0"), any4 = prefix_of("default");
+	struct route_match match = { .prefix = any4, .metric = -1 };
+
+	start();
+	addr_add(1, "2001:db8::1/64");
+	addr_add(1, "10.0.0.1/24");
+	ck_assert_int_eq(add("default", "2001:db8::9", 0, 0), 0);
+	ck_assert_int_eq(add("default", "fe80::9", 1, 2000), 0);
+	ck_assert_int_eq(add("default", "10.0.0.9", 0, 0), 0);
+	ck_assert_int_eq(add("::/0", "2001:db8::8", 0, 1024), -EEXIST);
+	ck_assert_uint_eq(found("2001:4860::8"), neigh_adj(1, "2001:db8::9"));
+	ck_assert_uint_eq(found("8.8.8.8"), neigh_adj(1, "10.0.0.9"));
+	ck_assert_uint_eq(fib_routes(&dp, NS_DEFAULT, &any6, 0)->metric, 1024);
+	match.gateway = addr_of("2001:db8::9");
+	ck_assert_int_eq(fib_route_del(&dp, &match), 0);
+	ck_assert_uint_eq(found("2001:4860::8"), neigh_adj(1, "fe80::9"));
+	ck_assert_uint_eq(found("8.8.8.8"), neigh_adj(1, "10.0.0.9"));
+	stop();
+}
+END_TEST
+
+START_TEST(ip6_neighbour_has_an_entry_below_routes)
+{
+	uint32_t host;
+
+	start();
+	addr_add(1, "2001:db8::1/64");
+	addr_add(2, "2001:db8:0:1::1/64");
+	host = neigh_change(1, "2001:db8::7", NEIGH_STALE);
+	ck_assert_uint_eq(found("2001:db8::7"), host);
+	ck_assert_int_eq(add("2001:db8::/112", "2001:db8:0:1::9", 0, 0), 0);
+	ck_assert_uint_eq(found("2001:db8::7"), neigh_adj(2, "2001:db8:0:1::9"));
+	ck_assert_int_eq(del("2001:db8::/112", 0), 0);
+	ck_assert_uint_eq(found("2001:db8::7"), host);
+	neigh_change(1, "2001:db8::7", NEIGH_FAILED);
+	ck_assert_uint_eq(found("2001:db8::7"), ADJ_GLEAN6 + 1);
 	stop();
 }
 END_TEST
@@ -603,5 +729,9 @@ SUITE_MAIN("fib", PLAIN_TEST(address_brings_connected_local_and_broadcast_routes
 	PLAIN_TEST(route_types_lead_to_their_adjacencies),
 	LOOP_TEST(impossible_route_is_refused, refused),
 	PLAIN_TEST(gateway_outside_all_networks_is_taken_with_its_link),
+	PLAIN_TEST(ip6_address_brings_connected_and_local_routes),
+	PLAIN_TEST(link_local_addresses_are_of_their_link),
+	PLAIN_TEST(ip6_default_is_meant_by_its_gateway),
+	PLAIN_TEST(ip6_neighbour_has_an_entry_below_routes),
 	PLAIN_TEST(many_routes_follow_their_link_in_slices),
 	PLAIN_TEST(routes_are_listed_by_prefix_and_preference))
