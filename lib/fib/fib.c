@@ -34,6 +34,11 @@ struct ip_prefix fib_key_prefix(const struct ip_prefix *prefix, uint16_t link)
 	return (struct ip_prefix){ .addr = fib_key(&prefix->addr, link), .len = prefix->len };
 }
 
+struct ip_prefix fib_key_route(const struct route *route)
+{
+	return fib_key_prefix(&route->prefix, route_link(route));
+}
+
 static struct ip_prefix host_key(const struct ip_addr *addr, uint16_t link)
 {
 	return (struct ip_prefix){ .addr = fib_key(addr, link),
@@ -80,12 +85,11 @@ static void entry_put(struct fib *fib, struct fib_entry *entry)
 	free(entry);
 }
 
-/* The route in use. NULL: none is usable. */
-static struct route *entry_best(const struct fib_entry *entry)
+struct route *fib_entry_best(const struct fib_entry *entry)
 {
 	struct route *route = entry->routes;
 
-	while (route != NULL && route->is_linkdown)
+	while (route != NULL && !route->nexthops->is_usable)
 		route = route->next;
 	return route;
 }
@@ -111,8 +115,8 @@ static void entry_clear(struct fib *fib, struct fib_entry *entry)
 static int entry_sync(struct fib *fib, struct fib_entry *entry)
 {
 	const struct ip_prefix *prefix = &entry->node.prefix;
-	const struct route *best = entry_best(entry);
-	uint32_t value = best != NULL ? best->adj : entry->host_adj;
+	const struct route *best = fib_entry_best(entry);
+	uint32_t value = best != NULL ? best->nexthops->value : entry->host_adj;
 	int err;
 
 	if (best == NULL && entry->host_adj == 0) {
@@ -136,9 +140,34 @@ static struct route *fib_match(const struct fib *fib, const struct ip_addr *key)
 	struct fib_entry *entry = (struct fib_entry *)rib_match(&fib->rib, key);
 
 	for (; entry != NULL; entry = entry_parent(fib, entry))
-		if (entry_best(entry) != NULL)
-			return entry_best(entry);
+		if (fib_entry_best(entry) != NULL)
+			return fib_entry_best(entry);
 	return NULL;
+}
+
+bool fib_gateway_is_known(const struct fib *fib, const struct ip_addr *gateway)
+{
+	struct fib_entry *entry = (struct fib_entry *)rib_match(&fib->rib, gateway);
+
+	for (; entry != NULL && entry->node.prefix.len > 0; entry = entry_parent(fib, entry))
+		for (const struct route *r = entry->routes; r != NULL; r = r->next)
+			if (r->type == ROUTE_UNICAST && !r->nexthops->is_doomed)
+				return true;
+	return false;
+}
+
+struct route *fib_gateway_match(const struct fib *fib, const struct ip_addr *gateway)
+{
+	struct route *route = fib_match(fib, gateway);
+
+	/* A mistyped gateway must not vanish into the default route. */
+	return route != NULL && route->prefix.len > 0 ? route : NULL;
+}
+
+static bool is_glean_over(const struct route *route, uint16_t link)
+{
+	return route_is_glean(route) && !route->nexthops->is_doomed &&
+	       (link == 0 || route_link(route) == link);
 }
 
 static const struct route *glean_match(
@@ -157,7 +186,7 @@ static const struct route *glean_match(
 		if (entry == NULL)
 			continue;
 		for (const struct route *r = entry->routes; r != NULL; r = r->next)
-			if (route_is_glean(r) && (link == 0 || r->link == link))
+			if (is_glean_over(r, link))
 				return r;
 	}
 	return NULL;
@@ -180,7 +209,7 @@ void fib_host_update(struct fib *fib, const struct neigh *neigh)
 	struct fib_entry *entry = fib_entry_lookup(fib, &host);
 
 	if (neigh_is_valid(neigh) && route != NULL && route_is_glean(route) &&
-		route->link == neigh->link) {
+		route_link(route) == neigh->link) {
 		if (entry_get(fib, &host, &entry) < 0)
 			return;
 		entry->host_adj = neigh->adj;
@@ -262,7 +291,7 @@ static void entry_link(struct fib_entry *entry, struct route *add, struct route 
 int fib_change(struct fib *fib, struct route *add, struct route *old)
 {
 	const struct route *any = add != NULL ? add : old;
-	const struct ip_prefix key = fib_key_prefix(&any->prefix, any->link);
+	const struct ip_prefix key = fib_key_route(any);
 	size_t *n_glean = &fib->n_glean[fib_family(key.addr.family)][key.len];
 	bool was_glean = old != NULL && route_is_glean(old);
 	bool is_glean = add != NULL && route_is_glean(add);
@@ -282,16 +311,18 @@ int fib_change(struct fib *fib, struct route *add, struct route *old)
 	*n_glean += is_glean;
 	*n_glean -= was_glean;
 	hosts_update(fib, &key, is_glean || was_glean);
+	nexthops_follow_routes(fib, &key);
 	return 0;
 }
 
 int fib_refresh(struct fib *fib, struct route *route)
 {
-	struct ip_prefix key = fib_key_prefix(&route->prefix, route->link);
+	struct ip_prefix key = fib_key_route(route);
 	int err = entry_sync(fib, fib_entry_lookup(fib, &key));
 
 	if (err == 0)
 		hosts_update(fib, &key, route_is_glean(route));
+	nexthops_follow_routes(fib, &key);
 	return err;
 }
 
@@ -363,6 +394,7 @@ void fib_destroy(struct fib *fib)
 		free(entry);
 	}
 	rib_fini(&fib->rib);
+	free(fib->watched);
 	for (unsigned int i = 0; i < FIB_N_FAMILIES; i++)
 		dp_retire(fib->dp, table_free, fib->lpm[i], 0);
 	free(fib);
@@ -385,6 +417,14 @@ const struct lpm *fib6_table(const struct dp *dp, uint16_t ns)
 
 /* Views */
 
+/* From here on, past those that are on their way out. */
+static struct route *route_first_shown(struct route *route)
+{
+	while (route != NULL && route->nexthops->is_doomed)
+		route = route->next;
+	return route;
+}
+
 const struct route *fib_lookup(
 	const struct dp *dp, uint16_t ns, const struct ip_addr *addr, uint16_t link)
 {
@@ -401,7 +441,7 @@ const struct route *fib_routes(
 	struct ip_prefix key = fib_key_prefix(prefix, link);
 	const struct fib_entry *entry = fib == NULL ? NULL : fib_entry_lookup(fib, &key);
 
-	return entry == NULL ? NULL : entry->routes;
+	return entry == NULL ? NULL : route_first_shown(entry->routes);
 }
 
 static int routes_compare(const void *a, const void *b)
@@ -414,15 +454,15 @@ static int routes_compare(const void *a, const void *b)
 const struct route **fib_routes_all(const struct dp *dp, uint16_t ns, size_t *n)
 {
 	const struct fib *fib = fib_state(dp)->fibs[ns];
-	const struct route **all;
+	const struct route **all, *first;
 	struct rib_node *node;
 	size_t cursor = 0;
 
 	*n = 0;
 	all = mem_zalloc(((fib == NULL ? 0 : fib->rib.n_nodes) + 1) * sizeof(*all));
 	while (fib != NULL && (node = rib_next(&fib->rib, &cursor)) != NULL)
-		if (((struct fib_entry *)node)->routes != NULL)
-			all[(*n)++] = ((struct fib_entry *)node)->routes;
+		if ((first = route_first_shown(((struct fib_entry *)node)->routes)) != NULL)
+			all[(*n)++] = first;
 	qsort(all, *n, sizeof(*all), routes_compare);
 	return all;
 }

@@ -19,20 +19,53 @@ const struct field_enum route_conf_types[] = {
 	{ 0 },
 };
 
+static const struct field nexthop_fields[] = {
+	{ .name = "via",
+		.type = FIELD_ADDR,
+		.offset = offsetof(struct nexthop_conf, via),
+		.help = "gateway",
+		.json = "gateway" },
+	{ .name = "dev",
+		.type = FIELD_STRING,
+		.offset = offsetof(struct nexthop_conf, dev),
+		.max = LINK_NAME_MAX - 1,
+		.help = "link; found from via when left out" },
+	{ .name = "weight",
+		.type = FIELD_INT,
+		.offset = offsetof(struct nexthop_conf, weight),
+		.min = 1,
+		.max = ROUTE_WEIGHT_MAX,
+		.def = "1",
+		.help = "share of the flows, relative to the others" },
+	{ .name = "onlink",
+		.type = FIELD_BOOL,
+		.offset = offsetof(struct nexthop_conf, onlink),
+		.def = "false",
+		.help = "the gateway is on the link, whatever networks that has" },
+	{ .type = FIELD_END },
+};
+
+static const struct object nexthop_object = {
+	.name = "nexthop",
+	.help = "one of several gateways",
+	.size = sizeof(struct nexthop_conf),
+	.fields = nexthop_fields,
+};
+
 static const struct field route_fields[] = {
 	{ .name = "to",
 		.type = FIELD_PREFIX,
 		.flags = FIELD_REQUIRED | FIELD_POSITIONAL,
 		.offset = offsetof(struct route_conf, to),
 		.complete = "route.show:dst",
-		.help = "destination prefix, or \"default\"",
 		.example = "default",
+		.help = "destination prefix, or \"default\": that of the gateway's family",
 		.json = "dst" },
 	{ .name = "via",
 		.type = FIELD_ADDR,
 		.offset = offsetof(struct route_conf, via),
 		.complete = "neigh.show:dst",
-		.help = "gateway",
+		.help = "gateway; on a link, or reached by another route",
 		.json = "gateway" },
 	{ .name = "dev",
 		.type = FIELD_STRING,
@@ -46,14 +79,23 @@ static const struct field route_fields[] = {
 		.offset = offsetof(struct route_conf, metric),
 		.max = UINT32_MAX,
 		.def = "0",
-		.help = "among routes to the same prefix the lowest is used" },
+		.help = "among routes to the same prefix the lowest is used; 0 is 1024 for IPv6" },
 	{ .name = "type",
 		.type = FIELD_ENUM,
 		.offset = offsetof(struct route_conf, type),
 		.def = "unicast",
 		.enums = route_conf_types,
 		.help = "what is done with packets" },
-	{ .name = "nexthops", .type = FIELD_PENDING, .help = "several gateways with weights" },
+	{ .name = "onlink",
+		.type = FIELD_BOOL,
+		.offset = offsetof(struct route_conf, onlink),
+		.def = "false",
+		.help = "the gateway is on the link, whatever networks that has" },
+	{ .name = "nexthops",
+		.type = FIELD_LIST,
+		.offset = offsetof(struct route_conf, nexthops),
+		.object = &nexthop_object,
+		.help = "several gateways, in place of via and dev: flows are spread by weight" },
 	{ .type = FIELD_END },
 };
 
@@ -64,13 +106,73 @@ const struct object route_object = {
 	.fields = route_fields,
 };
 
+/* The next hop i of a route: its own via and dev, or one of several. */
+static struct nexthop_conf conf_hop(const struct route_conf *conf, unsigned int i)
+{
+	if (conf->nexthops.n == 0)
+		return (struct nexthop_conf){
+			.via = conf->via, .dev = conf->dev, .weight = 1, .onlink = conf->onlink
+		};
+	return *(const struct nexthop_conf *)field_list_item(&nexthop_object, &conf->nexthops, i);
+}
+
+static unsigned int conf_n_hops(const struct route_conf *conf)
+{
+	if (conf->nexthops.n == 0)
+		return conf->via.family != 0 || conf->dev != NULL;
+	return conf->nexthops.n;
+}
+
 struct ip_prefix route_conf_prefix(const struct route_conf *conf)
 {
 	struct ip_prefix prefix = conf->to;
 
-	if (prefix.len == 0 && conf->via.family == AF_INET6)
+	if (prefix.len == 0 && conf_n_hops(conf) > 0 && conf_hop(conf, 0).via.family == AF_INET6)
 		prefix.addr.family = AF_INET6;
 	return prefix;
+}
+
+static const char both_kinds[] = "nexthops stand in place of via, dev and onlink";
+static const char too_many[] = "a route has 64 next hops at most";
+static_assert(ROUTE_HOPS_MAX == 64, "as the text says");
+
+/* What no next hop shows by itself. NULL: nothing. */
+static const char *conf_refuse(const struct route_conf *conf)
+{
+	if (conf->nexthops.n > 0 && (conf->via.family != 0 || conf->dev != NULL || conf->onlink))
+		return both_kinds;
+	return conf->nexthops.n > ROUTE_HOPS_MAX ? too_many : NULL;
+}
+
+int route_conf_spec(const struct dp *dp, const struct route_conf *conf, struct nexthop_spec *hops,
+	struct route_spec *out, const char **why)
+{
+	*why = conf_refuse(conf);
+	if (*why != NULL)
+		return -EINVAL;
+	*out = (struct route_spec){
+		.prefix = route_conf_prefix(conf),
+		.metric = (uint32_t)conf->metric,
+		.ns = NS_DEFAULT,
+		.type = (uint8_t)conf->type,
+		.line = conf->head.line,
+		.n_hops = conf_n_hops(conf),
+		.hops = hops,
+	};
+	for (unsigned int i = 0; i < out->n_hops; i++) {
+		struct nexthop_conf hop = conf_hop(conf, i);
+		const struct link *link = hop.dev == NULL ? NULL : link_by_name(dp, hop.dev);
+
+		*why = hop.dev;
+		if (hop.dev != NULL && link == NULL)
+			return -ENODEV;
+		memset(&hops[i], 0, sizeof(hops[i]));
+		hops[i].gateway = hop.via;
+		hops[i].link = link == NULL ? 0 : link->ifindex;
+		hops[i].weight = (uint16_t)hop.weight;
+		hops[i].is_onlink = hop.onlink;
+	}
+	return 0;
 }
 
 /* Checks */
@@ -115,18 +217,17 @@ static void check_add_link(struct route_check *check, const void *link)
 	json_decref(row);
 }
 
-/* Is the gateway on some link, by an address or by an earlier route that says so? */
-static bool gateway_is_on_link(const struct route_check *check, void *const *routes, unsigned int i)
+/* Is the gateway on some link or reached by an earlier route, though not by a default route? */
+static bool gateway_is_known(const struct route_check *check, void *const *routes, unsigned int i,
+	const struct ip_addr *via)
 {
-	const struct ip_addr *via = &((const struct route_conf *)routes[i])->via;
-
 	for (unsigned int k = 0; k < check->n_connected; k++)
 		if (ip_prefix_contains(&check->connected[k], via))
 			return true;
 	for (unsigned int k = 0; k < i; k++) {
 		const struct route_conf *other = routes[k];
 
-		if (other->type == ROUTE_UNICAST && other->via.family == 0 &&
+		if (other->type == ROUTE_UNICAST && other->to.len > 0 &&
 			ip_prefix_contains(&other->to, via))
 			return true;
 	}
@@ -141,31 +242,55 @@ static bool addr_is_own(const struct route_check *check, const struct ip_addr *a
 	return false;
 }
 
+/* at: what the paths of its fields begin with, "" or "nexthops[0]." */
+static void check_hop(const struct route_check *check, void *const *routes, unsigned int i,
+	const struct nexthop_conf *hop, const char *at)
+{
+	char via[48], dev[48];
+
+	snprintf(via, sizeof(via), "%svia", at);
+	snprintf(dev, sizeof(dev), "%sdev", at);
+	if (hop->dev != NULL && !link_is_configured(check->config, hop->dev))
+		route_error(check, i, dev, "there is no link \"%s\"", hop->dev);
+	if (hop->via.family == 0)
+		return;
+	if (hop->via.family != route_conf_prefix(routes[i]).addr.family)
+		route_error(check, i, via, "must be of the same address family as to");
+	else if (fib_is_link_local(&hop->via) && hop->dev == NULL)
+		route_error(check, i, via, "is link-local: give dev as well");
+	else if (addr_is_own(check, &hop->via))
+		route_error(check, i, via, "is an address of this router itself");
+	else if (hop->dev == NULL && hop->onlink)
+		route_error(check, i, via, "is onlink: give dev as well");
+	else if (hop->dev == NULL && check->is_complete &&
+		 !gateway_is_known(check, routes, i, &hop->via))
+		route_error(check, i, via,
+			"is in no connected network and behind no route before this one: give a "
+			"gateway that is, or dev");
+}
+
 static void check_unicast(const struct route_check *check, void *const *routes, unsigned int i)
 {
 	const struct route_conf *conf = routes[i];
+	unsigned int n = conf_n_hops(conf);
 	char path[32];
 
-	if (conf->via.family == 0 && conf->dev == NULL) {
+	if (n == 0) {
 		/* What is wrong in it may have been meant to be one of them. */
 		snprintf(path, sizeof(path), "routes[%u]", i);
 		if (!conf_is_wrong(check->config, check->diag, path))
 			route_error(check, i, "to", "a unicast route needs via or dev");
 		return;
 	}
-	if (conf->dev != NULL && !link_is_configured(check->config, conf->dev))
-		route_error(check, i, "dev", "there is no link \"%s\"", conf->dev);
-	if (conf->via.family == 0)
-		return;
-	if (conf->via.family != route_conf_prefix(conf).addr.family)
-		route_error(check, i, "via", "must be of the same address family as to");
-	else if (fib_is_link_local(&conf->via) && conf->dev == NULL)
-		route_error(check, i, "via", "is link-local: give dev as well");
-	else if (addr_is_own(check, &conf->via))
-		route_error(check, i, "via", "is an address of this router itself");
-	else if (conf->dev == NULL && check->is_complete && !gateway_is_on_link(check, routes, i))
-		route_error(check, i, "via",
-			"is in no connected network: give a gateway that is, or dev");
+	for (unsigned int k = 0; k < n; k++) {
+		struct nexthop_conf hop = conf_hop(conf, k);
+
+		snprintf(path, sizeof(path), "nexthops[%u].", k);
+		if (hop.via.family == 0 && hop.dev == NULL)
+			route_error(check, i, "nexthops", "[%u] needs via or dev", k);
+		else
+			check_hop(check, routes, i, &hop, conf->nexthops.n == 0 ? "" : path);
+	}
 }
 
 static void check_one(const struct route_check *check, void *const *routes, unsigned int i)
@@ -177,17 +302,20 @@ static void check_one(const struct route_check *check, void *const *routes, unsi
 		route_error(check, i, "to", "has bits set behind its length of %u", conf->to.len);
 	else if (fib_is_link_local(&conf->to.addr) && !fib_is_link_local_prefix(&conf->to))
 		route_error(check, i, "to", "is link-local and so must lie in fe80::/64");
-	else if (fib_is_link_local(&conf->to.addr) && conf->dev == NULL &&
-		 conf->type == ROUTE_UNICAST)
-		route_error(check, i, "to", "is link-local: give dev as well");
-	if (conf->type == ROUTE_UNICAST) {
+	else if (fib_is_link_local(&conf->to.addr) && conf->dev == NULL)
+		route_error(check, i, "to", "is link-local: give dev as well, and only one");
+	if (conf_refuse(conf) != NULL)
+		route_error(check, i, "nexthops", "%s", conf_refuse(conf));
+	else if (conf->type == ROUTE_UNICAST)
 		check_unicast(check, routes, i);
+	if (conf->type == ROUTE_UNICAST)
 		return;
-	}
 	if (conf->via.family != 0)
 		route_error(check, i, "via", "is for unicast routes only");
 	if (conf->dev != NULL)
 		route_error(check, i, "dev", "is for unicast routes only");
+	if (conf->nexthops.n > 0)
+		route_error(check, i, "nexthops", "are for unicast routes only");
 }
 
 struct route_order {
@@ -263,64 +391,100 @@ static void routes_check(const struct config *config, struct diag *diag)
 static int routes_apply(struct dp *dp, const void *object, const char *path, struct diag *diag)
 {
 	const struct route_conf *conf = object;
-	const struct link *link = conf->dev == NULL ? NULL : link_by_name(dp, conf->dev);
+	struct nexthop_spec hops[ROUTE_HOPS_MAX];
 	const char *why = "cannot be added";
-	struct route want = {
-		.prefix = conf->to,
-		.gateway = conf->via,
-		.metric = (uint32_t)conf->metric,
-		.ns = NS_DEFAULT,
-		.link = link == NULL ? 0 : link->ifindex,
-		.type = (uint8_t)conf->type,
-		.protocol = ROUTE_PROTOCOL_STATIC,
-		.line = conf->head.line,
-	};
-	int err;
+	struct route_spec spec;
+	int err = route_conf_spec(dp, conf, hops, &spec, &why);
 
-	if (conf->dev != NULL && link == NULL) {
-		diag_error(diag, conf->head.line, path, "there is no link \"%s\"", conf->dev);
-		return -ENODEV;
+	if (err == -ENODEV) {
+		diag_error(diag, conf->head.line, path, "there is no link \"%s\"", why);
+		return err;
 	}
-	err = fib_route_add(dp, &want, &why);
+	spec.protocol = ROUTE_PROTOCOL_STATIC;
+	if (err == 0)
+		err = fib_route_add(dp, &spec, &why);
 	if (err < 0)
 		diag_error(diag, conf->head.line, path, "%s", why);
 	return err;
 }
 
+static void hop_print(const struct dp *dp, const struct nexthop *hop, FILE *out)
+{
+	const struct link *link = link_by_index(dp, hop->spec.link);
+	char gateway[IP_ADDR_TEXT_MAX];
+
+	if (hop->spec.gateway.family != 0)
+		fprintf(out, " via = \"%s\";", ip_addr_text(&hop->spec.gateway, gateway));
+	if (link != NULL && !hop->is_dead)
+		fprintf(out, " dev = \"%s\";", link->name);
+	if (hop->spec.is_onlink)
+		fputs(" onlink = true;", out);
+}
+
+static void hops_print(const struct dp *dp, const struct nexthops *set, FILE *out)
+{
+	if (set->n == 1)
+		hop_print(dp, &set->hop[0], out);
+	if (set->n <= 1)
+		return;
+	fputs(" nexthops = (", out);
+	for (unsigned int i = 0; i < set->n; i++) {
+		fputs(i == 0 ? " {" : ", {", out);
+		hop_print(dp, &set->hop[i], out);
+		if (set->hop[i].spec.weight != 1)
+			fprintf(out, " weight = %u;", set->hop[i].spec.weight);
+		fputs(" }", out);
+	}
+	fputs(" );", out);
+}
+
 static void route_print(const struct dp *dp, const struct route *route, FILE *out)
 {
-	const struct link *link = link_by_index(dp, route->link);
-	char prefix[IP_PREFIX_TEXT_MAX], gateway[IP_ADDR_TEXT_MAX];
+	char prefix[IP_PREFIX_TEXT_MAX];
 
 	/* "default" alone is the IPv4 one. */
 	fprintf(out, "\t{ to = \"%s\";",
 		route->prefix.len == 0 && route->prefix.addr.family == AF_INET6
 			? "::/0"
 			: ip_prefix_text(&route->prefix, prefix));
-	if (route->gateway.family != 0)
-		fprintf(out, " via = \"%s\";", ip_addr_text(&route->gateway, gateway));
-	if (link != NULL)
-		fprintf(out, " dev = \"%s\";", link->name);
+	hops_print(dp, route->nexthops, out);
 	if (route->type != ROUTE_UNICAST)
 		fprintf(out, " type = \"%s\";", route_type_name(route->type));
-	if (route->metric != 0) /* integers above 2^31 - 1 need the L */
+	if (route->metric != fib_metric(route->prefix.addr.family, 0))
+		/* Integers above 2^31 - 1 need the L. */
 		fprintf(out, " metric = %u%s;", route->metric,
 			route->metric > INT32_MAX ? "L" : "");
 	fputs(" }", out);
 }
 
+/* Routes need those that lead to their gateways before them: those without, on a link, behind. */
+static unsigned int route_rank(const struct route *route)
+{
+	unsigned int rank = 0;
+
+	for (unsigned int i = 0; i < route->nexthops->n; i++) {
+		const struct nexthop_spec *hop = &route->nexthops->hop[i].spec;
+
+		if (hop->gateway.family != 0)
+			rank = RTE_MAX(rank, hop->is_recursive ? 2u : 1u);
+	}
+	return rank + route->nexthops->depth;
+}
+
 static void routes_print(struct dp *dp, FILE *out)
 {
+	unsigned int rank_max = 0;
 	const struct route **all;
 	size_t n, n_printed = 0;
 
 	all = fib_routes_all(dp, NS_DEFAULT, &n);
-	/* Routes without gateway first: the others may need them. */
-	for (int pass = 0; pass < 2; pass++) {
+	for (unsigned int rank = 0; rank <= rank_max; rank++) {
 		for (size_t i = 0; i < n; i++) {
 			for (const struct route *r = all[i]; r != NULL; r = r->next) {
-				if (r->protocol == ROUTE_PROTOCOL_KERNEL ||
-					(r->gateway.family != 0) != (pass == 1))
+				if (r->protocol == ROUTE_PROTOCOL_KERNEL || r->nexthops->is_doomed)
+					continue;
+				rank_max = RTE_MAX(rank_max, route_rank(r));
+				if (route_rank(r) != rank)
 					continue;
 				fputs(n_printed++ == 0 ? "routes = (\n" : ",\n", out);
 				route_print(dp, r, out);

@@ -57,15 +57,60 @@ static void row_set_link(json_t *row, const struct dp *dp, uint16_t ifindex)
 		json_object_set_new(row, "dev", json_string(link->name));
 }
 
-static json_t *route_flags(const struct route *route)
+static void flags_add(json_t *flags, bool is_set, const char *name)
+{
+	if (is_set)
+		json_array_append_new(flags, json_string(name));
+}
+
+static json_t *hop_flags(const struct nexthop *hop)
 {
 	json_t *flags = json_array();
 
-	if (route->is_linkdown)
-		json_array_append_new(flags, json_string("linkdown"));
-	if (route->is_onlink)
-		json_array_append_new(flags, json_string("onlink"));
+	flags_add(flags, hop->is_dead, "dead");
+	flags_add(flags, hop->is_linkdown && hop->set->type != ROUTE_LOCAL, "linkdown");
+	flags_add(flags, hop->is_failed, "failed");
+	flags_add(flags, hop->spec.is_onlink, "onlink");
+	flags_add(flags, hop->spec.is_recursive, "recursive");
+	flags_add(flags, hop->spec.is_recursive && hop->via == NULL, "unresolved");
 	return flags;
+}
+
+static void row_set_hop(json_t *row, const struct dp *dp, const struct nexthop *hop)
+{
+	row_set_addr(row, "gateway", &hop->spec.gateway);
+	if (!hop->is_dead)
+		row_set_link(row, dp, hop->spec.link);
+}
+
+static json_t *hop_row(const struct dp *dp, const struct nexthop *hop)
+{
+	json_t *row = json_object();
+
+	row_set_hop(row, dp, hop);
+	json_object_set_new(row, "weight", json_integer(hop->spec.weight));
+	json_object_set_new(row, "flags", hop_flags(hop));
+	return row;
+}
+
+/* As in iproute2: the only next hop is part of the row, several are a list. */
+static void row_set_hops(json_t *row, const struct dp *dp, const struct nexthops *set)
+{
+	json_t *rows;
+
+	if (set->n == 1)
+		row_set_hop(row, dp, &set->hop[0]);
+	if (set->n <= 1)
+		return;
+	rows = json_array();
+	for (unsigned int i = 0; i < set->n; i++)
+		json_array_append_new(rows, hop_row(dp, &set->hop[i]));
+	json_object_set_new(row, "nexthops", rows);
+}
+
+static json_t *route_flags(const struct route *route)
+{
+	return route->nexthops->n == 1 ? hop_flags(&route->nexthops->hop[0]) : json_array();
 }
 
 /* How far away destinations are, as Linux derives it. NULL: anywhere, which is not shown. */
@@ -90,14 +135,13 @@ static json_t *route_row(const struct dp *dp, const struct route *route, enum ta
 
 	row_set_type(row, route);
 	json_object_set_new(row, "dst", json_string(ip_prefix_text(&route->prefix, text)));
-	row_set_addr(row, "gateway", &route->gateway);
-	row_set_link(row, dp, route->link);
+	row_set_hops(row, dp, route->nexthops);
 	if (table == TABLE_ALL && route_is_in_local(route))
 		json_object_set_new(row, "table", json_string("local"));
 	json_object_set_new(row, "protocol", json_string(route_protocol_name(route->protocol)));
 	if (scope != NULL)
 		json_object_set_new(row, "scope", json_string(scope));
-	row_set_addr(row, "prefsrc", &route->prefsrc);
+	row_set_addr(row, "prefsrc", &route->nexthops->prefsrc);
 	if (route->metric != 0 || is_ip6)
 		json_object_set_new(row, "metric", json_integer(route->metric));
 	json_object_set_new(row, "flags", route_flags(route));
@@ -161,12 +205,22 @@ static const struct object show_object = {
 		},
 };
 
+static bool route_is_over(const struct route *route, uint16_t ifindex)
+{
+	for (unsigned int i = 0; i < route->nexthops->n; i++)
+		if (route->nexthops->hop[i].spec.link == ifindex)
+			return true;
+	return false;
+}
+
 static bool show_has(
 	const struct show_args *args, const struct link *link, const struct route *route)
 {
+	if (route->nexthops->is_doomed)
+		return false;
 	if (args->table != TABLE_ALL && route_is_in_local(route) != (args->table == TABLE_LOCAL))
 		return false;
-	if (link != NULL && route->link != link->ifindex)
+	if (link != NULL && !route_is_over(route, link->ifindex))
 		return false;
 	if (args->family != 0 && args->family != route->prefix.addr.family)
 		return false;
@@ -208,24 +262,18 @@ static int route_show(struct call *call, const void *args)
 /* route add, replace, del */
 
 static int route_put(struct call *call, const struct route_conf *conf,
-	int (*put)(struct dp *dp, const struct route *want, const char **why))
+	int (*put)(struct dp *dp, const struct route_spec *want, const char **why))
 {
-	const struct link *link = conf->dev == NULL ? NULL : link_by_name(call->ctx, conf->dev);
+	struct nexthop_spec hops[ROUTE_HOPS_MAX];
+	struct route_spec spec;
 	const char *why = "";
-	struct route want = {
-		.prefix = conf->to,
-		.gateway = conf->via,
-		.metric = (uint32_t)conf->metric,
-		.ns = NS_DEFAULT,
-		.link = link == NULL ? 0 : link->ifindex,
-		.type = (uint8_t)conf->type,
-		.protocol = ROUTE_PROTOCOL_BOOT,
-	};
-	int err;
+	int err = route_conf_spec(call->ctx, conf, hops, &spec, &why);
 
-	if (conf->dev != NULL && link == NULL)
-		return call_fail(call, -ENODEV, "Cannot find device \"%s\"", conf->dev);
-	err = put(call->ctx, &want, &why);
+	if (err == -ENODEV)
+		return call_fail(call, err, "Cannot find device \"%s\"", why);
+	spec.protocol = ROUTE_PROTOCOL_BOOT;
+	if (err == 0)
+		err = put(call->ctx, &spec, &why);
 	return err < 0 ? call_fail(call, err, "%s", why) : 0;
 }
 
@@ -340,20 +388,19 @@ static int get_refuse(struct call *call, const struct route *route)
 	return 0;
 }
 
-static void get_set_source(
-	const struct dp *dp, const struct get_args *args, const struct route *route, json_t *row)
+/* The source of a packet that leaves by a route. Family 0: none is known. */
+static struct ip_addr get_source(const struct dp *dp, const struct get_args *args,
+	const struct route *route, const struct nexthop_choice *hop)
 {
-	struct ip_addr source = route->prefsrc;
+	struct ip_addr source = { 0 };
 
-	/* A forwarded packet brings its own, which is shown as "from". */
-	if (args->iif != NULL)
-		return;
 	if (args->from.family != 0)
-		source = args->from;
-	else if (source.family == 0)
-		ns_addr_select(dp, NS_DEFAULT, route->link,
-			route->gateway.family != 0 ? &route->gateway : &args->to, &source);
-	row_set_addr(row, "prefsrc", &source);
+		return args->from;
+	if (route->nexthops->prefsrc.family != 0)
+		return route->nexthops->prefsrc;
+	ns_addr_select(dp, NS_DEFAULT, hop->link,
+		hop->gateway.family != 0 ? &hop->gateway : &args->to, &source);
+	return source;
 }
 
 /* The route that the packet takes; with oif, only if that leads there. */
@@ -364,44 +411,57 @@ static const struct route *get_lookup(const struct dp *dp, const struct get_args
 	uint16_t ifindex = link == NULL ? 0 : link->ifindex;
 	const struct route *route = fib_lookup(dp, NS_DEFAULT, &args->to, ifindex);
 
-	if (args->oif != NULL && route != NULL && route->link != ifindex)
+	if (args->oif != NULL && route != NULL && !route_is_over(route, ifindex))
 		return NULL;
 	return route;
+}
+
+static json_t *get_cache(const struct route *route)
+{
+	json_t *cache = json_array();
+
+	flags_add(cache, route_is_in_local(route), "local");
+	flags_add(cache, route->type == ROUTE_BROADCAST, "brd");
+	return cache;
+}
+
+static json_t *get_row(const struct dp *dp, const struct get_args *args, const struct route *route)
+{
+	struct nexthop_choice hop = fib_route_choice(dp, route, &args->from, &args->to);
+	struct ip_addr source = get_source(dp, args, route, &hop);
+	json_t *row = json_object();
+
+	/* Which of several is taken depends on the source, and that on which is taken. */
+	hop = fib_route_choice(dp, route, &source, &args->to);
+	row_set_type(row, route);
+	row_set_addr(row, "dst", &args->to);
+	row_set_addr(row, "gateway", &hop.gateway);
+	/* There is no "lo" here: a local address is shown with its link. */
+	row_set_link(row, dp, hop.link);
+	/* A forwarded packet brings its own source. */
+	row_set_addr(row, args->iif != NULL ? "from" : "prefsrc",
+		args->iif != NULL ? &args->from : &source);
+	json_object_set_new(row, "flags", route_flags(route));
+	json_object_set_new(row, "cache", get_cache(route));
+	if (args->iif != NULL)
+		json_object_set_new(row, "iif", json_string(args->iif));
+	return row;
 }
 
 static int route_get(struct call *call, const void *args)
 {
 	const struct get_args *a = args;
 	const struct route *route;
-	json_t *row, *cache = json_array();
 	int err = get_check(call, a);
 
-	route = err < 0 ? NULL : get_lookup(call->ctx, a);
-	if (err == 0)
-		err = get_refuse(call, route);
-	if (err < 0) {
-		json_decref(cache);
+	if (err < 0)
 		return err;
-	}
-	row = json_object();
-	row_set_type(row, route);
-	row_set_addr(row, "dst", &a->to);
-	if (a->iif != NULL)
-		row_set_addr(row, "from", &a->from);
-	row_set_addr(row, "gateway", &route->gateway);
-	/* There is no "lo" here: a local address is shown with its link. */
-	row_set_link(row, call->ctx, route->link);
-	get_set_source(call->ctx, a, route, row);
-	json_object_set_new(row, "flags", route_flags(route));
-	if (route_is_in_local(route))
-		json_array_append_new(cache, json_string("local"));
-	if (route->type == ROUTE_BROADCAST)
-		json_array_append_new(cache, json_string("brd"));
-	json_object_set_new(row, "cache", cache);
-	if (a->iif != NULL)
-		json_object_set_new(row, "iif", json_string(a->iif));
+	route = get_lookup(call->ctx, a);
+	err = get_refuse(call, route);
+	if (err < 0)
+		return err;
 	call->result = json_array();
-	json_array_append_new(call->result, row);
+	json_array_append_new(call->result, get_row(call->ctx, a, route));
 	return 0;
 }
 
@@ -410,6 +470,7 @@ static const struct column route_columns[] = {
 	{ .path = "dst", .title = "DESTINATION" },
 	{ .path = "gateway", .title = "GATEWAY" },
 	{ .path = "dev", .title = "LINK" },
+	{ .path = "nexthops.gateway", .title = "NEXTHOPS" },
 	{ .path = "protocol", .title = "PROTOCOL" },
 	{ .path = "scope", .title = "SCOPE" },
 	{ .path = "prefsrc", .title = "SOURCE" },

@@ -6,14 +6,17 @@
 #include <stdlib.h>
 
 #include "fib/fib.h"
+#include "fib/multipath.h"
 #include "fib/rib.h"
 
 enum {
 	FIB_TABLES_MAX = 2 * NS_MAX + 2, /* 256 KiB of address space each */
 	FIB_GROUPS_MAX = 1 << 20,	 /* of the LPM; 1 GiB of address space */
-	FIB_ROUTES_PER_TICK = 8192,	 /* that follow their link's state: a few milliseconds */
+	FIB_ROUTES_PER_TICK = 8192,	 /* that follow their next hops: a few milliseconds */
 	FIB_METRIC6_KERNEL = 256,	 /* Linux: IP6_RT_PRIO_ADDRCONF */
 	FIB_METRIC6_USER = 1024,	 /* Linux: IP6_RT_PRIO_USER */
+	FIB_DEPTH_MAX = 8,		 /* of routes that lead to each other's gateways */
+	FIB_SETS_HASH = 4096,
 };
 
 /* The index of a family in tables by family. */
@@ -61,14 +64,14 @@ struct fib {
 	struct lpm *lpm[FIB_N_FAMILIES];
 	struct rib rib;
 	size_t n_glean[FIB_N_FAMILIES][129]; /* glean routes by length */
+	struct nexthop **watched;	     /* recursive next hops, sorted by gateway */
+	size_t n_watched, n_watched_max;
 };
 
-/* The routes over a link. While it has stale ones, they are at the head of the list. */
+/* The next hops over a link. */
 struct fib_link {
-	TAILQ_HEAD(, route) routes;
-	size_t n_routes;
-	size_t n_stale; /* at most: routes that have not followed the link's state yet */
-	bool is_usable; /* up and has a carrier */
+	struct nexthop_list single, several; /* by themselves, and of sets of several */
+	bool is_usable;			     /* up and has a carrier */
 };
 
 struct fib_state {
@@ -76,7 +79,19 @@ struct fib_state {
 	struct fib *fibs[NS_MAX];
 	struct lpm_pool *pool;
 	struct lpm *none[FIB_N_FAMILIES];
-	struct fib_link *links; /* by ifindex */
+	struct fib_link *links;	      /* by ifindex */
+	TAILQ_HEAD(, nexthops) stale; /* have routes that are yet to follow */
+	TAILQ_HEAD(, nexthops) all;   /* sets */
+	struct nexthops *sets[FIB_SETS_HASH];
+	size_t n_sets, n_routes[FIB_N_FAMILIES];
+	uint64_t retry_ns; /* when failed next hops were last asked for */
+	size_t slice_left; /* routes that may follow until the next tick */
+	uint32_t visit;	   /* of the last search among sets */
+
+	uint32_t *buckets; /* of multipath groups; workers */
+	uint64_t seed[2];
+	uint32_t *free_groups;
+	uint32_t n_free_groups, n_fresh_groups, n_groups;
 };
 
 static inline struct fib_state *fib_state(const struct dp *dp)
@@ -90,30 +105,103 @@ void fib_destroy(struct fib *fib);
 struct fib_entry *fib_entry_lookup(const struct fib *fib, const struct ip_prefix *key);
 /* fib_key() of a prefix: the key of its entry. */
 struct ip_prefix fib_key_prefix(const struct ip_prefix *prefix, uint16_t link);
+struct ip_prefix fib_key_route(const struct route *route);
+/* The route in use. NULL: none is usable. */
+struct route *fib_entry_best(const struct fib_entry *entry);
 /*
  * Puts add (NULL: none) in the place that its metric gives it, or of old, and takes old (NULL:
  * none) out: one step for workers. -ENOSPC, -ENOMEM: nothing changed. Neither is freed.
  */
 int fib_change(struct fib *fib, struct route *add, struct route *old);
-/* Makes the LPM follow a change of route->is_linkdown. */
+/* Makes the LPM follow a change of the usability of a route's next hops. */
 int fib_refresh(struct fib *fib, struct route *route);
 /* Installs or removes the entry of a neighbour, as its state and the routes demand. */
 void fib_host_update(struct fib *fib, const struct neigh *neigh);
 /* The longest glean route to addr over a link (0: any), usable or not. */
 const struct route *fib_glean_match(
 	const struct fib *fib, const struct ip_addr *addr, uint16_t link);
+/* Is there a route to a gateway on no link, usable or not? */
+bool fib_gateway_is_known(const struct fib *fib, const struct ip_addr *gateway);
+/* The route that it is reached by now. NULL: none. */
+struct route *fib_gateway_match(const struct fib *fib, const struct ip_addr *gateway);
+
+/* nexthop.c: sets of next hops */
+struct nexthops_key {
+	uint16_t ns;
+	uint8_t family;
+	uint8_t type;
+	struct ip_addr prefsrc;
+	unsigned int n;
+	const struct nexthop_spec *hops; /* complete: links and is_recursive are known */
+};
+/*
+ * The set of that description, made if need be. It lives as long as it has routes: give it one, or
+ * call nexthops_put(). -EINVAL: a gateway that can be no neighbour; -ENOSPC, -ENOBUFS, -ENODEV.
+ */
+int nexthops_get(struct fib *fib, const struct nexthops_key *key, struct nexthops **out);
+void nexthops_put(struct fib *fib, struct nexthops *set);
+/* When weir stops: nobody is left to hear of it. */
+void nexthops_free_all(struct fib_state *state);
+void nexthops_add_route(struct nexthops *set, struct route *route);
+/* Also puts the set. */
+void nexthops_del_route(struct fib *fib, struct nexthops *set, struct route *route);
+/* No more routes may join. */
+void nexthops_unhash(struct dp *dp, struct nexthops *set);
+
+/* nexthop_state.c: what becomes of them */
+bool nexthop_is_good(const struct nexthop *hop);
+/* What a bucket holds that is a next hop's. */
+uint32_t nexthop_bucket(const struct fib_state *state, const struct nexthop *hop, unsigned int b);
+/* Usability, buckets and all that depends on them, after any change of a next hop. */
+void nexthops_update(struct dp *dp, struct nexthops *set);
+/* Finds the way to a recursive next hop's gateway anew. */
+void nexthop_resolve(struct fib *fib, struct nexthop *hop);
+/* After a change of routes to a key: gateways in it may be reached in another way. */
+void nexthops_follow_routes(struct fib *fib, const struct ip_prefix *key);
+/* Would routes to a prefix with these next hops lead to themselves? */
+bool nexthops_would_loop(const struct fib *fib, struct nexthops *set, const struct ip_prefix *key);
+void nexthop_watch(struct fib *fib, struct nexthop *hop);
+void nexthop_unwatch(struct fib *fib, struct nexthop *hop);
+void nexthop_unlink_via(struct nexthop *hop);
+bool nexthops_link_is_usable(const struct dp *dp, uint16_t ifindex);
+void nexthops_follow_link(struct dp *dp, const struct link *link);
+void nexthops_follow_neigh(struct dp *dp, const struct neigh *neigh);
+/* The link, or its last address of a family (0: all), is gone: so are routes that have no other. */
+void nexthops_bury(struct dp *dp, uint16_t ifindex, uint8_t family);
+/* Brings routes that are yet to follow in line: FIB_ROUTES_PER_TICK at most until the next tick. */
+void nexthops_slice(struct dp *dp);
+void nexthops_retry(struct dp *dp, uint64_t now_ns);
+
+/* multipath.c */
+int multipath_init(struct fib_state *state);
+void multipath_fini(struct fib_state *state);
+int multipath_create(struct fib_state *state, struct nexthops *set);
+void multipath_destroy(struct dp *dp, struct nexthops *set);
+/* Fills the buckets by what is good. Did any change? */
+bool multipath_update(struct fib_state *state, struct nexthops *set);
+uint32_t *multipath_buckets(const struct fib_state *state, uint32_t value);
+/* The next hop that has a bucket. NULL: none is good. */
+const struct nexthop *multipath_owner(const struct nexthops *set, unsigned int bucket);
 
 /* route.c */
 /*
- * Puts a route whose adjacency is known and held into the table, in the place of old if given, which
- * stays the caller's to free. On failure the adjacency stays the caller's, too.
+ * Puts a route into the table that leads to a set of next hops, in the place of old if given, which
+ * stays the caller's to free. On failure puts the set.
  */
-int route_install(struct dp *dp, const struct route *want, struct route *old);
+int route_install(
+	struct fib *fib, const struct route_spec *spec, struct nexthops *set, struct route *old);
 void route_remove(struct dp *dp, struct route *route);
-void route_follow_link(struct dp *dp, const struct link *link);
-void route_follow_links_tick(struct dp *dp);
+/* After it has left the table. */
+void route_free(struct dp *dp, struct route *route);
 
 /* fib_conf.c */
+struct nexthop_conf {
+	struct object_head head;
+	struct ip_addr via;
+	char *dev;
+	int64_t weight;
+	bool onlink;
+};
 struct route_conf {
 	struct object_head head;
 	struct ip_prefix to;
@@ -121,10 +209,18 @@ struct route_conf {
 	char *dev;
 	int64_t metric;
 	int type; /* enum route_type */
+	bool onlink;
+	struct field_list nexthops; /* of struct nexthop_conf */
 };
 extern const struct object route_object;
 /* The prefix that is meant: "default" is that of the gateway's family. */
 struct ip_prefix route_conf_prefix(const struct route_conf *conf);
+/*
+ * What was asked for, with links by name. hops: room for ROUTE_HOPS_MAX. -ENODEV: there is no link
+ * of the name *why; -EINVAL: *why says what is wrong.
+ */
+int route_conf_spec(const struct dp *dp, const struct route_conf *conf, struct nexthop_spec *hops,
+	struct route_spec *out, const char **why);
 extern const struct field_enum route_conf_types[];
 extern const struct section fib_sections[];
 

@@ -1,127 +1,61 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
 /*
- * Routes as an operator gives them: checked as Linux checks them, resolved to a link and an
- * adjacency, put into the table (fib.c) and taken out; and routes that follow the state of their
- * link. Control thread.
+ * Routes as an operator gives them: checked as Linux checks them, led to a set of next hops, put into
+ * the table (fib.c) and taken out. Control thread.
  *
- * A link may carry a million routes. When it goes down or comes back they follow in slices, a
- * slice at once and one with every tick: fib_link keeps those that are still stale at the head of
- * its list. Meanwhile packets are dropped for the link itself, so nothing goes wrong but later.
+ * Beyond Linux, a gateway may be on no link: then another route must lead to it, though no default
+ * route, which would take every slip of the pen.
  */
 #include "fib/fib_priv.h"
 
 #include <string.h>
 
-#include "base/log.h"
 #include "base/mem.h"
 
 static const char bad_gateway[] = "Nexthop has invalid gateway";
 
-/* Links */
+/* Into and out of the table */
 
-static struct fib_link *route_link(const struct dp *dp, const struct route *route)
+int route_install(
+	struct fib *fib, const struct route_spec *spec, struct nexthops *set, struct route *old)
 {
-	return route->link == 0 ? NULL : &fib_state(dp)->links[route->link];
+	struct fib_state *state = fib_state(fib->dp);
+	struct route *route = calloc(1, sizeof(*route));
+	int err = -ENOMEM;
+
+	if (route == NULL)
+		goto err_set;
+	*route = (struct route){
+		.prefix = spec->prefix,
+		.nexthops = set,
+		.metric = spec->metric,
+		.line = spec->line,
+		.ns = spec->ns,
+		.type = spec->type,
+		.protocol = spec->protocol,
+	};
+	err = fib_change(fib, route, old);
+	if (err < 0)
+		goto err_route;
+	nexthops_add_route(set, route);
+	state->n_routes[fib_family(route->prefix.addr.family)]++;
+	dp_publish(fib->dp, EVENT_ROUTE_NEW, route);
+	return 0;
+
+err_route:
+	free(route);
+err_set:
+	nexthops_put(fib, set);
+	return err;
 }
 
-static bool link_is_usable(const struct link *link)
-{
-	return link->is_up && link->is_running;
-}
-
-/* Local routes outlive their link's carrier, as in Linux: the address is still ours. */
-static bool route_is_linkdown(const struct dp *dp, const struct route *route)
-{
-	const struct link *link;
-
-	if (route->link == 0 || route->type == ROUTE_LOCAL)
-		return false;
-	link = link_by_index(dp, route->link);
-	return link == NULL || !link_is_usable(link);
-}
-
-/* Brings some of the stale routes of a link in line with its state. */
-static void link_slice(struct dp *dp, struct fib_link *fl, size_t n)
-{
-	if (fl->n_stale > fl->n_routes)
-		fl->n_stale = fl->n_routes;
-	for (; n > 0 && fl->n_stale > 0; n--, fl->n_stale--) {
-		struct route *route = TAILQ_FIRST(&fl->routes);
-		bool is_linkdown = route_is_linkdown(dp, route);
-
-		TAILQ_REMOVE(&fl->routes, route, of_link);
-		TAILQ_INSERT_TAIL(&fl->routes, route, of_link);
-		if (route->is_linkdown == is_linkdown)
-			continue;
-		route->is_linkdown = is_linkdown;
-		if (fib_refresh(fib_state(dp)->fibs[route->ns], route) == 0)
-			continue;
-		/* Stays flagged: out of use, and the next change of the link tries again. */
-		route->is_linkdown = true;
-		log_err("fib", "route not used, the table is full link=%u groups=%u", route->link,
-			FIB_GROUPS_MAX);
-	}
-}
-
-void route_follow_link(struct dp *dp, const struct link *link)
-{
-	struct fib_link *fl = &fib_state(dp)->links[link->ifindex];
-
-	if (fl->is_usable == link_is_usable(link))
-		return;
-	fl->is_usable = link_is_usable(link);
-	fl->n_stale = fl->n_routes;
-	link_slice(dp, fl, FIB_ROUTES_PER_TICK);
-}
-
-void route_follow_links_tick(struct dp *dp)
+void route_free(struct dp *dp, struct route *route)
 {
 	struct fib_state *state = fib_state(dp);
 
-	for (unsigned int i = 1; i < LINK_MAX; i++)
-		if (state->links[i].n_stale > 0)
-			link_slice(dp, &state->links[i], FIB_ROUTES_PER_TICK);
-}
-
-/* Into and out of the table */
-
-int route_install(struct dp *dp, const struct route *want, struct route *old)
-{
-	struct route *route = calloc(1, sizeof(*route));
-	struct fib_link *fl = route_link(dp, want);
-	struct fib *fib;
-	int err;
-
-	if (route == NULL)
-		return -ENOMEM;
-	*route = *want;
-	route->is_linkdown = route_is_linkdown(dp, route);
-	err = fib_get(dp, route->ns, &fib);
-	if (err == 0)
-		err = fib_change(fib, route, old);
-	if (err < 0) {
-		free(route);
-		return err;
-	}
-	if (fl != NULL) {
-		TAILQ_INSERT_TAIL(&fl->routes, route, of_link);
-		fl->n_routes++;
-	}
-	dp_publish(dp, EVENT_ROUTE_NEW, route);
-	return 0;
-}
-
-/* After it has left the table. */
-static void route_free(struct dp *dp, struct route *route)
-{
-	struct fib_link *fl = route_link(dp, route);
-
-	if (fl != NULL) {
-		TAILQ_REMOVE(&fl->routes, route, of_link);
-		fl->n_routes--;
-	}
-	neigh_put(dp, route->adj);
+	state->n_routes[fib_family(route->prefix.addr.family)]--;
+	nexthops_del_route(state->fibs[route->ns], route->nexthops, route);
 	free(route);
 }
 
@@ -140,91 +74,80 @@ static int route_fail(const char **why, int err, const char *text)
 	return err;
 }
 
-static int route_resolve_special(struct route *route, const char **why)
-{
-	if (route->gateway.family != 0 || route->link != 0)
-		return route_fail(why, -EINVAL,
-			"Gateway, device and multipath can not be specified for this route type");
-	switch ((enum route_type)route->type) {
-	case ROUTE_BLACKHOLE:
-		route->adj = ADJ_BLACKHOLE;
-		return 0;
-	case ROUTE_UNREACHABLE:
-		route->adj = ADJ_UNREACHABLE;
-		return 0;
-	case ROUTE_PROHIBIT:
-		route->adj = ADJ_PROHIBIT;
-		return 0;
-	case ROUTE_TYPE_ANY:
-	case ROUTE_UNICAST:
-	case ROUTE_LOCAL:
-	case ROUTE_BROADCAST:
-		break;
-	}
-	return route_fail(why, -EINVAL, "This route type is made from addresses only");
-}
-
 /* Is the address ours, or a broadcast address of a connected network? */
 static bool addr_is_local(const struct fib *fib, const struct ip_addr *addr, uint16_t link)
 {
 	struct ip_prefix host = { .addr = fib_key(addr, link),
 		.len = ip_family_bits(addr->family) };
 	const struct fib_entry *entry = fib_entry_lookup(fib, &host);
+	const struct route *best = entry == NULL ? NULL : fib_entry_best(entry);
 
-	return entry != NULL && entry->routes != NULL && route_is_in_local(entry->routes);
+	return best != NULL && route_is_in_local(best);
 }
 
-/* Finds the link of a gateway, or checks it: the gateway must be reachable without another one. */
-static int route_resolve_gateway(const struct fib *fib, struct route *route, const char **why)
+/* Finds the way to a gateway, or checks it. */
+static int gateway_resolve(const struct fib *fib, struct nexthop_spec *hop, const char **why)
 {
 	const struct route *on_link;
 
-	if (route->gateway.family != route->prefix.addr.family)
-		return route_fail(why, -EINVAL, "The gateway is of another address family");
-	if (route->link == 0 && fib_is_link_local(&route->gateway))
+	if (hop->link == 0 && fib_is_link_local(&hop->gateway))
 		return route_fail(why, -EINVAL, "A link-local gateway needs dev");
-	if (addr_is_local(fib, &route->gateway, route->link))
+	if (hop->link == 0 && hop->is_onlink)
+		return route_fail(why, -EINVAL, "onlink needs dev");
+	if (addr_is_local(fib, &hop->gateway, hop->link))
 		return route_fail(why, -EINVAL, bad_gateway);
-	on_link = fib_glean_match(fib, &route->gateway, route->link);
-	if (on_link == NULL && route->link == 0)
-		return route_fail(why, -ENETUNREACH, bad_gateway);
-	route->is_onlink = on_link == NULL;
-	if (route->link == 0)
-		route->link = on_link->link;
+	on_link = fib_glean_match(fib, &hop->gateway, hop->link);
+	if (on_link == NULL && hop->link == 0) {
+		hop->is_recursive = true;
+		return fib_gateway_is_known(fib, &hop->gateway)
+			       ? 0
+			       : route_fail(why, -ENETUNREACH, bad_gateway);
+	}
+	hop->is_onlink = hop->is_onlink || on_link == NULL;
+	if (hop->link == 0)
+		hop->link = route_link(on_link);
 	return 0;
 }
 
-/* Finds out what the description leaves open; on success the adjacency is held. */
-static int route_resolve(
-	struct dp *dp, const struct fib *fib, struct route *route, const char **why)
+static int hop_resolve(
+	const struct fib *fib, uint8_t family, struct nexthop_spec *hop, const char **why)
 {
-	const struct link *link;
-	int err;
-
-	if (route->type != ROUTE_UNICAST)
-		return route_resolve_special(route, why);
-	if (route->gateway.family == 0 && route->link == 0)
-		return route_fail(why, -ENODEV, "A unicast route needs via or dev");
-	if (route->gateway.family != 0) {
-		err = route_resolve_gateway(fib, route, why);
-		if (err < 0)
-			return err;
-	}
-	link = link_by_index(dp, route->link);
-	if (link == NULL)
+	if (hop->link != 0 && link_by_index(fib->dp, hop->link) == NULL)
 		return route_fail(why, -ENODEV, "No such device");
-	if (route->gateway.family == 0)
-		err = neigh_get_glean(dp, link, route->prefix.addr.family, &route->adj);
-	else
-		err = neigh_get(dp, link, &route->gateway, &route->adj);
-	if (err == -EINVAL)
-		return route_fail(why, err, bad_gateway);
-	return err < 0 ? route_fail(why, err, "No adjacency is left") : 0;
+	if (hop->weight == 0 || hop->weight > ROUTE_WEIGHT_MAX)
+		return route_fail(why, -EINVAL, "The weight of a nexthop is 1 to 256");
+	if (hop->gateway.family == 0)
+		return hop->link == 0 ? route_fail(why, -ENODEV, "A unicast route needs via or dev")
+				      : 0;
+	if (hop->gateway.family != family)
+		return route_fail(why, -EINVAL, "The gateway is of another address family");
+	return gateway_resolve(fib, hop, why);
 }
 
-static int route_check_prefix(const struct route *want, const char **why)
+static int hops_resolve(const struct fib *fib, const struct route_spec *spec,
+	struct nexthop_spec hops[static ROUTE_HOPS_MAX], const char **why)
 {
-	const struct ip_prefix *prefix = &want->prefix;
+	int err = 0;
+
+	if (spec->type != ROUTE_UNICAST && spec->n_hops > 0)
+		return route_fail(why, -EINVAL,
+			"Gateway, device and multipath can not be specified for this route type");
+	if (spec->type == ROUTE_LOCAL || spec->type == ROUTE_BROADCAST)
+		return route_fail(why, -EINVAL, "This route type is made from addresses only");
+	if (spec->type == ROUTE_UNICAST && spec->n_hops == 0)
+		return route_fail(why, -ENODEV, "A unicast route needs via or dev");
+	if (spec->n_hops > ROUTE_HOPS_MAX)
+		return route_fail(why, -EINVAL, "A route has 64 next hops at most");
+	for (unsigned int i = 0; i < spec->n_hops && err == 0; i++) {
+		hops[i] = spec->hops[i];
+		err = hop_resolve(fib, spec->prefix.addr.family, &hops[i], why);
+	}
+	return err;
+}
+
+static int route_check_prefix(const struct route_spec *spec, const char **why)
+{
+	const struct ip_prefix *prefix = &spec->prefix;
 	struct ip_prefix network = ip_prefix_network(prefix);
 
 	if (!ip_addr_is_equal(&network.addr, &prefix->addr))
@@ -233,79 +156,126 @@ static int route_check_prefix(const struct route *want, const char **why)
 		return 0;
 	if (!fib_is_link_local_prefix(prefix))
 		return route_fail(why, -EINVAL, "A link-local prefix lies in fe80::/64");
-	return want->link == 0 ? route_fail(why, -ENODEV, "A link-local prefix needs dev") : 0;
+	if (spec->n_hops != 1 || spec->hops[0].link == 0)
+		return route_fail(why, -ENODEV, "A link-local prefix needs dev, and only one");
+	return 0;
 }
 
 /* What the operator leaves out. */
-static struct route route_complete(const struct route *want)
+static struct route_spec spec_complete(const struct route_spec *want)
 {
-	struct route route = *want;
+	struct route_spec spec = *want;
 
-	/* "default" is that of the gateway's family. */
-	if (route.prefix.len == 0 && route.gateway.family == AF_INET6)
-		route.prefix.addr.family = AF_INET6;
-	route.metric = fib_metric(route.prefix.addr.family, route.metric);
-	return route;
+	if (spec.prefix.len == 0 && spec.n_hops > 0 && spec.hops[0].gateway.family != 0)
+		spec.prefix.addr.family = spec.hops[0].gateway.family;
+	spec.metric = fib_metric(spec.prefix.addr.family, spec.metric);
+	return spec;
 }
 
 /* The route of the table "main" with the same metric. */
-static struct route *route_same(const struct fib *fib, const struct route *want)
+static struct route *route_same(const struct fib *fib, const struct route_spec *spec)
 {
-	struct ip_prefix key = fib_key_prefix(&want->prefix, want->link);
+	struct ip_prefix key =
+		fib_key_prefix(&spec->prefix, spec->n_hops == 1 ? spec->hops[0].link : 0);
 	const struct fib_entry *entry = fib_entry_lookup(fib, &key);
 	struct route *route = entry == NULL ? NULL : entry->routes;
 
-	while (route != NULL && (route_is_in_local(route) || route->metric != want->metric))
+	while (route != NULL && (route_is_in_local(route) || route->metric != spec->metric ||
+					route->nexthops->is_doomed))
 		route = route->next;
 	return route;
 }
 
-static int route_put_in(
-	struct dp *dp, const struct route *want, bool is_replacing, const char **why)
+static int set_find(
+	struct fib *fib, const struct route_spec *spec, struct nexthops **out, const char **why)
 {
-	struct route route = route_complete(want), *old;
-	struct fib *fib;
-	int err = route_check_prefix(&route, why);
+	struct nexthop_spec hops[ROUTE_HOPS_MAX];
+	struct nexthops_key key = {
+		.ns = spec->ns,
+		.family = spec->prefix.addr.family,
+		.type = spec->type,
+		.n = spec->n_hops,
+		.hops = hops,
+	};
+	struct ip_prefix prefix = spec->prefix;
+	int err = hops_resolve(fib, spec, hops, why);
 
 	if (err < 0)
 		return err;
-	err = fib_get(dp, route.ns, &fib);
+	err = nexthops_get(fib, &key, out);
+	if (err == -EINVAL)
+		return route_fail(why, err, bad_gateway);
 	if (err < 0)
-		return route_fail(why, err, "No memory for the table");
-	old = route_same(fib, &route);
-	if (old != NULL && !is_replacing)
-		return route_fail(why, -EEXIST, "File exists: a route with this prefix and metric");
-	err = route_resolve(dp, fib, &route, why);
+		return route_fail(why, err, "No room for more next hops");
+	prefix = fib_key_prefix(&prefix, spec->n_hops == 1 ? hops[0].link : 0);
+	if (!nexthops_would_loop(fib, *out, &prefix))
+		return 0;
+	nexthops_put(fib, *out);
+	return route_fail(why, -ELOOP, "The route would lead to its own gateway");
+}
+
+static int route_put_in(
+	struct dp *dp, const struct route_spec *want, bool is_replacing, const char **why)
+{
+	struct route_spec spec = spec_complete(want);
+	int err = route_check_prefix(&spec, why);
+	struct nexthops *set;
+	struct route *old;
+	struct fib *fib;
+
 	if (err < 0)
 		return err;
-	err = route_install(dp, &route, old);
-	if (err < 0) {
-		neigh_put(dp, route.adj);
+	err = fib_get(dp, spec.ns, &fib);
+	if (err < 0)
+		return route_fail(why, err, "No memory for the table");
+	old = route_same(fib, &spec);
+	if (old != NULL && !is_replacing)
+		return route_fail(why, -EEXIST, "File exists: a route with this prefix and metric");
+	err = set_find(fib, &spec, &set, why);
+	if (err < 0)
+		return err;
+	err = route_install(fib, &spec, set, old);
+	if (err < 0)
 		return route_fail(why, err, "The routing table is full");
-	}
-	/* Only now: packets have found the old adjacency until the new one was in its place. */
+	/* Only now: packets have found the old next hops until the new ones were in their place. */
 	if (old != NULL)
 		route_free(dp, old);
+	/* Routes that are reached by this one. */
+	nexthops_slice(dp);
 	return 0;
 }
 
-int fib_route_add(struct dp *dp, const struct route *want, const char **why)
+int fib_route_add(struct dp *dp, const struct route_spec *want, const char **why)
 {
 	return route_put_in(dp, want, false, why);
 }
 
-int fib_route_replace(struct dp *dp, const struct route *want, const char **why)
+int fib_route_replace(struct dp *dp, const struct route_spec *want, const char **why)
 {
 	return route_put_in(dp, want, true, why);
+}
+
+/* Has the set a next hop with that gateway and link? */
+static bool set_is_match(const struct nexthops *set, const struct route_match *match)
+{
+	if (match->gateway.family == 0 && match->link == 0)
+		return true;
+	for (unsigned int i = 0; i < set->n; i++) {
+		const struct nexthop_spec *hop = &set->hop[i].spec;
+
+		if (match->gateway.family != 0 && !ip_addr_is_equal(&match->gateway, &hop->gateway))
+			continue;
+		if (match->link == 0 || match->link == hop->link)
+			return true;
+	}
+	return false;
 }
 
 static bool route_is_match(const struct route *route, const struct route_match *match)
 {
 	if (match->type == ROUTE_TYPE_ANY ? route_is_in_local(route) : route->type != match->type)
 		return false;
-	if (match->gateway.family != 0 && !ip_addr_is_equal(&match->gateway, &route->gateway))
-		return false;
-	if (match->link != 0 && match->link != route->link)
+	if (route->nexthops->is_doomed || !set_is_match(route->nexthops, match))
 		return false;
 	if (match->metric == 0 && route->prefix.addr.family == AF_INET6)
 		return true;
@@ -327,10 +297,40 @@ int fib_route_del(struct dp *dp, const struct route_match *match)
 		if (!route_is_match(route, match))
 			continue;
 		route_remove(dp, route);
+		nexthops_slice(dp);
 		return 0;
 	}
 	return -ESRCH;
 }
+
+/* Which way */
+
+struct nexthop_choice fib_route_choice(const struct dp *dp, const struct route *route,
+	const struct ip_addr *from, const struct ip_addr *to)
+{
+	struct multipath mp = fib_multipath(dp);
+	uint64_t hash = to->family == AF_INET6 ? multipath_hash6(&mp, from->bytes, to->bytes, 0)
+					       : multipath_hash4(&mp, from->v4_be, to->v4_be, 0);
+	const struct nexthops *set = route->nexthops;
+	const struct nexthop *hop = NULL;
+
+	while (set != NULL && set->n > 0) {
+		hop = set->group == NULL ? &set->hop[0]
+					 : multipath_owner(set, hash % MULTIPATH_BUCKETS);
+		if (hop == NULL || hop->via == NULL)
+			break;
+		/* A gateway on a network that has been connected since is the last one. */
+		if (hop->adj != 0)
+			return (struct nexthop_choice){ .gateway = hop->spec.gateway,
+				.link = hop->via->hop[0].spec.link };
+		set = hop->via;
+	}
+	if (hop == NULL)
+		return (struct nexthop_choice){ 0 };
+	return (struct nexthop_choice){ .gateway = hop->spec.gateway, .link = hop->spec.link };
+}
+
+/* Names */
 
 const char *route_type_name(uint8_t type)
 {

@@ -70,6 +70,15 @@ static const struct field ip4_sysctl_fields[] = {
 		.def = "false",
 		.help = "send ICMP errors from an address of the link that the packet came in by, "
 			"not of the one that the error leaves by" },
+	{ .name = "fib_multipath_hash_policy",
+		.type = FIELD_INT,
+		.offset = offsetof(struct ip4_sysctl, fib_multipath_hash_policy),
+		.min = MULTIPATH_HASH_L3,
+		.max = MULTIPATH_HASH_L4,
+		.def = "0",
+		.help = "what chooses among several next hops: 0 the two addresses, 1 also "
+			"protocol "
+			"and ports" },
 	{ .type = FIELD_END },
 };
 
@@ -96,6 +105,16 @@ void ip_format_packet(const struct trace_record *record, char *buf, size_t size)
 		ip_addr_text(&dst_addr, dst), ip->time_to_live);
 }
 
+uint32_t ip4_multipath_select(
+	const struct ip_worker *ip_worker, uint32_t value, const struct rte_mbuf *m)
+{
+	const struct pkt_meta *meta = pkt_meta((struct rte_mbuf *)(uintptr_t)m);
+
+	return multipath_select4(&ip_worker->multipath,
+		(enum multipath_policy)ip_worker->sysctl->fib_multipath_hash_policy, value, m, meta,
+		meta->l3);
+}
+
 static int ip_worker_init(struct dp *dp, struct worker *w)
 {
 	struct ip_worker *ip_worker = worker_slot(w, &ip_module);
@@ -107,6 +126,7 @@ static int ip_worker_init(struct dp *dp, struct worker *w)
 	ip_worker->port_link = link_of_ports(w);
 	ip_worker->own4 = ns_own4_tables(dp);
 	ip_worker->fib4[NS_DEFAULT] = fib4_table(dp, NS_DEFAULT);
+	ip_worker->multipath = fib_multipath(dp);
 	ip_worker->forward_stage = (uint8_t)worker_stage_index(w, "ip4_forward");
 	ip_worker->output_stage = (uint8_t)worker_stage_index(w, "ip4_output");
 	ip_worker->error_stage = (uint8_t)worker_stage_index(w, "ip4_error");

@@ -6,7 +6,8 @@
  * from a neighbour queue, which leave here before anything of theirs was changed, as do packets that
  * must be fragmented first.
  *
- * Special destinations have adjacency indexes of their own, below ADJ_FIRST_DYNAMIC.
+ * Special destinations have adjacency indexes of their own, below ADJ_FIRST_DYNAMIC; groups of
+ * several next hops lie above all indexes. One comparison asks for both.
  */
 #include "dp/trace.h"
 #include "ip/ip_priv.h"
@@ -97,9 +98,14 @@ static __rte_always_inline unsigned int forward_one(
 	if (unlikely(meta->flags & (PKT_ROUTED | PKT_LINK_BROADCAST | PKT_LINK_MULTICAST)) &&
 		!forward_check_flags(meta, &index))
 		return ip_drop(meta, IP4_DROP_LINK_BROADCAST);
+	if (unlikely(!fib_value_is_adj(index))) {
+		if (fib_value_is_multipath(index))
+			index = ip4_multipath_select(ip_worker, index, m);
+		meta->adj = index;
+		if (index < ADJ_FIRST_DYNAMIC)
+			return forward_special(ip_worker, meta);
+	}
 	meta->adj = index;
-	if (unlikely(index < ADJ_FIRST_DYNAMIC))
-		return forward_special(ip_worker, meta);
 	memcpy(&word, &ip->time_to_live, sizeof(word));
 	if (unlikely((word & 0xff) <= 1)) {
 		ip4_set_error(meta, ICMP_TIME_EXCEEDED, 0, 0, IP4_DROP_TTL_EXCEEDED);

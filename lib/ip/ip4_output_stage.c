@@ -38,6 +38,8 @@ static unsigned int output_one(
 	if (!(meta->flags & PKT_ROUTED))
 		meta->adj = lpm4_lookup(ip_worker->fib4[meta->ns], rte_be_to_cpu_32(ip->dst_addr));
 	meta->flags &= (uint16_t)~PKT_ROUTED;
+	if (fib_value_is_multipath(meta->adj))
+		meta->adj = ip4_multipath_select(ip_worker, meta->adj, m);
 	if (meta->adj < ADJ_FIRST_DYNAMIC)
 		return ip_drop(meta, output_special(meta->adj));
 	adj = &ip_worker->adjs[meta->adj];

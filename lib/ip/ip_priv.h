@@ -6,6 +6,7 @@
 #include <rte_vect.h>
 
 #include "fib/fib.h"
+#include "fib/multipath.h"
 #include "ip/ip.h"
 #include "ip/reassembly.h"
 #include "neigh/neigh.h"
@@ -70,6 +71,7 @@ struct ip4_sysctl {
 	bool icmp_echo_ignore_all;
 	bool icmp_echo_ignore_broadcasts;
 	bool icmp_errors_use_inbound_ifaddr;
+	int64_t fib_multipath_hash_policy; /* enum multipath_policy */
 };
 
 struct ip_state {
@@ -102,6 +104,7 @@ struct ip_worker {
 	const uint16_t *port_link;	/* ifindex by port */
 	struct ns_own4 *const *own4;	/* by namespace, published pointers */
 	const struct lpm *fib4[NS_MAX]; /* by namespace */
+	struct multipath multipath;
 	const uint64_t *utc_offset_ms;
 	uint16_t ip_id; /* identification of the next packet made here */
 	uint8_t forward_stage, reassemble_stage, local_stage, error_stage, output_stage, tx_stage;
@@ -155,6 +158,9 @@ uint8_t ip4_options_keep(uint8_t *options, uint8_t len, bool (*is_kept)(uint8_t 
 void ip4_reassemble_init(struct dp *dp, struct worker *w);
 void ip4_reassemble_fini(struct worker *w);
 void ip4_reassemble_tick(struct dp *dp, struct ip_state *state, uint64_t now_ns);
+/* The next hop that a multipath group has for an IPv4 packet. Out of line: few routes have one. */
+uint32_t ip4_multipath_select(
+	const struct ip_worker *ip_worker, uint32_t value, const struct rte_mbuf *m);
 
 /* What a stage saw: addresses and TTL, for a trace. */
 void ip_format_packet(const struct trace_record *record, char *buf, size_t size);

@@ -389,6 +389,15 @@ void neigh_put(struct dp *dp, uint32_t adj)
 	adj_retire(dp, adj);
 }
 
+void neigh_use(struct dp *dp, uint32_t adj)
+{
+	struct neigh_table *table = neigh_table(dp);
+	struct neigh_entry *entry = table->slots[adj].owner;
+
+	if (entry != NULL)
+		nud_use(&table->nud, &entry->nud);
+}
+
 const struct neigh *neigh_lookup(const struct dp *dp, uint16_t link, const struct ip_addr *addr)
 {
 	const struct link *l = link_by_index(dp, link);

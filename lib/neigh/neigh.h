@@ -84,6 +84,8 @@ const struct adj *adj_table(const struct dp *dp);
 int neigh_get(struct dp *dp, const struct link *link, const struct ip_addr *addr, uint32_t *adj);
 /* Gives a held adjacency back, glean ones too. */
 void neigh_put(struct dp *dp, uint32_t adj);
+/* Somebody wants to send to the neighbour of a held adjacency: it is asked for unless it is known. */
+void neigh_use(struct dp *dp, uint32_t adj);
 /* The glean adjacency of a link and family, held for the caller. */
 int neigh_get_glean(struct dp *dp, const struct link *link, uint8_t family, uint32_t *adj);
 /* NULL: not known. */

@@ -6,6 +6,7 @@
  * find is read from the LPM.
  */
 #include "fib/fib.h"
+#include "fib/multipath.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -97,6 +98,13 @@ int neigh_get_glean(struct dp *d, const struct link *link, uint8_t family, uint3
 	return 0;
 }
 
+static uint32_t n_asked[ADJ_FIRST_NEIGH + N_NEIGHS]; /* by adjacency */
+
+void neigh_use(struct dp *d, uint32_t adj)
+{
+	n_asked[adj]++;
+}
+
 void neigh_put(struct dp *d, uint32_t adj)
 {
 	if (adj >= ADJ_FIRST_DYNAMIC)
@@ -156,6 +164,11 @@ bool object_has(const struct object *object, const void *instance, const char *n
 	return false;
 }
 
+void *field_list_item(const struct object *object, const struct field_list *list, unsigned int i)
+{
+	return NULL;
+}
+
 int call_fail(struct call *call, int err, const char *fmt, ...)
 {
 	return err;
@@ -195,6 +208,8 @@ static void stop(void)
 {
 	for (unsigned int i = 1; i <= 2; i++)
 		fib_module.event(&dp, EVENT_LINK_DELETED, &links[i]);
+	for (unsigned int i = 0; i < 100; i++)
+		fib_module.tick(&dp, 0);
 	for (unsigned int i = 0; i < RTE_DIM(n_refs); i++)
 		ck_assert_msg(n_refs[i] == 0, "adjacency %u is still held", i);
 	fib_module.fini(&dp);
@@ -256,43 +271,59 @@ static void link_change(unsigned int i, bool is_up, bool is_running)
 	fib_module.event(&dp, EVENT_LINK_CHANGED, &links[i]);
 }
 
-static struct route route_of(const char *prefix, const char *via, uint16_t link, uint32_t metric)
+/* A description with one next hop, or none. */
+struct wish {
+	struct route_spec spec;
+	struct nexthop_spec hop;
+};
+
+static void wish_fill(
+	struct wish *wish, const char *prefix, const char *via, uint16_t link, uint32_t metric)
 {
-	return (struct route){
+	memset(wish, 0, sizeof(*wish));
+	if (via != NULL)
+		wish->hop.gateway = addr_of(via);
+	wish->hop.link = link;
+	wish->hop.weight = 1;
+	wish->spec = (struct route_spec){
 		.prefix = prefix_of(prefix),
-		.gateway = via == NULL ? (struct ip_addr){ 0 } : addr_of(via),
-		.link = link,
 		.metric = metric,
 		.type = ROUTE_UNICAST,
 		.protocol = ROUTE_PROTOCOL_STATIC,
+		.n_hops = via != NULL || link != 0,
+		.hops = &wish->hop,
 	};
 }
 
 static int add(const char *prefix, const char *via, uint16_t link, uint32_t metric)
 {
-	struct route want = route_of(prefix, via, link, metric);
 	const char *why = NULL;
-	int err = fib_route_add(&dp, &want, &why);
+	struct wish wish;
+	int err;
 
+	wish_fill(&wish, prefix, via, link, metric);
+	err = fib_route_add(&dp, &wish.spec, &why);
 	ck_assert(err == 0 || why != NULL);
 	return err;
 }
 
 static int add_type(const char *prefix, enum route_type type, const char *via)
 {
-	struct route want = route_of(prefix, via, 0, 0);
+	struct wish wish;
 	const char *why;
 
-	want.type = (uint8_t)type;
-	return fib_route_add(&dp, &want, &why);
+	wish_fill(&wish, prefix, via, 0, 0);
+	wish.spec.type = (uint8_t)type;
+	return fib_route_add(&dp, &wish.spec, &why);
 }
 
 static int replace(const char *prefix, const char *via, uint16_t link, uint32_t metric)
 {
-	struct route want = route_of(prefix, via, link, metric);
+	struct wish wish;
 	const char *why;
 
-	return fib_route_replace(&dp, &want, &why);
+	wish_fill(&wish, prefix, via, link, metric);
+	return fib_route_replace(&dp, &wish.spec, &why);
 }
 
 static int del(const char *prefix, int64_t metric)
@@ -365,7 +396,8 @@ START_TEST(second_address_of_a_network_inherits_its_routes)
 	ck_assert_uint_eq(found("10.0.0.1"), ADJ_GLEAN + 1);
 	ck_assert_uint_eq(found("10.0.0.2"), ADJ_LOCAL);
 	ck_assert_uint_eq(found("10.0.0.255"), ADJ_BROADCAST);
-	ck_assert(ip_addr_is_equal(&fib_routes(&dp, NS_DEFAULT, &network, 0)->prefsrc, &second));
+	ck_assert(ip_addr_is_equal(
+		&fib_routes(&dp, NS_DEFAULT, &network, 0)->nexthops->prefsrc, &second));
 	stop();
 }
 END_TEST
@@ -404,7 +436,7 @@ static void check_old_is_held(const struct route *route)
 {
 	ck_assert_int_gt(n_refs[old_adj], 0);
 	new_seen = found("172.16.0.1");
-	ck_assert_uint_eq(new_seen, route->adj);
+	ck_assert_uint_eq(new_seen, route->nexthops->value);
 }
 
 START_TEST(replaced_route_keeps_its_adjacency_until_the_new_one_is_in)
@@ -512,7 +544,7 @@ static const struct refused {
 } refused[] = {
 	{ "10.9.0.0/16", "10.0.0.9", 0, -EEXIST },
 	{ "10.8.0.0/16", "99.0.0.1", 0, -ENETUNREACH }, /* on no link */
-	{ "10.8.0.0/16", "10.9.0.1", 0, -ENETUNREACH }, /* behind a gateway itself */
+	{ "10.9.0.0/24", "10.9.0.1", 0, -ELOOP },	/* behind itself */
 	{ "10.8.0.0/16", "10.0.0.1", 0, -EINVAL },	/* ourselves */
 	{ "10.8.0.0/16", "10.0.0.255", 0, -EINVAL },	/* a broadcast address */
 	{ "10.8.0.0/16", "2001:db8::1", 1, -EINVAL },
@@ -548,7 +580,7 @@ START_TEST(gateway_outside_all_networks_is_taken_with_its_link)
 
 	start();
 	ck_assert_int_eq(add("10.8.0.0/16", "99.0.0.1", 2, 0), 0);
-	ck_assert(fib_routes(&dp, NS_DEFAULT, &prefix, 0)->is_onlink);
+	ck_assert(fib_routes(&dp, NS_DEFAULT, &prefix, 0)->nexthops->hop[0].spec.is_onlink);
 	ck_assert_uint_eq(found("10.8.0.1"), neigh_adj(2, "99.0.0.1"));
 	stop();
 }
@@ -655,6 +687,270 @@ START_TEST(ip6_neighbour_has_an_entry_below_routes)
 }
 END_TEST
 
+/* Several next hops */
+
+struct hop_row {
+	const char *via;
+	uint16_t link, weight;
+};
+
+static int add_several(const char *prefix, const struct hop_row *rows, unsigned int n)
+{
+	struct nexthop_spec hops[4];
+	struct wish wish;
+	const char *why;
+
+	wish_fill(&wish, prefix, NULL, 0, 0);
+	memset(hops, 0, sizeof(hops));
+	for (unsigned int i = 0; i < n; i++) {
+		if (rows[i].via != NULL)
+			hops[i].gateway = addr_of(rows[i].via);
+		hops[i].link = rows[i].link;
+		hops[i].weight = rows[i].weight;
+	}
+	wish.spec.hops = hops;
+	wish.spec.n_hops = n;
+	return fib_route_replace(&dp, &wish.spec, &why);
+}
+
+static uint32_t bucket(const char *text, unsigned int i)
+{
+	uint32_t value = found(text);
+
+	ck_assert_uint_ge(value, MULTIPATH_FIRST);
+	return fib_multipath(&dp).buckets[(value - MULTIPATH_FIRST) * MULTIPATH_BUCKETS + i];
+}
+
+/* How many buckets lead to an adjacency. */
+static unsigned int share(const char *text, uint32_t adj)
+{
+	unsigned int n = 0;
+
+	for (unsigned int i = 0; i < MULTIPATH_BUCKETS; i++)
+		n += bucket(text, i) == adj;
+	return n;
+}
+
+static const struct hop_row three[] = { { "10.0.0.7", 0, 2 }, { "10.0.0.8", 0, 1 },
+	{ "10.0.1.9", 0, 1 } };
+
+static void start_three(void)
+{
+	start();
+	addr_add(1, "10.0.0.1/24");
+	addr_add(2, "10.0.1.1/24");
+	ck_assert_int_eq(add_several("20.0.0.0/8", three, 3), 0);
+}
+
+START_TEST(several_next_hops_share_by_weight)
+{
+	start_three();
+	ck_assert_uint_eq(share("20.0.0.1", neigh_adj(1, "10.0.0.7")), 128);
+	ck_assert_uint_eq(share("20.0.0.1", neigh_adj(1, "10.0.0.8")), 64);
+	ck_assert_uint_eq(share("20.0.0.1", neigh_adj(2, "10.0.1.9")), 64);
+	/* The same set again is the same group. */
+	ck_assert_int_eq(add_several("21.0.0.0/8", three, 3), 0);
+	ck_assert_uint_eq(found("20.0.0.1"), found("21.0.0.1"));
+	/* However little, something. */
+	ck_assert_int_eq(add_several("22.0.0.0/8",
+				 (const struct hop_row[]){
+					 { "10.0.0.7", 0, 1 },
+					 { "10.0.0.8", 0, 256 },
+				 },
+				 2),
+		0);
+	ck_assert_uint_eq(share("22.0.0.1", neigh_adj(1, "10.0.0.7")), 1);
+	ck_assert_uint_eq(share("22.0.0.1", neigh_adj(1, "10.0.0.8")), 255);
+	stop();
+}
+END_TEST
+
+START_TEST(lost_next_hop_moves_only_its_own_flows)
+{
+	uint32_t a, b, c, before[MULTIPATH_BUCKETS], n_other = 0;
+
+	start_three();
+	a = neigh_adj(1, "10.0.0.7");
+	b = neigh_adj(1, "10.0.0.8");
+	c = neigh_adj(2, "10.0.1.9");
+	for (unsigned int i = 0; i < MULTIPATH_BUCKETS; i++)
+		before[i] = bucket("20.0.0.1", i);
+	neigh_change(1, "10.0.0.8", NEIGH_FAILED);
+	for (unsigned int i = 0; i < MULTIPATH_BUCKETS; i++) {
+		uint32_t now = bucket("20.0.0.1", i);
+
+		ck_assert_uint_ne(now, b);
+		if (before[i] != b)
+			ck_assert_uint_eq(now, before[i]);
+	}
+	ck_assert_uint_eq(share("20.0.0.1", a), 171);
+	/* A second loss leaves alone what the first has moved elsewhere. */
+	for (unsigned int i = 0; i < MULTIPATH_BUCKETS; i++)
+		n_other += before[i] == b && bucket("20.0.0.1", i) == a;
+	link_change(2, true, false);
+	ck_assert_uint_eq(share("20.0.0.1", a), MULTIPATH_BUCKETS);
+	ck_assert_uint_gt(n_other, 0);
+	/* Asked again, it is out until it answers. */
+	neigh_change(1, "10.0.0.8", NEIGH_INCOMPLETE);
+	ck_assert_uint_eq(share("20.0.0.1", b), 0);
+	link_change(2, true, true);
+	neigh_change(1, "10.0.0.8", NEIGH_REACHABLE);
+	for (unsigned int i = 0; i < MULTIPATH_BUCKETS; i++)
+		ck_assert_uint_eq(bucket("20.0.0.1", i), before[i]);
+	ck_assert_uint_eq(share("20.0.0.1", c), 64);
+	stop();
+}
+END_TEST
+
+START_TEST(without_any_next_hop_packets_are_refused)
+{
+	uint32_t failed;
+
+	start_three();
+	ck_assert_int_eq(add("20.0.0.0/8", "10.0.0.6", 0, 9), 0);
+	neigh_change(1, "10.0.0.7", NEIGH_FAILED);
+	neigh_change(1, "10.0.0.8", NEIGH_FAILED);
+	failed = neigh_change(2, "10.0.1.9", NEIGH_FAILED);
+	ck_assert_uint_eq(share("20.0.0.1", ADJ_UNREACHABLE), MULTIPATH_BUCKETS);
+	/* Nobody else would ask for them. */
+	fib_module.tick(&dp, UINT64_C(5000000000));
+	fib_module.tick(&dp, UINT64_C(5010000000));
+	ck_assert_uint_eq(n_asked[failed], 1);
+	fib_module.tick(&dp, UINT64_C(6000000000));
+	ck_assert_uint_eq(n_asked[failed], 2);
+	/* Links are another matter: without them the route is not used. */
+	link_change(1, true, false);
+	ck_assert_uint_eq(share("20.0.0.1", ADJ_UNREACHABLE), MULTIPATH_BUCKETS);
+	link_change(2, true, false);
+	ck_assert_uint_eq(found("20.0.0.1"), ADJ_NONE);
+	link_change(1, true, true);
+	neigh_change(1, "10.0.0.7", NEIGH_NONE);
+	ck_assert_uint_eq(share("20.0.0.1", neigh_adj(1, "10.0.0.7")), MULTIPATH_BUCKETS);
+	stop();
+}
+END_TEST
+
+START_TEST(route_outlives_all_but_its_last_link)
+{
+	struct ip_prefix prefix = prefix_of("20.0.0.0/8");
+
+	start_three();
+	addr_del("10.0.1.1/24");
+	ck_assert(fib_routes(&dp, NS_DEFAULT, &prefix, 0)->nexthops->hop[2].is_dead);
+	ck_assert_uint_eq(share("20.0.0.1", neigh_adj(2, "10.0.1.9")), 0);
+	/* The same route anew is another set: its next hops live. */
+	addr_add(2, "10.0.1.1/24");
+	ck_assert_int_eq(add_several("21.0.0.0/8", three, 3), 0);
+	ck_assert_uint_eq(share("21.0.0.1", neigh_adj(2, "10.0.1.9")), 64);
+	ck_assert_uint_eq(share("20.0.0.1", neigh_adj(2, "10.0.1.9")), 0);
+	addr_del("10.0.0.1/24");
+	ck_assert_ptr_null(fib_routes(&dp, NS_DEFAULT, &prefix, 0));
+	ck_assert_uint_eq(found("20.0.0.1"), ADJ_NONE);
+	ck_assert_uint_eq(share("21.0.0.1", neigh_adj(2, "10.0.1.9")), MULTIPATH_BUCKETS);
+	stop();
+}
+END_TEST
+
+/* Recursive next hops */
+
+START_TEST(gateway_behind_a_route_follows_it)
+{
+	uint32_t near, far, group;
+
+	start();
+	addr_add(1, "10.0.0.1/24");
+	addr_add(2, "10.0.1.1/24");
+	ck_assert_int_eq(add("10.9.0.0/16", "10.0.0.9", 0, 0), 0);
+	ck_assert_int_eq(add("20.0.0.0/8", "10.9.0.1", 0, 0), 0);
+	ck_assert_int_eq(add("20.0.0.0/8", "10.0.0.7", 0, 5), 0);
+	near = neigh_adj(1, "10.0.0.9");
+	group = found("20.0.0.1");
+	ck_assert_uint_eq(share("20.0.0.1", near), MULTIPATH_BUCKETS);
+	/* A longer prefix, another next hop: the LPM stays as it is. */
+	ck_assert_int_eq(add("10.9.0.0/24", "10.0.1.9", 0, 0), 0);
+	far = neigh_adj(2, "10.0.1.9");
+	ck_assert_uint_eq(share("20.0.0.1", far), MULTIPATH_BUCKETS);
+	link_change(2, true, false);
+	ck_assert_uint_eq(share("20.0.0.1", near), MULTIPATH_BUCKETS);
+	link_change(2, true, true);
+	ck_assert_uint_eq(share("20.0.0.1", far), MULTIPATH_BUCKETS);
+	ck_assert_int_eq(del("10.9.0.0/24", -1), 0);
+	ck_assert_int_eq(replace("10.9.0.0/16", "10.0.1.8", 0, 0), 0);
+	ck_assert_uint_eq(share("20.0.0.1", neigh_adj(2, "10.0.1.8")), MULTIPATH_BUCKETS);
+	ck_assert_uint_eq(found("20.0.0.1"), group);
+	/* Without a way to the gateway it is not used. */
+	ck_assert_int_eq(del("10.9.0.0/16", -1), 0);
+	ck_assert_uint_eq(found("20.0.0.1"), neigh_adj(1, "10.0.0.7"));
+	ck_assert_int_eq(add("10.9.0.0/16", "10.0.0.9", 0, 0), 0);
+	ck_assert_uint_eq(found("20.0.0.1"), group);
+	/* On a network of ours it is a neighbour. */
+	addr_add(2, "10.9.0.7/24");
+	ck_assert_uint_eq(share("20.0.0.1", neigh_adj(2, "10.9.0.1")), MULTIPATH_BUCKETS);
+	addr_del("10.9.0.7/24");
+	ck_assert_uint_eq(share("20.0.0.1", near), MULTIPATH_BUCKETS);
+	stop();
+}
+END_TEST
+
+START_TEST(gateway_behind_several_next_hops_spreads_as_they_do)
+{
+	start_three();
+	ck_assert_int_eq(add("30.0.0.0/8", "20.0.0.1", 0, 0), 0);
+	ck_assert_int_eq(add("40.0.0.0/8", "30.0.0.1", 0, 0), 0);
+	for (unsigned int i = 0; i < MULTIPATH_BUCKETS; i++)
+		ck_assert_uint_eq(bucket("40.0.0.1", i), bucket("20.0.0.1", i));
+	neigh_change(1, "10.0.0.7", NEIGH_FAILED);
+	ck_assert_uint_eq(share("40.0.0.1", neigh_adj(1, "10.0.0.7")), 0);
+	for (unsigned int i = 0; i < MULTIPATH_BUCKETS; i++)
+		ck_assert_uint_eq(bucket("40.0.0.1", i), bucket("20.0.0.1", i));
+	stop();
+}
+END_TEST
+
+START_TEST(routes_never_lead_in_a_circle)
+{
+	start();
+	addr_add(1, "10.0.0.1/24");
+	ck_assert_int_eq(add("20.0.0.0/8", "10.0.0.9", 0, 0), 0);
+	ck_assert_int_eq(add("30.0.0.0/8", "20.0.0.1", 0, 0), 0);
+	ck_assert_int_eq(add("40.0.0.0/8", "30.0.0.1", 0, 0), 0);
+	ck_assert_int_eq(replace("20.0.0.0/8", "40.0.0.1", 0, 0), -ELOOP);
+	ck_assert_int_eq(add("20.0.0.0/24", "40.0.0.1", 0, 0), -ELOOP);
+	ck_assert_int_eq(add("20.0.1.0/24", "40.0.0.1", 0, 0), 0);
+	ck_assert_uint_eq(share("20.0.1.1", neigh_adj(1, "10.0.0.9")), MULTIPATH_BUCKETS);
+	/* Not by adding but by deleting: what is left would lead to itself. */
+	ck_assert_int_eq(add("20.0.0.0/16", "10.0.0.8", 0, 0), 0);
+	ck_assert_int_eq(replace("20.0.0.0/8", "40.0.0.1", 0, 0), 0);
+	ck_assert_uint_eq(share("20.9.9.9", neigh_adj(1, "10.0.0.8")), MULTIPATH_BUCKETS);
+	ck_assert_int_eq(del("20.0.0.0/16", -1), 0);
+	ck_assert_uint_eq(found("20.9.9.9"), ADJ_NONE);
+	ck_assert_uint_eq(found("40.0.0.1"), ADJ_NONE);
+	ck_assert_int_eq(add("20.0.0.0/16", "10.0.0.8", 0, 0), 0);
+	ck_assert_uint_eq(share("20.9.9.9", neigh_adj(1, "10.0.0.8")), MULTIPATH_BUCKETS);
+	stop();
+}
+END_TEST
+
+START_TEST(recursion_ends_somewhere)
+{
+	char prefix[32], via[32];
+	unsigned int i;
+
+	start();
+	addr_add(1, "10.0.0.1/24");
+	ck_assert_int_eq(add("20.0.0.0/16", "10.0.0.9", 0, 0), 0);
+	for (i = 1; i < 20; i++) {
+		snprintf(prefix, sizeof(prefix), "20.%u.0.0/16", i);
+		snprintf(via, sizeof(via), "20.%u.0.1", i - 1);
+		ck_assert_int_eq(add(prefix, via, 0, 0), 0);
+	}
+	ck_assert_uint_eq(share("20.8.0.1", neigh_adj(1, "10.0.0.9")), MULTIPATH_BUCKETS);
+	ck_assert_uint_eq(found("20.9.0.1"), ADJ_NONE);
+	ck_assert_uint_eq(found("20.19.0.1"), ADJ_NONE);
+	stop();
+}
+END_TEST
+
 START_TEST(many_routes_follow_their_link_in_slices)
 {
 	const struct lpm *table;
@@ -663,11 +959,12 @@ START_TEST(many_routes_follow_their_link_in_slices)
 	start();
 	addr_add(1, "10.0.0.1/24");
 	for (unsigned int i = 0; i < 50000; i++) {
-		struct route want = route_of("20.0.0.0/24", "10.0.0.9", 0, 0);
+		struct wish wish;
 		const char *why;
 
-		want.prefix.addr.v4_be = htonl((20u << 24) + (i << 8));
-		ck_assert_int_eq(fib_route_add(&dp, &want, &why), 0);
+		wish_fill(&wish, "20.0.0.0/24", "10.0.0.9", 0, 0);
+		wish.spec.prefix.addr.v4_be = htonl((20u << 24) + (i << 8));
+		ck_assert_int_eq(fib_route_add(&dp, &wish.spec, &why), 0);
 	}
 	table = fib4_table(&dp, NS_DEFAULT);
 	link_change(1, true, false);
@@ -733,5 +1030,12 @@ SUITE_MAIN("fib", PLAIN_TEST(address_brings_connected_local_and_broadcast_routes
 	PLAIN_TEST(link_local_addresses_are_of_their_link),
 	PLAIN_TEST(ip6_default_is_meant_by_its_gateway),
 	PLAIN_TEST(ip6_neighbour_has_an_entry_below_routes),
+	PLAIN_TEST(several_next_hops_share_by_weight),
+	PLAIN_TEST(lost_next_hop_moves_only_its_own_flows),
+	PLAIN_TEST(without_any_next_hop_packets_are_refused),
+	PLAIN_TEST(route_outlives_all_but_its_last_link),
+	PLAIN_TEST(gateway_behind_a_route_follows_it),
+	PLAIN_TEST(gateway_behind_several_next_hops_spreads_as_they_do),
+	PLAIN_TEST(routes_never_lead_in_a_circle), PLAIN_TEST(recursion_ends_somewhere),
 	PLAIN_TEST(many_routes_follow_their_link_in_slices),
 	PLAIN_TEST(routes_are_listed_by_prefix_and_preference))
