@@ -18,7 +18,7 @@
 
 #include "suite.h"
 
-enum { N_CHANGES = 20000, N_PROBES = 24, N_SEEN = 512, N_RETIRED_MAX = 256, N_ROUNDS = 30000 };
+enum { N_CHANGES = 6000, N_PROBES = 24, N_SEEN = 512, N_RETIRED_MAX = 256, N_ROUNDS = 10000 };
 
 struct addr6 {
 	uint8_t bytes[16];
