@@ -188,7 +188,7 @@ static bool client_may_serve(const struct client *client)
 {
 	if (client->is_ended || client->is_doomed)
 		return false;
-	if (client->is_sequence && client->n_requests > 0)
+	if (client->bulk != NULL || (client->is_sequence && client->n_requests > 0))
 		return false;
 	return client->n_requests < CTL_CALLS_MAX && STAILQ_EMPTY(&client->answers) &&
 	       client_output_len(client) < CTL_BACKLOG_PAUSE;
@@ -314,6 +314,10 @@ void client_serve(struct client *client, uint64_t deadline_us)
 
 	if (!client->is_deaf)
 		answers_flush(client);
+	if (client->bulk != NULL && !request_continue(client->bulk, deadline_us)) {
+		client_mark_ready(client);
+		return;
+	}
 	while (n < CTL_SLICE && client_may_serve(client) && client_serve_line(client)) {
 		n++;
 		if (ctl_now_us() >= deadline_us)

@@ -18,6 +18,11 @@
  * and none after the first that fails (errno ECANCELED). Arrays of more than some hundred rows are
  * printed in slices as the client reads them; any other answer in one go.
  *
+ * A command may take a list of arguments in one request (command->bulk): it runs for one after the
+ * other, in slices, until one fails. What was done before stays done. Parameters beside the list
+ * count for every item that does not have its own. The answer is {"done": N}; an error names the
+ * item and has {"index": N}, how many were done, in its data.
+ *
  * For commands: the decoded args live as long as the call, also while it is deferred, and a
  * deferred call may be finished from within its own run().
  */

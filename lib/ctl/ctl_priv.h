@@ -15,6 +15,7 @@ enum {
 	CTL_TURN_MS = 5, /* requests are served for this long, then timers and ports have a turn */
 	CTL_CALLS_MAX = 64,    /* unfinished calls of one client; beyond it its requests wait */
 	CTL_STREAMS_MAX = 16,  /* unfinished streams of one client; beyond it they are refused */
+	CTL_BULK_SLICE = 16,   /* items of a list between two looks at the clock */
 	CTL_ROWS_SLICE = 256,  /* rows of a long answer that are printed in one go */
 	CTL_CLOSE_MAX_S = 10,  /* how long a connection that we end waits to be read empty */
 	CTL_PROBLEMS_MAX = 16, /* things wrong with the parameters that an error's text names */
@@ -40,6 +41,9 @@ struct request {
 	void *args;		  /* decoded; NULL when the command takes none */
 	json_t *id;		  /* NULL: nobody wants an answer */
 	int err;		  /* set with is_finished */
+	json_t *bulk;		  /* items to run for; NULL: for args alone */
+	json_t *common;		  /* what items without their own have; NULL: nothing */
+	size_t next;		  /* item */
 	bool is_running;	  /* inside command->run() */
 	bool is_finished;	  /* call_finish() came while it was running, or the client left */
 	LIST_ENTRY(request) link; /* in client->requests, once deferred */
@@ -62,6 +66,8 @@ struct client {
 	size_t n_waiting; /* bytes of text in answers */
 	LIST_HEAD(, request) requests;
 	unsigned int n_requests, n_streams;
+	struct request
+		*bulk; /* the one of them that runs in slices; nothing else is begun meanwhile */
 	STAILQ_HEAD(, answer) answers;
 	time_t ended;  /* monotonic second in which is_ended was set */
 	bool is_ready; /* on ctl->ready */
@@ -120,6 +126,8 @@ void client_tick(struct client *client, time_t now);
 /* Serves one line. The answer (new reference), or NULL: none is due, or not yet. */
 json_t *request_serve(struct ctl *ctl, struct client *client, const char *line, size_t len);
 json_t *request_error(json_t *id, int code, const char *message);
+/* Goes on with a request that runs in slices. True: it is done and answered, and gone. */
+bool request_continue(struct request *request, uint64_t deadline_us);
 /* Its client has left: tells the command's owner and frees it. */
 void request_cancel(struct request *request);
 static inline struct request *request_of(struct call *call)

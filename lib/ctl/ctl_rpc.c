@@ -26,11 +26,13 @@ static json_t *columns_json(const struct column *columns)
 
 static json_t *command_json(const struct command *command)
 {
-	return json_pack("{s:s, s:s, s:s, s:o, s:o, s:b, s:b, s:b}", "object", command->object,
-		"verb", command->verb, "help", command->help != NULL ? command->help : "", "args",
+	return json_pack("{s:s, s:s, s:s, s:o, s:o, s:s*, s:b, s:b, s:b}", "object",
+		command->object, "verb", command->verb, "help",
+		command->help != NULL ? command->help : "", "args",
 		command->args != NULL ? schema_describe(command->args) : json_array(), "columns",
-		columns_json(command->columns), "read_only", command->is_read_only, "stream",
-		command->is_stream, "available", command->run != NULL);
+		columns_json(command->columns), "bulk", command->bulk, "read_only",
+		command->is_read_only, "stream", command->is_stream, "available",
+		command->run != NULL);
 }
 
 static void list_add(json_t *list, const struct command *table)

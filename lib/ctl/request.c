@@ -71,6 +71,18 @@ static json_t *request_failure(json_t *id, int err, const char *message)
 			message_json(message), "data", "errno", -err));
 }
 
+/* A list of arguments that ended early: how many of them were done. */
+static void answer_set_index(json_t *answer, size_t index)
+{
+	json_t *error = json_object_get(answer, "error"), *data = json_object_get(error, "data");
+
+	if (data == NULL) {
+		data = json_object();
+		json_object_set_new(error, "data", data);
+	}
+	json_object_set_new(data, "index", json_integer((json_int_t)index));
+}
+
 /* The life of a request */
 
 static struct request *request_create(
@@ -91,6 +103,8 @@ static void request_destroy(struct request *request)
 	if (request->args != NULL)
 		schema_free(request->command->args, request->args);
 	json_decref(request->id);
+	json_decref(request->bulk);
+	json_decref(request->common);
 	json_decref(request->call.result);
 	free(request->call.error);
 	free(request);
@@ -124,6 +138,8 @@ static json_t *request_end(struct request *request, int err)
 			request->id, "result", call->result != NULL ? call->result : json_null());
 		call->result = NULL;
 	}
+	if (request->bulk != NULL && err < 0 && answer != NULL)
+		answer_set_index(answer, request->next);
 	request_destroy(request);
 	return answer;
 }
@@ -131,6 +147,8 @@ static json_t *request_end(struct request *request, int err)
 static void request_unlink(struct request *request)
 {
 	LIST_REMOVE(request, link);
+	if (request->client->bulk == request)
+		request->client->bulk = NULL;
 	request->client->n_requests--;
 	request->client->n_streams -= request->command->is_stream;
 }
@@ -221,6 +239,96 @@ static int decode_args(struct request *request, const json_t *params, char **why
 	return request->args != NULL ? 0 : -EINVAL;
 }
 
+/* Lists of arguments */
+
+/* Runs for one item. On failure the call has the error's text. */
+static int bulk_run_item(struct request *request, json_t *item)
+{
+	struct call *call = &request->call;
+	const char *name = request->command->bulk;
+	char *why = NULL, *text;
+	int err = -EINVAL;
+
+	if (json_is_object(item) && request->common != NULL)
+		json_object_update_missing(item, request->common);
+	if (!json_is_object(item))
+		return call_refuse(call, "%s[%zu]: must be an object", name, request->next);
+	if (decode_args(request, item, &why) < 0) {
+		call_refuse(call, "%s[%zu].%s", name, request->next, why);
+		free(why);
+		return err;
+	}
+	err = request->command->run(call, request->args);
+	schema_free(request->command->args, request->args);
+	request->args = NULL;
+	json_decref(call->result);
+	call->result = NULL;
+	if (err >= 0)
+		return 0;
+	text = mem_printf("%s[%zu]: %s", name, request->next,
+		call->error != NULL ? call->error : strerror(-err));
+	call_fail(call, err, "%s", text);
+	free(text);
+	return err;
+}
+
+/* True when there is no more to do; the outcome is in request->err then. */
+static bool bulk_run(struct request *request, uint64_t deadline_us)
+{
+	size_t n = json_array_size(request->bulk);
+
+	for (; request->next < n; request->next++) {
+		if (request->next % CTL_BULK_SLICE == 0 && ctl_now_us() >= deadline_us)
+			return false;
+		request->err = bulk_run_item(request, json_array_get(request->bulk, request->next));
+		if (request->err < 0)
+			return true;
+		/* Freed as it goes: all at once would take too long at the end. */
+		json_array_set_new(request->bulk, request->next, json_null());
+	}
+	request->call.result = json_pack("{s:I}", "done", (json_int_t)n);
+	return true;
+}
+
+bool request_continue(struct request *request, uint64_t deadline_us)
+{
+	struct client *client = request->client;
+	json_t *answer;
+
+	if (!bulk_run(request, deadline_us))
+		return false;
+	request_unlink(request);
+	answer = request_end(request, request->err);
+	if (answer != NULL)
+		client_send(client, answer);
+	return true;
+}
+
+/* Takes the list out of the params; what is beside it counts for all its items. */
+static json_t *bulk_start(struct request *request, const json_t *params)
+{
+	const char *name = request->command->bulk;
+
+	request->bulk = json_incref(json_object_get(params, name));
+	if (!json_is_array(request->bulk)) {
+		call_refuse(&request->call, "%s: must be a list", name);
+		return request_end(request, -EINVAL);
+	}
+	if (json_object_size(params) > 1) {
+		request->common = json_copy((json_t *)(uintptr_t)params);
+		json_object_del(request->common, name);
+	}
+	if (request->client == NULL) {
+		bulk_run(request, UINT64_MAX);
+		return request_end(request, request->err);
+	}
+	/* Everything happens in the client's next turns. */
+	request_park(request);
+	request->client->bulk = request;
+	client_mark_ready(request->client);
+	return NULL;
+}
+
 /* Refuses what the client's state does not allow now; NULL: go on. */
 static json_t *refuse_call(
 	const struct client *client, const struct command *command, const struct rpc *rpc)
@@ -257,6 +365,8 @@ static json_t *serve_rpc(struct ctl *ctl, struct client *client, const struct rp
 	if (json_array_size(rpc->params) > 0)
 		return request_error(rpc->id, RPC_INVALID_PARAMS, "params must be given by name");
 	request = request_create(ctl, client, command, rpc->id);
+	if (command->bulk != NULL && json_object_get(rpc->params, command->bulk) != NULL)
+		return bulk_start(request, rpc->params);
 	if (decode_args(request, rpc->params, &why) == 0)
 		return request_run(request);
 	answer = request_error(rpc->id, RPC_INVALID_PARAMS, why);

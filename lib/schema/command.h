@@ -27,6 +27,11 @@ struct command {
 	const struct column *columns;
 	/* NULL: in the contract, not yet in weir; answered with an error that says so. */
 	int (*run)(struct call *call, const void *args);
+	/*
+	 * A list of arguments, each for one run(): {"routes": [{...}, ...]} in place of a thousand
+	 * requests. NULL: has none. Such a command answers from within run().
+	 */
+	const char *bulk;
 	bool is_read_only;
 	bool is_stream; /* answers with notifications until the client leaves or the call is finished */
 };
