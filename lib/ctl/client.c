@@ -60,6 +60,8 @@ static void answer_pop(struct client *client)
 		client->n_waiting -= strlen(answer->text);
 	free(answer->text);
 	json_decref(answer->rows);
+	if (answer->source != NULL)
+		answer->source->destroy(answer->source);
 	free(answer);
 }
 
@@ -82,19 +84,45 @@ static void client_write(struct client *client, const char *text, size_t len)
 		client_cut(client);
 }
 
+static void answer_write_row(struct client *client, struct answer *answer, const json_t *row)
+{
+	char *text = json_dumps(row, DUMP_FLAGS);
+
+	if (answer->next_row > 0)
+		client_write(client, ",", 1);
+	if (text != NULL)
+		client_write(client, text, strlen(text));
+	free(text);
+}
+
+/* Prints rows as they are made. True when there are no more. */
+static bool answer_write_source(struct client *client, struct answer *answer)
+{
+	size_t end = answer->next_row + CTL_ROWS_SLICE;
+
+	for (; answer->next_row < end; answer->next_row++) {
+		bool is_busy = false;
+		json_t *row = answer->source->next(answer->source, &is_busy);
+
+		if (row == NULL && is_busy)
+			return false;
+		if (row == NULL) {
+			client_write(client, "]}\n", 3);
+			return true;
+		}
+		answer_write_row(client, answer, row);
+		json_decref(row);
+	}
+	return false;
+}
+
 /* Prints the next rows of a long array. True when it is complete. */
 static bool answer_write_rows(struct client *client, struct answer *answer)
 {
 	size_t end = answer->next_row + CTL_ROWS_SLICE, n = json_array_size(answer->rows);
 
 	for (; answer->next_row < n && answer->next_row < end; answer->next_row++) {
-		char *row = json_dumps(json_array_get(answer->rows, answer->next_row), DUMP_FLAGS);
-
-		if (answer->next_row > 0)
-			client_write(client, ",", 1);
-		if (row != NULL)
-			client_write(client, row, strlen(row));
-		free(row);
+		answer_write_row(client, answer, json_array_get(answer->rows, answer->next_row));
 		/* Freed as it goes: a million rows at once would take too long at the end. */
 		if (answer->rows->refcount == 1)
 			json_array_set_new(answer->rows, answer->next_row, json_null());
@@ -120,22 +148,22 @@ static void answers_flush(struct client *client)
 		}
 		if (answer->rows != NULL && !answer_write_rows(client, answer))
 			return;
+		if (answer->source != NULL && !answer_write_source(client, answer))
+			return;
 		answer_pop(client);
 	}
 }
 
-/* The text of a message up to and with the '[' of its long result, which is stolen into rows. */
-static char *answer_head(json_t *message, json_t **rows)
+/* The text of a message; if its result is long, up to and with the '[': rows come later. */
+static char *answer_head(json_t *message, struct answer *answer)
 {
 	json_t *result = json_object_get(message, "result");
 	char *text;
 
-	if (json_array_size(result) <= CTL_ROWS_SLICE) {
-		text = json_dumps(message, DUMP_FLAGS);
-		*rows = NULL;
-		return text;
-	}
-	*rows = json_incref(result);
+	if (answer->source == NULL && json_array_size(result) <= CTL_ROWS_SLICE)
+		return json_dumps(message, DUMP_FLAGS);
+	if (answer->source == NULL)
+		answer->rows = json_incref(result);
 	json_object_set_new(message, "result", json_array());
 	text = json_dumps(message, DUMP_FLAGS);
 	/* The result is the last member: "...,"result":[]}". */
@@ -150,15 +178,20 @@ static void client_queue(struct client *client, json_t *message, size_t backlog_
 	struct answer *answer = mem_zalloc(sizeof(*answer));
 	char *text = NULL;
 
+	answer->source = client->rows;
+	client->rows = NULL;
 	if (!client->is_deaf)
-		text = answer_head(message, &answer->rows);
+		text = answer_head(message, answer);
 	json_decref(message);
 	if (text == NULL) {
 		json_decref(answer->rows);
+		if (answer->source != NULL)
+			answer->source->destroy(answer->source);
 		free(answer);
 		return;
 	}
-	answer->text = answer->rows != NULL ? text : mem_printf("%s\n", text);
+	answer->text =
+		answer->rows != NULL || answer->source != NULL ? text : mem_printf("%s\n", text);
 	if (answer->text != text)
 		free(text);
 	client->n_waiting += strlen(answer->text);

@@ -53,7 +53,8 @@ struct request {
 struct answer {
 	STAILQ_ENTRY(answer) link;
 	char *text;
-	json_t *rows; /* NULL: text only */
+	json_t *rows; /* NULL: text only, or source */
+	struct row_source *source;
 	size_t next_row;
 };
 
@@ -69,9 +70,10 @@ struct client {
 	struct request
 		*bulk; /* the one of them that runs in slices; nothing else is begun meanwhile */
 	STAILQ_HEAD(, answer) answers;
-	time_t ended;  /* monotonic second in which is_ended was set */
-	bool is_ready; /* on ctl->ready */
-	bool is_eof;   /* nothing more will come from it */
+	struct row_source *rows; /* of the answer that is sent next */
+	time_t ended;		 /* monotonic second in which is_ended was set */
+	bool is_ready;		 /* on ctl->ready */
+	bool is_eof;		 /* nothing more will come from it */
 	bool is_deaf;  /* nothing can be sent to it; what it still asked for is done all the same */
 	bool is_ended; /* closed as soon as its output is written */
 	bool is_doomed;	  /* closed at its next turn, whatever is left */

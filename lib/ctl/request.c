@@ -106,6 +106,8 @@ static void request_destroy(struct request *request)
 	json_decref(request->bulk);
 	json_decref(request->common);
 	json_decref(request->call.result);
+	if (request->call.rows != NULL)
+		request->call.rows->destroy(request->call.rows);
 	free(request->call.error);
 	free(request);
 }
@@ -115,6 +117,38 @@ static void sequence_fail(struct client *client)
 {
 	if (client != NULL && client->is_sequence)
 		client->has_failed = true;
+}
+
+/* Where nobody reads row by row. */
+static json_t *rows_collect(struct row_source *rows)
+{
+	json_t *all = json_array();
+	bool is_busy = true;
+
+	while (is_busy) {
+		json_t *row;
+
+		is_busy = false;
+		while ((row = rows->next(rows, &is_busy)) != NULL)
+			json_array_append_new(all, row);
+	}
+	return all;
+}
+
+/* What a request has brought; its answer is the next that its client is sent. */
+static json_t *request_take_result(struct request *request)
+{
+	struct call *call = &request->call;
+	json_t *result = call->result;
+
+	call->result = NULL;
+	if (call->rows == NULL)
+		return result != NULL ? result : json_null();
+	if (request->client == NULL)
+		return rows_collect(call->rows);
+	request->client->rows = call->rows;
+	call->rows = NULL;
+	return json_array();
 }
 
 /* Ends a request that has run. Returns its answer, or NULL when none is wanted. */
@@ -134,9 +168,7 @@ static json_t *request_end(struct request *request, int err)
 		answer = request_failure(
 			request->id, err, call->error != NULL ? call->error : strerror(-err));
 	} else if (request->id != NULL) {
-		answer = answer_create(
-			request->id, "result", call->result != NULL ? call->result : json_null());
-		call->result = NULL;
+		answer = answer_create(request->id, "result", request_take_result(request));
 	}
 	if (request->bulk != NULL && err < 0 && answer != NULL)
 		answer_set_index(answer, request->next);

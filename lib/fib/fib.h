@@ -221,6 +221,8 @@ struct nexthop_choice {
 struct nexthop_choice fib_route_choice(const struct dp *dp, const struct route *route,
 	const struct ip_addr *from, const struct ip_addr *to);
 
+/* A row of `ip -j route show table all`. New reference. */
+json_t *route_to_json(const struct dp *dp, const struct route *route);
 const char *route_type_name(uint8_t type);
 const char *route_protocol_name(uint8_t protocol);
 

@@ -7,8 +7,6 @@
 
 #include <string.h>
 
-enum table_filter { TABLE_MAIN, TABLE_LOCAL, TABLE_ALL };
-
 static const struct field_enum all_types[] = {
 	{ "unicast", ROUTE_UNICAST, "to a gateway or on the link" },
 	{ "local", ROUTE_LOCAL, "to an address of this router" },
@@ -26,9 +24,9 @@ static const struct field_enum families[] = {
 };
 
 static const struct field_enum tables[] = {
-	{ "main", TABLE_MAIN, "all routes but local and broadcast ones" },
-	{ "local", TABLE_LOCAL, "local and broadcast routes" },
-	{ "all", TABLE_ALL, "both" },
+	{ "main", FIB_SHOW_MAIN, "all routes but local and broadcast ones" },
+	{ "local", FIB_SHOW_LOCAL, "local and broadcast routes" },
+	{ "all", FIB_SHOW_ALL, "both" },
 	{ 0 },
 };
 
@@ -126,7 +124,7 @@ static const char *route_scope(const struct route *route)
 	return NULL;
 }
 
-static json_t *route_row(const struct dp *dp, const struct route *route, enum table_filter table)
+json_t *fib_route_row(const struct dp *dp, const struct route *route, enum fib_show_table table)
 {
 	const char *scope = route_scope(route);
 	bool is_ip6 = route->prefix.addr.family == AF_INET6;
@@ -136,7 +134,7 @@ static json_t *route_row(const struct dp *dp, const struct route *route, enum ta
 	row_set_type(row, route);
 	json_object_set_new(row, "dst", json_string(ip_prefix_text(&route->prefix, text)));
 	row_set_hops(row, dp, route->nexthops);
-	if (table == TABLE_ALL && route_is_in_local(route))
+	if (table == FIB_SHOW_ALL && route_is_in_local(route))
 		json_object_set_new(row, "table", json_string("local"));
 	json_object_set_new(row, "protocol", json_string(route_protocol_name(route->protocol)));
 	if (scope != NULL)
@@ -152,7 +150,7 @@ static json_t *route_row(const struct dp *dp, const struct route *route, enum ta
 
 json_t *route_to_json(const struct dp *dp, const struct route *route)
 {
-	return route_row(dp, route, TABLE_ALL);
+	return fib_route_row(dp, route, FIB_SHOW_ALL);
 }
 
 /* route show */
@@ -205,57 +203,22 @@ static const struct object show_object = {
 		},
 };
 
-static bool route_is_over(const struct route *route, uint16_t ifindex)
-{
-	for (unsigned int i = 0; i < route->nexthops->n; i++)
-		if (route->nexthops->hop[i].spec.link == ifindex)
-			return true;
-	return false;
-}
-
-static bool show_has(
-	const struct show_args *args, const struct link *link, const struct route *route)
-{
-	if (route->nexthops->is_doomed)
-		return false;
-	if (args->table != TABLE_ALL && route_is_in_local(route) != (args->table == TABLE_LOCAL))
-		return false;
-	if (link != NULL && !route_is_over(route, link->ifindex))
-		return false;
-	if (args->family != 0 && args->family != route->prefix.addr.family)
-		return false;
-	return args->type == ROUTE_TYPE_ANY || args->type == route->type;
-}
-
-/* "default" is that of both families. */
-static bool show_is_wanted(const struct show_args *args, const struct ip_prefix *prefix)
-{
-	if (args->to.addr.family == AF_INET && args->to.len == 0)
-		return prefix->len == 0;
-	return args->to.addr.family == 0 || ip_prefix_compare(&args->to, prefix) == 0;
-}
-
 static int route_show(struct call *call, const void *args)
 {
 	const struct show_args *a = args;
-	const struct dp *dp = call->ctx;
-	const struct link *link = a->dev == NULL ? NULL : link_by_name(dp, a->dev);
-	const struct route **all;
-	size_t n;
+	const struct link *link = a->dev == NULL ? NULL : link_by_name(call->ctx, a->dev);
+	struct fib_show_filter filter = {
+		.ns = NS_DEFAULT,
+		.link = link == NULL ? 0 : link->ifindex,
+		.type = (uint8_t)a->type,
+		.family = (uint8_t)a->family,
+		.to = a->to,
+		.table = (enum fib_show_table)a->table,
+	};
 
 	if (a->dev != NULL && link == NULL)
 		return call_fail(call, -ENODEV, "Cannot find device \"%s\"", a->dev);
-	call->result = json_array();
-	all = fib_routes_all(dp, NS_DEFAULT, &n);
-	for (size_t i = 0; i < n; i++) {
-		if (!show_is_wanted(a, &all[i]->prefix))
-			continue;
-		for (const struct route *r = all[i]; r != NULL; r = r->next)
-			if (show_has(a, link, r))
-				json_array_append_new(call->result,
-					route_row(dp, r, (enum table_filter)a->table));
-	}
-	free(all);
+	call->rows = fib_show(call->ctx, &filter);
 	return 0;
 }
 

@@ -227,7 +227,7 @@ static void fib_event(struct dp *dp, enum event_kind kind, const void *subject)
 
 static void fib_tick(struct dp *dp, uint64_t now_ns)
 {
-	fib_state(dp)->slice_left = FIB_ROUTES_PER_TICK;
+	fib_state(dp)->slice_left_ns = FIB_SLICE_US * 1000;
 	nexthops_slice(dp);
 	nexthops_retry(dp, now_ns);
 }
@@ -281,7 +281,7 @@ static int fib_init(struct dp *dp)
 		goto err_multipath;
 	TAILQ_INIT(&state->stale);
 	TAILQ_INIT(&state->all);
-	state->slice_left = FIB_ROUTES_PER_TICK;
+	state->slice_left_ns = FIB_SLICE_US * 1000;
 	state->links = mem_zalloc(LINK_MAX * sizeof(*state->links));
 	for (unsigned int i = 0; i < LINK_MAX; i++) {
 		TAILQ_INIT(&state->links[i].single);

@@ -12,7 +12,8 @@
 enum {
 	FIB_TABLES_MAX = 2 * NS_MAX + 2, /* 256 KiB of address space each */
 	FIB_GROUPS_MAX = 1 << 20,	 /* of the LPM; 1 GiB of address space */
-	FIB_ROUTES_PER_TICK = 8192,	 /* that follow their next hops: a few milliseconds */
+	FIB_SLICE_US = 4000,		 /* for routes that follow their next hops, in each tick */
+	FIB_SLICE_ROUTES = 32,		 /* between two looks at the clock */
 	FIB_METRIC6_KERNEL = 256,	 /* Linux: IP6_RT_PRIO_ADDRCONF */
 	FIB_METRIC6_USER = 1024,	 /* Linux: IP6_RT_PRIO_USER */
 	FIB_DEPTH_MAX = 8,		 /* of routes that lead to each other's gateways */
@@ -84,9 +85,9 @@ struct fib_state {
 	TAILQ_HEAD(, nexthops) all;   /* sets */
 	struct nexthops *sets[FIB_SETS_HASH];
 	size_t n_sets, n_routes[FIB_N_FAMILIES];
-	uint64_t retry_ns; /* when failed next hops were last asked for */
-	size_t slice_left; /* routes that may follow until the next tick */
-	uint32_t visit;	   /* of the last search among sets */
+	uint64_t retry_ns;     /* when failed next hops were last asked for */
+	int64_t slice_left_ns; /* for routes to follow until the next tick */
+	uint32_t visit;	       /* of the last search among sets */
 
 	uint32_t *buckets; /* of multipath groups; workers */
 	uint64_t seed[2];
@@ -168,7 +169,7 @@ void nexthops_follow_link(struct dp *dp, const struct link *link);
 void nexthops_follow_neigh(struct dp *dp, const struct neigh *neigh);
 /* The link, or its last address of a family (0: all), is gone: so are routes that have no other. */
 void nexthops_bury(struct dp *dp, uint16_t ifindex, uint8_t family);
-/* Brings routes that are yet to follow in line: FIB_ROUTES_PER_TICK at most until the next tick. */
+/* Brings routes that are yet to follow in line: for FIB_SLICE_US at most until the next tick. */
 void nexthops_slice(struct dp *dp);
 void nexthops_retry(struct dp *dp, uint64_t now_ns);
 
@@ -224,5 +225,21 @@ int route_conf_spec(const struct dp *dp, const struct route_conf *conf, struct n
 extern const struct field_enum route_conf_types[];
 extern const struct section fib_sections[];
 
+/* fib_show.c */
+enum fib_show_table { FIB_SHOW_MAIN, FIB_SHOW_LOCAL, FIB_SHOW_ALL };
+
+struct fib_show_filter {
+	uint16_t ns;
+	uint16_t link;	     /* 0: any */
+	uint8_t type;	     /* ROUTE_TYPE_ANY: any */
+	uint8_t family;	     /* 0: both */
+	struct ip_prefix to; /* family 0: any */
+	enum fib_show_table table;
+};
+struct row_source *fib_show(const struct dp *dp, const struct fib_show_filter *filter);
+/* Is any of its next hops on that link? */
+bool route_is_over(const struct route *route, uint16_t ifindex);
+
 /* fib_ctl.c */
+json_t *fib_route_row(const struct dp *dp, const struct route *route, enum fib_show_table table);
 extern const struct command fib_commands[];

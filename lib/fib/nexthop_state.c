@@ -17,6 +17,7 @@
 #include "fib/fib_priv.h"
 
 #include <string.h>
+#include <time.h>
 
 #include "base/log.h"
 #include "base/mem.h"
@@ -370,25 +371,49 @@ static void route_follow(struct dp *dp, struct nexthops *set, struct route *rout
 		log_err("fib", "route not used, the table is full groups=%u", FIB_GROUPS_MAX);
 }
 
+static int64_t clock_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * INT64_C(1000000000) + now.tv_nsec;
+}
+
+/* One route of the first set of the list. False: there is none. */
+static bool stale_follow(struct dp *dp)
+{
+	struct fib_state *state = fib_state(dp);
+	struct nexthops *set = TAILQ_FIRST(&state->stale);
+
+	if (set == NULL)
+		return false;
+	set->n_stale = RTE_MIN(set->n_stale, set->n_routes);
+	if (set->n_stale <= 1) {
+		/* Before the last one: with it a doomed set is gone. */
+		TAILQ_REMOVE(&state->stale, set, of_stale);
+		set->is_listed = false;
+	}
+	if (set->n_stale > 0) {
+		set->n_stale--;
+		route_follow(dp, set, TAILQ_FIRST(&set->routes));
+	}
+	return true;
+}
+
 void nexthops_slice(struct dp *dp)
 {
 	struct fib_state *state = fib_state(dp);
-	struct nexthops *set;
+	int64_t last = 0, now;
 
-	while (state->slice_left > 0 && (set = TAILQ_FIRST(&state->stale)) != NULL) {
-		bool is_last;
-
-		set->n_stale = RTE_MIN(set->n_stale, set->n_routes);
-		is_last = set->n_stale <= 1;
-		if (is_last) {
-			/* Before the last one: with it a doomed set is gone. */
-			TAILQ_REMOVE(&state->stale, set, of_stale);
-			set->is_listed = false;
-		}
-		if (set->n_stale == 0)
+	if (TAILQ_EMPTY(&state->stale) || state->slice_left_ns <= 0)
+		return;
+	last = clock_ns();
+	for (unsigned int n = 0; state->slice_left_ns > 0 && stale_follow(dp); n++) {
+		if (n % FIB_SLICE_ROUTES != 0)
 			continue;
-		set->n_stale--;
-		route_follow(dp, set, TAILQ_FIRST(&set->routes));
-		state->slice_left--;
+		now = clock_ns();
+		state->slice_left_ns -= now - last;
+		last = now;
 	}
+	state->slice_left_ns -= clock_ns() - last;
 }

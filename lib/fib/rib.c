@@ -5,7 +5,8 @@
  *
  * Longest match goes through the lengths that exist, from long to short, one exact look-up each:
  * the control plane does that once per change, and a trie of a million nodes would cost more memory
- * and as many cache misses.
+ * and as many cache misses, one after the other. Here the slots of some lengths are asked for at
+ * once before the first is looked at.
  *
  * The table is split into parts by hash, each of which doubles by itself: the longest pause is that
  * of one part, 1/256 of what doubling a single table would take. A slot keeps 32 bits of the hash,
@@ -18,7 +19,9 @@
 
 #include "base/mem.h"
 
-enum { N_PARTS = 256, PART_SHIFT = 56, PART_MIN = 8 };
+enum { PART_SHIFT = 56, PART_MIN = 8, N_PROBES = 8 };
+
+_Static_assert(RIB_PARTS == 1 << (64 - PART_SHIFT), "chosen by the upper bits of a hash");
 
 _Static_assert(sizeof(struct ip_prefix) == 24, "hashed as three words, compared as a whole");
 
@@ -55,12 +58,12 @@ static size_t *len_count(struct rib *rib, const struct ip_prefix *prefix)
 
 void rib_init(struct rib *rib)
 {
-	*rib = (struct rib){ .parts = mem_zalloc(N_PARTS * sizeof(*rib->parts)) };
+	*rib = (struct rib){ .parts = mem_zalloc(RIB_PARTS * sizeof(*rib->parts)) };
 }
 
 void rib_fini(struct rib *rib)
 {
-	for (unsigned int i = 0; rib->parts != NULL && i < N_PARTS; i++)
+	for (unsigned int i = 0; rib->parts != NULL && i < RIB_PARTS; i++)
 		free(rib->parts[i].slots);
 	free(rib->parts);
 	*rib = (struct rib){ 0 };
@@ -160,22 +163,55 @@ struct rib_node *rib_lookup(const struct rib *rib, const struct ip_prefix *prefi
 	return part->slots[part_find(part, (uint32_t)hash, prefix)].node;
 }
 
+/* A look-up whose cache line is on its way. */
+struct probe {
+	struct ip_prefix prefix;
+	const struct rib_part *part;
+	uint32_t hash;
+};
+
+/* Begins the look-ups of the next lengths that exist, from *len down; how many. */
+static unsigned int probes_begin(const struct rib *rib, const struct ip_addr *addr, int *len,
+	struct probe probes[static N_PROBES])
+{
+	const size_t *n_by_len = rib->n_by_len[addr->family == AF_INET6];
+	unsigned int n = 0;
+
+	for (; *len >= 0 && n < N_PROBES; --*len) {
+		struct ip_prefix prefix = { .addr = *addr, .len = (uint8_t)*len };
+		struct probe *probe = &probes[n];
+		uint64_t hash;
+
+		if (n_by_len[*len] == 0)
+			continue;
+		probe->prefix = ip_prefix_network(&prefix);
+		hash = prefix_hash(&probe->prefix);
+		probe->part = &rib->parts[hash >> PART_SHIFT];
+		probe->hash = (uint32_t)hash;
+		if (probe->part->n == 0)
+			continue;
+		__builtin_prefetch(&probe->part->slots[probe->hash & (probe->part->n_slots - 1)]);
+		n++;
+	}
+	return n;
+}
+
 /* The longest prefix of at most max_len bits that covers addr. */
 static struct rib_node *rib_covering(const struct rib *rib, const struct ip_addr *addr, int max_len)
 {
-	const size_t *n_by_len = rib->n_by_len[addr->family == AF_INET6];
+	struct probe probes[N_PROBES];
+	unsigned int n;
 
-	for (int len = max_len; len >= 0; len--) {
-		struct ip_prefix prefix = { .addr = *addr, .len = (uint8_t)len };
-		struct rib_node *node;
+	do {
+		n = probes_begin(rib, addr, &max_len, probes);
+		for (unsigned int i = 0; i < n; i++) {
+			const struct rib_part *part = probes[i].part;
+			uint32_t at = part_find(part, probes[i].hash, &probes[i].prefix);
 
-		if (n_by_len[len] == 0)
-			continue;
-		prefix = ip_prefix_network(&prefix);
-		node = rib_lookup(rib, &prefix);
-		if (node != NULL)
-			return node;
-	}
+			if (part->slots[at].node != NULL)
+				return part->slots[at].node;
+		}
+	} while (n > 0);
 	return NULL;
 }
 
@@ -192,7 +228,7 @@ struct rib_node *rib_match(const struct rib *rib, const struct ip_addr *addr)
 struct rib_node *rib_next(const struct rib *rib, size_t *cursor)
 {
 	/* The part in the upper half, the slot in the lower. */
-	for (size_t p = *cursor >> 32, i = *cursor & UINT32_MAX; p < N_PARTS; p++, i = 0) {
+	for (size_t p = *cursor >> 32, i = *cursor & UINT32_MAX; p < RIB_PARTS; p++, i = 0) {
 		const struct rib_part *part = &rib->parts[p];
 
 		for (; i < part->n_slots; i++) {
@@ -203,4 +239,14 @@ struct rib_node *rib_next(const struct rib *rib, size_t *cursor)
 		}
 	}
 	return NULL;
+}
+
+void rib_part_each(const struct rib *rib, unsigned int part,
+	void (*fn)(struct rib_node *node, void *ctx), void *ctx)
+{
+	const struct rib_part *p = &rib->parts[part];
+
+	for (uint32_t i = 0; i < p->n_slots; i++)
+		if (p->slots[i].node != NULL)
+			fn(p->slots[i].node, ctx);
 }

@@ -18,6 +18,8 @@ struct rib_node {
 
 struct rib_part; /* rib.c */
 
+enum { RIB_PARTS = 256 };
+
 struct rib {
 	struct rib_part *parts;
 	size_t n_nodes;
@@ -39,6 +41,10 @@ struct rib_node *rib_lookup(const struct rib *rib, const struct ip_prefix *prefi
 struct rib_node *rib_parent(const struct rib *rib, const struct ip_prefix *prefix);
 /* The longest prefix that covers the address. NULL: none. */
 struct rib_node *rib_match(const struct rib *rib, const struct ip_addr *addr);
+
+/* Calls fn for the nodes of one of RIB_PARTS parts: a prefix never moves to another. */
+void rib_part_each(const struct rib *rib, unsigned int part,
+	void (*fn)(struct rib_node *node, void *ctx), void *ctx);
 
 /*
  * The next node in no particular order; start with *cursor 0; NULL at the end. The table may not

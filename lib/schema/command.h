@@ -18,6 +18,19 @@ struct column {
 	bool is_detail;	   /* only with -s */
 };
 
+/*
+ * Rows of an answer that are made while the client reads them, for what may be a million. Embedded in
+ * what its maker keeps for it; the tables that it reads may change between two calls.
+ */
+struct row_source {
+	/*
+	 * The next row (new reference). NULL: all rows have been given, or (*is_busy) it has done a
+	 * millisecond of other work and wants to be called again.
+	 */
+	json_t *(*next)(struct row_source *source, bool *is_busy);
+	void (*destroy)(struct row_source *source);
+};
+
 struct call; /* one request that is being served; see below */
 
 struct command {
@@ -41,11 +54,12 @@ struct command {
  * or a negative errno with a text from call_fail(), or, after call_defer(), later by call_finish().
  */
 struct call {
-	void *ctx;	  /* what ctl_create() was given: the struct dp */
-	json_t *result;	  /* new reference, set by run() */
-	char *error;	  /* set by call_fail() */
-	bool is_refused;  /* set by call_refuse() */
-	bool is_deferred; /* set by call_defer() */
+	void *ctx;		 /* what ctl_create() was given: the struct dp */
+	json_t *result;		 /* new reference, set by run() */
+	struct row_source *rows; /* set by run() in place of result: an array of these */
+	char *error;		 /* set by call_fail() */
+	bool is_refused;	 /* set by call_refuse() */
+	bool is_deferred;	 /* set by call_defer() */
 	void (*cancel)(struct call *call, void *owner); /* client left; call is gone after this */
 	void *owner;
 };
