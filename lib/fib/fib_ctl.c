@@ -428,6 +428,77 @@ static int route_get(struct call *call, const void *args)
 	return 0;
 }
 
+/* route summary */
+
+static json_t *summary_family(const struct fib_state *state, enum fib_family family)
+{
+	json_t *protocols = json_object();
+	size_t n_all = 0;
+
+	for (uint8_t i = 0; i < FIB_PROTOCOLS_MAX; i++) {
+		size_t n = state->n_routes[family][i];
+
+		n_all += n;
+		if (n > 0)
+			json_object_set_new(
+				protocols, route_protocol_name(i), json_integer((json_int_t)n));
+	}
+	return json_pack("{s:s, s:I, s:o}", "family", family == FIB_IP6 ? "inet6" : "inet",
+		"routes", (json_int_t)n_all, "protocols", protocols);
+}
+
+/* Bytes as they are allocated, without what malloc() adds. */
+static json_t *summary_memory(const struct fib_state *state)
+{
+	json_int_t n_prefixes = 0, n_slots = 0, n_routes = 0, n_tables = FIB_N_FAMILIES;
+
+	for (unsigned int i = 0; i < NS_MAX; i++) {
+		const struct fib *fib = state->fibs[i];
+
+		if (fib == NULL)
+			continue;
+		n_tables += FIB_N_FAMILIES;
+		n_prefixes += (json_int_t)fib->rib.n_nodes;
+		n_slots += (json_int_t)rib_size(&fib->rib);
+	}
+	for (unsigned int i = 0; i < FIB_N_FAMILIES * FIB_PROTOCOLS_MAX; i++)
+		n_routes +=
+			(json_int_t)state->n_routes[i / FIB_PROTOCOLS_MAX][i % FIB_PROTOCOLS_MAX];
+	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "prefixes", n_prefixes, "nexthops",
+		(json_int_t)state->n_sets, "multipath_groups", (json_int_t)state->n_groups,
+		"lpm_groups", (json_int_t)lpm_pool_used(state->pool), "lpm_groups_max",
+		(json_int_t)FIB_GROUPS_MAX, "lpm_bytes",
+		n_tables * LPM_ROOT_SLOTS * (json_int_t)sizeof(uint32_t) +
+			(json_int_t)lpm_pool_used(state->pool) * LPM_GROUP_SLOTS *
+				(json_int_t)sizeof(uint32_t),
+		"route_bytes",
+		n_slots + n_prefixes * (json_int_t)sizeof(struct fib_entry) +
+			n_routes * (json_int_t)sizeof(struct route));
+}
+
+static int route_summary(struct call *call, const void *args)
+{
+	const struct fib_state *state = fib_state(call->ctx);
+
+	call->result = summary_memory(state);
+	json_object_set_new(call->result, "families",
+		json_pack(
+			"[o, o]", summary_family(state, FIB_IP4), summary_family(state, FIB_IP6)));
+	return 0;
+}
+
+static const struct column summary_columns[] = {
+	{ .path = "families.family", .title = "FAMILIES" },
+	{ .path = "families.routes", .title = "ROUTES" },
+	{ .path = "prefixes", .title = "PREFIXES" },
+	{ .path = "nexthops", .title = "NEXTHOPS" },
+	{ .path = "multipath_groups", .title = "MULTIPATH" },
+	{ .path = "lpm_groups", .title = "LPM GROUPS" },
+	{ .path = "lpm_bytes", .title = "LPM BYTES" },
+	{ .path = "route_bytes", .title = "ROUTE BYTES" },
+	{ .title = NULL },
+};
+
 static const struct column route_columns[] = {
 	{ .path = "type", .title = "TYPE" },
 	{ .path = "dst", .title = "DESTINATION" },
@@ -474,6 +545,12 @@ const struct command fib_commands[] = {
 		.args = &get_object,
 		.columns = route_columns,
 		.run = route_get,
+		.is_read_only = true },
+	{ .object = "route",
+		.verb = "summary",
+		.help = "how many routes there are, and the memory they take",
+		.columns = summary_columns,
+		.run = route_summary,
 		.is_read_only = true },
 	{ .object = NULL },
 };

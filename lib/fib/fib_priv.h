@@ -18,6 +18,7 @@ enum {
 	FIB_METRIC6_USER = 1024,	 /* Linux: IP6_RT_PRIO_USER */
 	FIB_DEPTH_MAX = 8,		 /* of routes that lead to each other's gateways */
 	FIB_SETS_HASH = 4096,
+	FIB_PROTOCOLS_MAX = 8, /* behind the highest enum route_protocol */
 };
 
 /* The index of a family in tables by family. */
@@ -84,7 +85,8 @@ struct fib_state {
 	TAILQ_HEAD(, nexthops) stale; /* have routes that are yet to follow */
 	TAILQ_HEAD(, nexthops) all;   /* sets */
 	struct nexthops *sets[FIB_SETS_HASH];
-	size_t n_sets, n_routes[FIB_N_FAMILIES];
+	size_t n_sets;
+	size_t n_routes[FIB_N_FAMILIES][FIB_PROTOCOLS_MAX];
 	uint64_t retry_ns;     /* when failed next hops were last asked for */
 	int64_t slice_left_ns; /* for routes to follow until the next tick */
 	uint32_t visit;	       /* of the last search among sets */

@@ -69,6 +69,15 @@ void rib_fini(struct rib *rib)
 	*rib = (struct rib){ 0 };
 }
 
+size_t rib_size(const struct rib *rib)
+{
+	size_t size = RIB_PARTS * sizeof(*rib->parts);
+
+	for (unsigned int i = 0; i < RIB_PARTS; i++)
+		size += rib->parts[i].n_slots * sizeof(*rib->parts[i].slots);
+	return size;
+}
+
 /* The slot of a prefix, or the empty one where it would go. The part has an empty slot. */
 static uint32_t part_find(
 	const struct rib_part *part, uint32_t hash, const struct ip_prefix *prefix)

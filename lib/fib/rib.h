@@ -29,6 +29,7 @@ struct rib {
 void rib_init(struct rib *rib);
 /* The nodes themselves are the caller's. */
 void rib_fini(struct rib *rib);
+size_t rib_size(const struct rib *rib); /* bytes, without the nodes */
 
 /* -EEXIST: the prefix is there already; -ENOMEM. Changes nothing then. */
 int rib_insert(struct rib *rib, struct rib_node *node);

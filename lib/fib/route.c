@@ -17,6 +17,12 @@ static const char bad_gateway[] = "Nexthop has invalid gateway";
 
 /* Into and out of the table */
 
+static size_t *route_count(struct fib_state *state, const struct route *route)
+{
+	RTE_ASSERT(route->protocol < FIB_PROTOCOLS_MAX);
+	return &state->n_routes[fib_family(route->prefix.addr.family)][route->protocol];
+}
+
 int route_install(
 	struct fib *fib, const struct route_spec *spec, struct nexthops *set, struct route *old)
 {
@@ -39,7 +45,7 @@ int route_install(
 	if (err < 0)
 		goto err_route;
 	nexthops_add_route(set, route);
-	state->n_routes[fib_family(route->prefix.addr.family)]++;
+	(*route_count(state, route))++;
 	dp_publish(fib->dp, EVENT_ROUTE_NEW, route);
 	return 0;
 
@@ -54,7 +60,7 @@ void route_free(struct dp *dp, struct route *route)
 {
 	struct fib_state *state = fib_state(dp);
 
-	state->n_routes[fib_family(route->prefix.addr.family)]--;
+	(*route_count(state, route))--;
 	nexthops_del_route(state->fibs[route->ns], route->nexthops, route);
 	free(route);
 }
