@@ -342,6 +342,39 @@ START_TEST(a_gateway_behind_a_route_is_followed)
 }
 END_TEST
 
+static const char several_config[] =
+	"links = (\n"
+	"  { name = \"lan\"; device = \"net_ring_p0\"; addresses = [ \"192.0.2.1/24\" ]; },\n"
+	"  { name = \"wan\"; device = \"net_ring_p1\"; addresses = [ \"198.51.100.1/24\" ]; }\n"
+	");\n"
+	"routes = (\n"
+	"  { to = \"::/0\"; type = \"prohibit\"; },\n"
+	"  { to = \"2001:db8::/32\"; type = \"blackhole\"; metric = 7; },\n"
+	"  { to = \"172.16.0.0/12\"; via = \"192.0.2.10\"; },\n"
+	"  { to = \"10.0.0.0/8\"; via = \"172.16.0.1\"; },\n"
+	"  { to = \"9.0.0.0/8\"; via = \"10.0.0.1\"; },\n"
+	"  { to = \"20.0.0.0/8\"; nexthops = ( { via = \"192.0.2.10\"; weight = 2; },\n"
+	"      { via = \"100.64.0.1\"; dev = \"wan\"; onlink = true; } ); }\n"
+	");\n";
+
+START_TEST(what_config_show_prints_makes_the_same_routes)
+{
+	struct bench *b = bench_start(several_config);
+	char *routes = bench_answer(b, "route.show", "{}"), *again;
+	json_t *config = bench_call(b, "config.show", NULL);
+
+	ck_assert_ptr_nonnull(strstr(routes, "\"weight\": 2"));
+	bench_destroy(b);
+	b = bench_start(json_string_value(config));
+	again = bench_answer(b, "route.show", "{}");
+	ck_assert_str_eq(routes, again);
+	bench_destroy(b);
+	json_decref(config);
+	free(routes);
+	free(again);
+}
+END_TEST
+
 START_TEST(a_list_of_routes_is_done_up_to_the_first_that_fails)
 {
 	struct bench *b = bench_start(router_config);
@@ -615,6 +648,7 @@ PACKET_MAIN("routes", PLAIN_TEST(the_longest_prefix_decides),
 	PLAIN_TEST(fragments_of_a_datagram_go_one_way),
 	PLAIN_TEST(a_silent_next_hop_is_left_out_until_it_answers),
 	PLAIN_TEST(a_gateway_behind_a_route_is_followed),
+	PLAIN_TEST(what_config_show_prints_makes_the_same_routes),
 	PLAIN_TEST(a_list_of_routes_is_done_up_to_the_first_that_fails),
 	PLAIN_TEST(an_address_brings_its_network_and_takes_it_away),
 	PLAIN_TEST(a_broadcast_address_of_two_networks_goes_with_the_last),
