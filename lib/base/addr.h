@@ -68,6 +68,15 @@ static inline struct ip_addr ip_addr_v4(uint32_t v4_be)
 	return addr;
 }
 
+/* The same from the 16 bytes of an IPv6 address. */
+static inline struct ip_addr ip_addr_v6(const uint8_t *bytes)
+{
+	struct ip_addr addr = { .family = AF_INET6 };
+
+	memcpy(addr.bytes, bytes, sizeof(addr.bytes));
+	return addr;
+}
+
 static inline bool ip_addr_is_equal(const struct ip_addr *a, const struct ip_addr *b)
 {
 	return memcmp(a, b, sizeof(*a)) == 0;
@@ -88,3 +97,49 @@ bool ip_prefix_contains(const struct ip_prefix *prefix, const struct ip_addr *ad
 int ip_prefix_compare(const struct ip_prefix *a, const struct ip_prefix *b);
 /* Multicast (224.0.0.0/4, ff00::/8). */
 bool ip_addr_is_multicast(const struct ip_addr *addr);
+
+/* Questions about the 16 bytes of an IPv6 address. */
+
+/* No address (::, RFC 4291 2.5.2). */
+static inline bool ip6_is_unspecified(const uint8_t *bytes)
+{
+	static const uint8_t zero[16];
+
+	return memcmp(bytes, zero, sizeof(zero)) == 0;
+}
+/* ::1 (RFC 4291 2.5.3): never on a wire. */
+static inline bool ip6_is_loopback(const uint8_t *bytes)
+{
+	static const uint8_t loopback[16] = { [15] = 1 };
+
+	return memcmp(bytes, loopback, sizeof(loopback)) == 0;
+}
+/* An IPv4 address in IPv6 clothes (::ffff:0:0/96): for programs, never on a wire. */
+static inline bool ip6_is_v4_mapped(const uint8_t *bytes)
+{
+	static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff };
+
+	return memcmp(bytes, mapped, sizeof(mapped)) == 0;
+}
+static inline bool ip6_is_multicast(const uint8_t *bytes)
+{
+	return bytes[0] == 0xff;
+}
+/* Link-local unicast (fe80::/10, RFC 4291 2.5.6): means something on one link only. */
+static inline bool ip6_is_link_local(const uint8_t *bytes)
+{
+	return bytes[0] == 0xfe && (bytes[1] & 0xc0) == 0x80;
+}
+/*
+ * One that is not formed as RFC 4291 2.5.6 has it: bytes 2 and 3 are zero in any other. lib/fib keeps
+ * the link there, so such an address must not get in.
+ */
+static inline bool ip6_is_bad_link_local(const uint8_t *bytes)
+{
+	return ip6_is_link_local(bytes) && (bytes[2] | bytes[3]) != 0;
+}
+/* Multicast of a scope not wider than the link (RFC 4291 2.7). */
+static inline bool ip6_is_link_multicast(const uint8_t *bytes)
+{
+	return bytes[0] == 0xff && (bytes[1] & 0xf) <= 2;
+}

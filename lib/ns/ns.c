@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
 /*
- * Addresses of links, and what is derived from them for workers: the table of own addresses of a
- * namespace (published by pointer, the old retired) and the source address of each link (single
- * stores). Control thread.
+ * Addresses of links, and what is derived from them for workers: the tables of own addresses of a
+ * namespace (published by pointer, the old retired; own6.c for IPv6) and the IPv4 source address of
+ * each link (single stores). Control thread.
  *
  * The addresses of a link are kept where they were decoded to, in the field `addresses` of its
  * configuration, so that `config show` prints the running ones.
@@ -132,7 +132,8 @@ static void ns_update_conf(const struct dp *dp, const struct link *link)
 
 	items = mem_zalloc((state->n_addrs + 1) * sizeof(*items));
 	for (unsigned int i = 0; i < state->n_addrs; i++)
-		if (state->addrs[i].link == link->ifindex)
+		if (state->addrs[i].link == link->ifindex &&
+			!(state->addrs[i].flags & NS_ADDR_GENERATED))
 			items[n++] = state->addrs[i].prefix;
 	free(list->items);
 	list->items = items;
@@ -150,20 +151,61 @@ const struct ns_addr *ns_addr_lookup(const struct dp *dp, uint16_t ns, const str
 	return NULL;
 }
 
+const struct ns_addr *ns_addr_on_link(
+	const struct dp *dp, uint16_t link, const struct ip_addr *addr)
+{
+	const struct ns_state *state = ns_state(dp);
+
+	for (unsigned int i = 0; i < state->n_addrs; i++)
+		if (state->addrs[i].link == link &&
+			ip_addr_is_equal(&state->addrs[i].prefix.addr, addr))
+			return &state->addrs[i];
+	return NULL;
+}
+
 static void ns_changed(struct dp *dp, const struct link *link)
 {
 	ns_publish_own(dp, link->ns);
+	ns_own6_publish(dp, link->ns);
 	ns_publish_sources(dp);
 	ns_update_conf(dp, link);
 }
 
-int ns_addr_add(struct dp *dp, struct link *link, const struct ip_prefix *prefix)
+void ns_addr_set_dad(struct dp *dp, uint16_t link, const struct ip_addr *addr, uint8_t flags)
+{
+	struct ns_state *state = ns_state(dp);
+	const struct ns_addr *found = ns_addr_on_link(dp, link, addr);
+	struct ns_addr gone;
+
+	if (found == NULL)
+		return;
+	RTE_ASSERT((flags & ~NS_ADDR_UNUSABLE) == 0);
+	gone = *found;
+	state->addrs[found - state->addrs].flags =
+		(uint8_t)((found->flags & ~NS_ADDR_UNUSABLE) | flags);
+	ns_own6_publish(dp, gone.ns);
+	if ((flags & NS_ADDR_DADFAILED) && !(gone.flags & NS_ADDR_DADFAILED))
+		dp_publish(dp, EVENT_ADDR_DELETED, &gone);
+}
+
+/* Is the address taken? A link-local one may be on other links as well. */
+static bool ns_addr_is_taken(
+	const struct dp *dp, const struct link *link, const struct ip_addr *addr)
+{
+	if (addr->family == AF_INET6 && ip6_is_link_local(addr->bytes))
+		return ns_addr_on_link(dp, link->ifindex, addr) != NULL;
+	return ns_addr_lookup(dp, link->ns, addr) != NULL;
+}
+
+int ns_addr_insert(struct dp *dp, struct link *link, const struct ip_prefix *prefix, uint8_t flags)
 {
 	struct ns_state *state = ns_state(dp);
 	struct ns_addr *addr;
 
-	if (ns_addr_lookup(dp, link->ns, &prefix->addr) != NULL)
+	if (ns_addr_is_taken(dp, link, &prefix->addr))
 		return -EEXIST;
+	if (prefix->addr.family == AF_INET6 && state->addrconf.dad_transmits > 0)
+		flags |= NS_ADDR_TENTATIVE;
 	state->addrs = mem_realloc(state->addrs, state->n_addrs + 1, sizeof(*state->addrs));
 	addr = &state->addrs[state->n_addrs++];
 	*addr = (struct ns_addr){
@@ -171,10 +213,16 @@ int ns_addr_add(struct dp *dp, struct link *link, const struct ip_prefix *prefix
 		.link = link->ifindex,
 		.ns = link->ns,
 		.broadcast_be = ns_prefix_broadcast4(prefix),
+		.flags = flags,
 	};
 	ns_changed(dp, link);
 	dp_publish(dp, EVENT_ADDR_NEW, addr);
 	return 0;
+}
+
+int ns_addr_add(struct dp *dp, struct link *link, const struct ip_prefix *prefix)
+{
+	return ns_addr_insert(dp, link, prefix, 0);
 }
 
 int ns_addr_del(struct dp *dp, struct link *link, const struct ip_prefix *prefix)
@@ -196,8 +244,20 @@ int ns_addr_del(struct dp *dp, struct link *link, const struct ip_prefix *prefix
 	memmove(&state->addrs[i], &state->addrs[i + 1],
 		(--state->n_addrs - i) * sizeof(*state->addrs));
 	ns_changed(dp, link);
-	dp_publish(dp, EVENT_ADDR_DELETED, &gone);
+	/* Of a duplicate one that was said when it was found out. */
+	if (!(gone.flags & NS_ADDR_DADFAILED))
+		dp_publish(dp, EVENT_ADDR_DELETED, &gone);
 	return 0;
+}
+
+void ns_addr_each_kept(const struct dp *dp, uint16_t link,
+	void (*fn)(const struct ns_addr *, void *ctx), void *ctx)
+{
+	const struct ns_state *state = ns_state(dp);
+
+	for (unsigned int i = 0; i < state->n_addrs; i++)
+		if (link == 0 || state->addrs[i].link == link)
+			fn(&state->addrs[i], ctx);
 }
 
 void ns_addr_each(const struct dp *dp, uint16_t link, void (*fn)(const struct ns_addr *, void *ctx),
@@ -206,7 +266,8 @@ void ns_addr_each(const struct dp *dp, uint16_t link, void (*fn)(const struct ns
 	const struct ns_state *state = ns_state(dp);
 
 	for (unsigned int i = 0; i < state->n_addrs; i++)
-		if (link == 0 || state->addrs[i].link == link)
+		if ((link == 0 || state->addrs[i].link == link) &&
+			!(state->addrs[i].flags & NS_ADDR_DADFAILED))
 			fn(&state->addrs[i], ctx);
 }
 
@@ -227,6 +288,10 @@ bool ns_addr_select(const struct dp *dp, uint16_t ns, uint16_t link, const struc
 	const struct ns_state *state = ns_state(dp);
 	unsigned int best = 0;
 
+	if (dst->family == AF_INET6) {
+		*out = (struct ip_addr){ .family = AF_INET6 };
+		return ns_own6_select(state->own6[ns], link, dst->bytes, out->bytes);
+	}
 	for (unsigned int i = 0; i < state->n_addrs; i++) {
 		unsigned int rank = source_rank(&state->addrs[i], ns, link, dst);
 
@@ -251,6 +316,7 @@ static void ns_link_new(struct dp *dp, struct link *link)
 	for (unsigned int i = 0; i < configured.n; i++)
 		ns_addr_add(dp, link, &prefixes[i]);
 	free(configured.items);
+	ns_addrconf_link(dp, link, true);
 }
 
 static void ns_link_deleted(struct dp *dp, struct link *link)
@@ -274,6 +340,8 @@ static void ns_event(struct dp *dp, enum event_kind kind, const void *subject)
 
 	if (kind == EVENT_LINK_NEW)
 		ns_link_new(dp, link_by_index(dp, link->ifindex));
+	else if (kind == EVENT_LINK_CHANGED)
+		ns_addrconf_link(dp, link_by_index(dp, link->ifindex), false);
 	else if (kind == EVENT_LINK_DELETED)
 		ns_link_deleted(dp, link_by_index(dp, link->ifindex));
 }
@@ -281,8 +349,10 @@ static void ns_event(struct dp *dp, enum event_kind kind, const void *subject)
 static int ns_init(struct dp *dp)
 {
 	/* Workers always find a table, also before the first address. */
-	for (unsigned int i = 0; i < NS_MAX; i++)
+	for (unsigned int i = 0; i < NS_MAX; i++) {
 		ns_publish_own(dp, (uint16_t)i);
+		ns_own6_publish(dp, (uint16_t)i);
+	}
 	return 0;
 }
 
@@ -290,8 +360,10 @@ static void ns_fini(struct dp *dp)
 {
 	struct ns_state *state = ns_state(dp);
 
-	for (unsigned int i = 0; i < NS_MAX; i++)
+	for (unsigned int i = 0; i < NS_MAX; i++) {
 		free(state->own4[i]);
+		free(state->own6[i]);
+	}
 	free(state->addrs);
 }
 
@@ -304,6 +376,7 @@ struct module ns_module = {
 	.name = "ns",
 	.sections = ns_sections,
 	.commands = ns_commands,
+	.sysctls = ns_sysctls,
 	.state_size = sizeof(struct ns_state),
 	.extend = ns_extend,
 	.init = ns_init,

@@ -11,7 +11,8 @@ static const struct field ns_link_fields[] = {
 		.type = FIELD_LIST,
 		.item = FIELD_PREFIX,
 		.offset = offsetof(struct ns_link_conf, addresses),
-		.help = "addresses with prefix length, the first is the primary one" },
+		.help = "addresses with prefix length of either family, the first is the primary "
+			"one" },
 	{ .type = FIELD_END },
 };
 
@@ -20,14 +21,35 @@ struct object_ext ns_link_ext = {
 	.size = sizeof(struct ns_link_conf),
 };
 
+static bool addr_is_link_local(const struct ip_addr *addr)
+{
+	return addr->family == AF_INET6 && ip6_is_link_local(addr->bytes);
+}
+
+static const char *addr6_problem(const struct ip_prefix *prefix)
+{
+	const uint8_t *bytes = prefix->addr.bytes;
+
+	if (prefix->len == 0)
+		return "an address needs a prefix length of 1 to 128";
+	if (ip6_is_unspecified(bytes) || ip6_is_loopback(bytes) || ip6_is_multicast(bytes) ||
+		ip6_is_v4_mapped(bytes))
+		return "not a unicast address that a link can have";
+	if (ip6_is_bad_link_local(bytes))
+		return "a link-local address begins with fe80:0";
+	if (ip6_is_link_local(bytes) && prefix->len < 10)
+		return "a link-local address needs a prefix length of 10 to 128";
+	return NULL;
+}
+
 /* Why an address cannot be a link's; NULL: it can. */
 static const char *addr_problem(const struct ip_prefix *prefix)
 {
 	struct ip_prefix network = ip_prefix_network(prefix);
 	uint32_t addr = rte_be_to_cpu_32(prefix->addr.v4_be);
 
-	if (prefix->addr.family != AF_INET)
-		return "IPv6 addresses are in the contract but not yet in weir";
+	if (prefix->addr.family == AF_INET6)
+		return addr6_problem(prefix);
 	if (prefix->len == 0)
 		return "an address needs a prefix length of 1 to 32";
 	if (addr >> 24 == 0 || addr >> 24 == 127 || addr >= 0xe0000000)
@@ -39,11 +61,11 @@ static const char *addr_problem(const struct ip_prefix *prefix)
 	return NULL;
 }
 
-/* Is the address already used by an earlier link, or earlier on this one? */
+/* Is the address already used by an earlier link (unless link-local), or earlier on this one? */
 static bool addr_is_earlier(const struct conf_section *links, unsigned int i, unsigned int j,
 	const struct ip_prefix *prefix)
 {
-	for (unsigned int k = 0; k <= i; k++) {
+	for (unsigned int k = addr_is_link_local(&prefix->addr) ? i : 0; k <= i; k++) {
 		const struct ns_link_conf *conf = object_ext_of(links->objects[k], &ns_link_ext);
 		const struct ip_prefix *prefixes = conf->addresses.items;
 		unsigned int n = k < i ? conf->addresses.n : j;
@@ -136,10 +158,14 @@ json_t *ns_addr_to_json(const struct ns_addr *addr)
 	json_t *row = json_pack("{s:s, s:s, s:i, s:s}", "family",
 		addr->prefix.addr.family == AF_INET6 ? "inet6" : "inet", "local",
 		ip_addr_text(&addr->prefix.addr, text), "prefixlen", addr->prefix.len, "scope",
-		"global");
+		addr_is_link_local(&addr->prefix.addr) ? "link" : "global");
 
 	if (addr->broadcast_be != 0)
 		json_object_set_new(row, "broadcast", json_string(ip_addr_text(&bcast, broadcast)));
+	if (addr->flags & NS_ADDR_TENTATIVE)
+		json_object_set_new(row, "tentative", json_true());
+	if (addr->flags & NS_ADDR_DADFAILED)
+		json_object_set_new(row, "dadfailed", json_true());
 	return row;
 }
 
@@ -163,7 +189,7 @@ static void addr_show_link(struct link *link, void *ctx)
 		return;
 	row = link_to_json(link);
 	info = json_array();
-	ns_addr_each(show->dp, link->ifindex, addr_show_one, info);
+	ns_addr_each_kept(show->dp, link->ifindex, addr_show_one, info);
 	json_object_set_new(row, "addr_info", info);
 	json_array_append_new(show->rows, row);
 }

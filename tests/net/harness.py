@@ -386,9 +386,11 @@ def link_conf(name, number, address, **settings):
             "mac": f"02:00:00:00:00:{number + 1:02x}", "addresses": [address], **settings}
 
 
-def base_conf(**sections):
+def base_conf(sysctl=None, **sections):
+    """Links get no link-local addresses unless sysctl says so: their ND would blur the counters."""
     cpu = "1" if (os.cpu_count() or 1) > 1 else "0"
-    return {"workers": {"lcores": cpu, "idle": "adaptive"}, "memory": {"hugepages": "off", "mbufs": 8192}, **sections}
+    return {"workers": {"lcores": cpu, "idle": "adaptive"}, "memory": {"hugepages": "off", "mbufs": 8192},
+            "sysctl": {"addrconf": {"addr_gen_mode": "none"}, **(sysctl or {})}, **sections}
 
 
 class Lab:
@@ -437,12 +439,12 @@ class Lab:
         neighbours for them, and tests speak for them through Namespace.wire().
         """
         home = self.namespace("gw")
-        conf = base_conf(links=[link_conf("lan", 0, "10.1.0.1/24", **(lan or {})),
-                                link_conf("wan", 1, "10.2.0.1/24", **(wan or {}))])
         if is_scripted:
-            conf["neighbors"] = [{"to": "10.1.0.2", "lladdr": LAN_MAC, "dev": "lan"},
-                                 {"to": "10.2.0.2", "lladdr": WAN_MAC, "dev": "wan"}]
-        self.weir = self.daemon({**conf, **sections}, netns=home).start()
+            sections.setdefault("neighbors", [{"to": "10.1.0.2", "lladdr": LAN_MAC, "dev": "lan"},
+                                              {"to": "10.2.0.2", "lladdr": WAN_MAC, "dev": "wan"}])
+        conf = base_conf(**{"links": [link_conf("lan", 0, "10.1.0.1/24", **(lan or {})),
+                                      link_conf("wan", 1, "10.2.0.1/24", **(wan or {}))], **sections})
+        self.weir = self.daemon(conf, netns=home).start()
         peers = [("lan", LAN_MAC, "10.1.0.2/24", "10.1.0.1"), ("wan", WAN_MAC, "10.2.0.2/24", "10.2.0.1")]
         self.lan, self.wan = (self.peer(role, home, mac, () if is_scripted else (address,),
                                         None if is_scripted else gateway)

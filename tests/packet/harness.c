@@ -191,8 +191,26 @@ static void bench_free_live(void)
 		bench_free(b);
 }
 
-static void bench_apply(struct bench *b, const char *text)
+/*
+ * Unless a test speaks of IPv6 its links have no link-local addresses: their neighbour discovery
+ * would come out of ports where a test of something else expects nothing.
+ */
+static char *bench_config_text(const char *config)
 {
+	static const char none[] = "addrconf: { addr_gen_mode = \"none\"; };";
+	const char *sysctl = strstr(config, "sysctl: {");
+	int before = sysctl == NULL ? 0 : (int)(sysctl - config) + (int)strlen("sysctl: {");
+
+	if (strstr(config, "::") != NULL || strstr(config, "addrconf") != NULL)
+		return mem_strdup(config);
+	if (sysctl == NULL)
+		return mem_printf("sysctl: { %s }; %s", none, config);
+	return mem_printf("%.*s %s %s", before, config, none, config + before);
+}
+
+static void bench_apply(struct bench *b, const char *config)
+{
+	char *text = bench_config_text(config);
 	struct diag diag;
 
 	diag_init(&diag, "test.conf");
@@ -202,6 +220,7 @@ static void bench_apply(struct bench *b, const char *text)
 	b->dp->config = b->config;
 	REQUIRE_MSG(conf_apply(b->dp, b->config, &diag) == 0, "%s", diag_text(&diag));
 	diag_fini(&diag);
+	free(text);
 }
 
 struct bench *bench_create(const char *config, unsigned int n_workers, unsigned int n_mbufs)

@@ -9,6 +9,8 @@
  * Ports are named p0, p1, ... and exist before the configuration is applied: their device is
  * "net_ring_pN". bench_create(NULL, ...) uses the topology of `bench_default_config`: p0 is link
  * "lan" 192.0.2.1/24 (02:00:00:00:00:01), p1 is link "wan" 198.51.100.1/24 (02:00:00:00:00:02).
+ * Links give themselves link-local addresses only if the configuration has an IPv6 address or the
+ * word addrconf in it.
  */
 #include <check.h>
 #include <inttypes.h>

@@ -449,7 +449,7 @@ static const struct {
 	{ "addr.add", "{\"local\": \"100.64.0.255/24\", \"dev\": \"wan\"}", "broadcast address" },
 	{ "addr.add", "{\"local\": \"127.0.0.1/8\", \"dev\": \"wan\"}", "not a unicast address" },
 	{ "addr.add", "{\"local\": \"100.64.0.1/0\", \"dev\": \"wan\"}", "prefix length" },
-	{ "addr.add", "{\"local\": \"2001:db8::1/64\", \"dev\": \"wan\"}", "IPv6" },
+	{ "addr.add", "{\"local\": \"ff02::1/64\", \"dev\": \"wan\"}", "not a unicast address" },
 	{ "addr.add", "{\"local\": \"100.64.0.1/24\", \"dev\": \"nil\"}", "Cannot find device" },
 	{ "addr.del", "{\"local\": \"192.0.2.1/25\", \"dev\": \"lan\"}", "does not have" },
 	{ "addr.del", "{\"local\": \"192.0.2.1/24\", \"dev\": \"wan\"}", "does not have" },
