@@ -30,6 +30,13 @@ const struct stage *const pipeline[] = {
 	&ip4_error_stage,
 	&ip4_output_stage,
 	&ip4_fragment_stage,
+	/* IPv6 */
+	&ip6_input_stage,
+	&ip6_forward_stage,
+	&ip6_local_stage,
+	&nd_stage,
+	&ip6_error_stage,
+	&ip6_output_stage,
 	/* out */
 	&hold_stage,
 	&tx_stage,

@@ -124,6 +124,18 @@ static inline void lpm4_prefetch(const struct lpm *lpm, uint32_t addr)
 		rte_prefetch0(lpm_group_slot(lpm, entry, (uint8_t)(addr >> 8)));
 }
 
+/* The same for an IPv6 address. */
+static inline void lpm6_prefetch(const struct lpm *lpm, const uint8_t *addr)
+{
+	uint32_t entry;
+	uint16_t first;
+
+	memcpy(&first, addr, sizeof(first));
+	entry = lpm_load(&lpm->root[rte_be_to_cpu_16(first)]);
+	if (entry & LPM_IS_GROUP)
+		rte_prefetch0(lpm_group_slot(lpm, entry, addr[2]));
+}
+
 /* Calls fn(ptr, arg) after a grace period; in tests, at once or when the test says so. */
 typedef void lpm_retire_fn(void *ctx, void (*fn)(void *ptr, uint64_t arg), void *ptr, uint64_t arg);
 

@@ -119,7 +119,7 @@ static inline uint32_t multipath_select4(const struct multipath *mp, enum multip
 	return multipath_bucket(mp, value, multipath_hash4(mp, ip->src_addr, ip->dst_addr, l4));
 }
 
-/* The same for IPv6; ports count where parse has found the L4 header. */
+/* The same for IPv6. */
 static inline uint32_t multipath_select6(const struct multipath *mp, enum multipath_policy policy,
 	uint32_t value, const struct rte_mbuf *m, const struct pkt_meta *meta,
 	const struct rte_ipv6_hdr *ip)
@@ -128,8 +128,8 @@ static inline uint32_t multipath_select6(const struct multipath *mp, enum multip
 
 	if (policy == MULTIPATH_HASH_L3)
 		l4 |= (uint64_t)(ip->vtc_flow & RTE_BE32(RTE_IPV6_HDR_FL_MASK)) << 32;
-	else if ((meta->flags & (PKT_L4_PRESENT | PKT_FRAGMENT)) == PKT_L4_PRESENT &&
-		 multipath_has_ports(meta->proto))
+	else if (!(meta->flags & PKT_FRAGMENT) && multipath_has_ports(meta->proto) &&
+		 meta->l3_off + meta->l3_len >= meta->l4_off + 4u)
 		l4 |= (uint64_t)multipath_ports(m, meta->l4_off) << 32;
 	return multipath_bucket(mp, value, multipath_hash6(mp, ip->src_addr, ip->dst_addr, l4));
 }

@@ -91,6 +91,7 @@ static const struct object ip4_sysctl_object = {
 
 static const struct sysctl_group ip_sysctls[] = {
 	{ .name = "ipv4", .object = &ip4_sysctl_object, .offset = offsetof(struct ip_state, ip4) },
+	{ .name = "ipv6", .object = &ip6_sysctl_object, .offset = offsetof(struct ip_state, ip6) },
 	{ .name = NULL },
 };
 
@@ -138,6 +139,7 @@ static int ip_worker_init(struct dp *dp, struct worker *w)
 	ip_worker->utc_offset_ms = &state->utc_offset_ms;
 	icmp_rate_init(&ip_worker->icmp_rate, (uint32_t)rte_rand());
 	ip4_reassemble_init(dp, w);
+	ip6_worker_init(dp, w);
 	return 0;
 }
 

@@ -51,7 +51,7 @@ static unsigned int local_echo(
 	uint32_t addr;
 
 	if (!pkt_writable(m))
-		return ip_drop(meta, IP4_DROP_SHARED);
+		return ip_drop(meta, IP_DROP_SHARED);
 	reply_set_options(w, ip_worker, m, meta);
 	ip = pkt_ip4(m, meta);
 	addr = ip->src_addr;

@@ -139,7 +139,7 @@ static unsigned int reassemble_one(
 	if (!reassemble_read(m, ip, meta, &piece, &is_last))
 		return ip_drop(meta, IP4_DROP_FRAGMENT_BAD);
 	if (!reassemble_is_ours_alone(m))
-		return ip_drop(meta, IP4_DROP_SHARED);
+		return ip_drop(meta, IP_DROP_SHARED);
 	switch (reassembly_add(&ip_worker->reassembly, &key, &piece, is_last, w->now, &datagram)) {
 	case REASSEMBLY_WAIT:
 		w->stats.held++;

@@ -2,7 +2,10 @@
 #pragma once
 
 /* Between the files of lib/ip; nobody else includes this. */
+#include <netinet/icmp6.h>
 #include <netinet/ip_icmp.h>
+#include <rte_jhash.h>
+#include <rte_random.h>
 #include <rte_vect.h>
 
 #include "fib/fib.h"
@@ -11,6 +14,46 @@
 #include "ip/reassembly.h"
 #include "neigh/neigh.h"
 #include "net/parse.h"
+
+#define IP6_DROPS(X)                                                                               \
+	X(IP6_DROP_MARTIAN_SOURCE, "ip6_martian_source",                                           \
+		"source address multicast, loopback, IPv4-mapped or no proper link-local one")     \
+	X(IP6_DROP_MARTIAN_DEST, "ip6_martian_destination",                                        \
+		"destination address unspecified, loopback or IPv4-mapped")                        \
+	X(IP6_DROP_UNSPECIFIED_SOURCE, "ip6_unspecified_source",                                   \
+		"from nobody (::), and not neighbour discovery on the link")                       \
+	X(IP6_DROP_SOURCE_IS_OURS, "ip6_source_is_ours",                                           \
+		"with one of our own addresses as source, or made here for one of them")           \
+	X(IP6_DROP_MULTICAST, "ip6_multicast", "to a group that we are not in; none is routed")    \
+	X(IP6_DROP_LINK_BROADCAST, "ip6_link_broadcast",                                           \
+		"link-layer broadcast or multicast of a packet to a host elsewhere")               \
+	X(IP6_DROP_LINK_LOCAL, "ip6_link_local", "to a link-local address that is not ours")       \
+	X(IP6_DROP_SCOPE, "ip6_beyond_scope",                                                      \
+		"from a link-local address, and would have left its link")                         \
+	X(IP6_DROP_NO_ROUTE, "ip6_no_route", "no route to the destination")                        \
+	X(IP6_DROP_BLACKHOLE, "ip6_blackhole", "the route is a blackhole")                         \
+	X(IP6_DROP_UNREACHABLE, "ip6_unreachable", "the route says unreachable")                   \
+	X(IP6_DROP_PROHIBITED, "ip6_prohibited", "the route says prohibit")                        \
+	X(IP6_DROP_HOP_LIMIT, "ip6_hop_limit_exceeded", "the hop limit ran out here")              \
+	X(IP6_DROP_TOO_BIG, "ip6_too_big", "larger than the MTU of the next link")                 \
+	X(IP6_DROP_TENTATIVE, "ip6_tentative",                                                     \
+		"to an address of ours that is not known to be ours alone")                        \
+	X(IP6_DROP_FRAGMENT_TO_US, "ip6_fragment_to_us", "a fragment for one of our addresses")    \
+	X(IP6_DROP_BAD_OPTIONS, "ip6_bad_options",                                                 \
+		"to us, with an option that is longer than its header")                            \
+	X(IP6_DROP_UNKNOWN_OPTION, "ip6_unknown_option",                                           \
+		"to us, with an option that must not be passed over")                              \
+	X(IP6_DROP_ROUTING_HEADER, "ip6_routing_header",                                           \
+		"to us, to be sent on by a routing header (RFC 5095)")                             \
+	X(IP6_DROP_NO_NEXT_HEADER, "ip6_no_next_header", "to us, with nothing in it")              \
+	X(IP6_DROP_NO_PROTOCOL, "ip6_no_protocol", "a protocol that nothing here listens to")      \
+	X(IP6_DROP_NO_LISTENER, "ip6_no_listener", "a port that nothing here listens to")          \
+	X(IP6_DROP_NO_SOURCE, "ip6_no_source", "made here, but no address to send it from")        \
+	X(IP6_DROP_L4_BAD_CHECKSUM, "ip6_l4_bad_checksum",                                         \
+		"UDP or TCP to us, with a wrong checksum or none")                                 \
+	X(ICMP6_DROP_BAD_CHECKSUM, "icmp6_bad_checksum", "ICMPv6 to us with a wrong checksum")     \
+	X(ICMP6_DROP_UNHANDLED, "icmp6_unhandled", "ICMPv6 to us that asks for nothing")           \
+	X(ICMP6_DROP_MLD, "icmp6_mld", "multicast listener discovery: no group is forwarded")
 
 #define IP_DROPS(X)                                                                                \
 	X(IP4_DROP_MARTIAN_SOURCE, "ip4_martian_source",                                           \
@@ -53,7 +96,8 @@
 	X(IP4_DROP_L4_BAD_LEN, "l4_bad_len", "to us, with a wrong L4 length")                      \
 	X(ICMP_DROP_BAD_CHECKSUM, "icmp_bad_checksum", "ICMP to us with a wrong checksum")         \
 	X(ICMP_DROP_UNHANDLED, "icmp_unhandled", "ICMP to us that asks for nothing")               \
-	X(IP4_DROP_SHARED, "ip4_shared", "to us, but somebody else still reads its bytes")
+	X(IP_DROP_SHARED, "ip_shared", "to us, but somebody else still reads its bytes")         \
+	IP6_DROPS(X)
 
 #define IP_DROP_ENUM(member, name, help) member,
 enum ip_drop { IP_DROPS(IP_DROP_ENUM) IP_N_DROPS };
@@ -74,8 +118,22 @@ struct ip4_sysctl {
 	int64_t fib_multipath_hash_policy; /* enum multipath_policy */
 };
 
+/* Tunables `sysctl: { ipv6: {...} }`, likewise. */
+struct ip6_sysctl {
+	struct object_head head;
+	int64_t hop_limit;
+	int64_t icmp_msgs_per_sec; /* errors, whole appliance */
+	int64_t icmp_msgs_burst;
+	int64_t icmp_ratelimit; /* ms between errors to one destination */
+	bool icmp_echo_ignore_all;
+	bool icmp_echo_ignore_multicast;
+	int64_t fib_multipath_hash_policy; /* enum multipath_policy */
+};
+extern const struct object ip6_sysctl_object;
+
 struct ip_state {
 	struct ip4_sysctl ip4;
+	struct ip6_sysctl ip6;
 	uint64_t utc_offset_ms;	 /* time of day less the TSC's; read by workers (relaxed) */
 	uint64_t next_expiry_ns; /* when to have workers look for fragments that waited too long */
 };
@@ -96,6 +154,18 @@ struct icmp_rate {
 	} peers[ICMP_PEERS];
 };
 
+/* A token bucket in TSC cycles of credit. */
+struct ip6_bucket {
+	uint64_t credit, refilled;
+};
+
+/* Whom ICMPv6 errors were sent to of late. */
+struct ip6_peer {
+	uint8_t addr[16];
+	struct ip6_bucket bucket;
+};
+enum { IP6_PEERS = 256 };
+
 /* Per worker. */
 struct ip_worker {
 	const struct adj *adjs;
@@ -110,6 +180,13 @@ struct ip_worker {
 	uint8_t forward_stage, reassemble_stage, local_stage, error_stage, output_stage, tx_stage;
 	struct icmp_rate icmp_rate;
 	struct reassembly reassembly;
+	uint8_t forward6_stage, output6_stage;
+	const struct ip6_sysctl *sysctl6;
+	struct ns_own6 *const *own6;	/* by namespace, published pointers */
+	const struct lpm *fib6[NS_MAX]; /* by namespace */
+	struct ip6_bucket icmp6_all;
+	uint32_t icmp6_seed; /* of the hash into icmp6_peers */
+	struct ip6_peer icmp6_peers[IP6_PEERS];
 };
 
 /* Echo requests to a broadcast address are answered only if the operator wants it (RFC 1122 3.2.2.6). */
@@ -119,6 +196,17 @@ static inline bool ip4_takes_broadcast(
 	return !ip_worker->sysctl->icmp_echo_ignore_broadcasts && meta->proto == IPPROTO_ICMP &&
 	       !(meta->flags & PKT_FRAGMENT);
 }
+
+/* ip6.c */
+void ip6_worker_init(struct dp *dp, struct worker *w);
+/* Copies len bytes of a packet, from its IP header on, behind what is already in error. */
+void ip_quote(struct rte_mbuf *error, const struct rte_mbuf *m, const struct pkt_meta *meta,
+	uint16_t len);
+/*
+ * Sends one packet more than came into this pass: it and the packet that it is about may end in the
+ * same lane. When the sources have left no room, it enters with the next pass.
+ */
+void ip_send_extra(struct worker *w, struct rte_mbuf *m, unsigned int stage);
 
 /* Leaves with an error for the sender; the packet itself is dropped for reason. */
 static inline void ip4_set_error(
@@ -158,12 +246,25 @@ uint8_t ip4_options_keep(uint8_t *options, uint8_t len, bool (*is_kept)(uint8_t 
 void ip4_reassemble_init(struct dp *dp, struct worker *w);
 void ip4_reassemble_fini(struct worker *w);
 void ip4_reassemble_tick(struct dp *dp, struct ip_state *state, uint64_t now_ns);
+/* The same for IPv6. info: MTU, or pointer from the IPv6 header on. */
+static inline void ip6_set_error(
+	struct pkt_meta *meta, uint8_t type, uint8_t code, uint32_t info, enum ip_drop reason)
+{
+	meta->icmp_type = type;
+	meta->icmp_code = code;
+	meta->icmp_info = info;
+	meta->drop_reason = (uint16_t)(ip_module.drop_base + reason);
+}
+
 /* The next hop that a multipath group has for an IPv4 packet. Out of line: few routes have one. */
 uint32_t ip4_multipath_select(
 	const struct ip_worker *ip_worker, uint32_t value, const struct rte_mbuf *m);
+uint32_t ip6_multipath_select(
+	const struct ip_worker *ip_worker, uint32_t value, struct rte_mbuf *m);
 
 /* What a stage saw: addresses and TTL, for a trace. */
 void ip_format_packet(const struct trace_record *record, char *buf, size_t size);
+void ip6_format_packet(const struct trace_record *record, char *buf, size_t size);
 
 static inline unsigned int ip_drop(struct pkt_meta *meta, enum ip_drop reason)
 {

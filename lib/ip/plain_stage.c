@@ -2,16 +2,16 @@
 
 /*
  * plain: the short way for what nearly all packets are, before anything else looks at them: to our
- * MAC address, IP without options, nothing wrong with header or addresses. All checks
- * of parse and of IP input are one run of comparisons here, the metadata is written, the route's
- * cache line asked for, and the packet goes straight on to be forwarded. Whatever is not plain,
- * good or bad, leaves for `parse` untouched: every drop and its name is found there and below, so
- * this stage refuses nothing. Run by the owning worker.
+ * MAC address, IP without options or extension headers, nothing wrong with header or addresses. All
+ * checks of parse and of IP input are one run of comparisons here, the metadata is written, the
+ * route's cache line asked for, and the packet goes straight on to be forwarded. Whatever is not
+ * plain, good or bad, leaves for `parse` untouched: every drop and its name is found there and below,
+ * so this stage refuses nothing. Run by the owning worker.
  */
 #include "dp/trace.h"
 #include "ip/ip_priv.h"
 
-enum { PLAIN_FORWARD4 = 1, PLAIN_NOT };
+enum { PLAIN_FORWARD4 = 1, PLAIN_NOT, PLAIN_FORWARD6 };
 
 /* What packets of one port have in common; a burst is mostly from one. */
 struct plain_port {
@@ -22,6 +22,9 @@ struct plain_port {
 	struct pkt_meta fresh; /* metadata of a plain packet, but for what differs by packet */
 	uint16_t max_payload;  /* MTU without the IP header */
 	uint16_t port;
+	uint16_t mtu;
+	const struct ns_own6 *own6;
+	const struct lpm *fib6;
 };
 
 static __rte_always_inline void plain_set_port(struct plain_port *p, uint16_t port)
@@ -36,6 +39,7 @@ static __rte_always_inline void plain_set_port(struct plain_port *p, uint16_t po
 		p->mask = LINK_UNICAST_MASK;
 		p->match &= LINK_NO_MATCH;
 	}
+	p->mtu = link->mtu;
 	p->max_payload = (uint16_t)(link->mtu - sizeof(struct rte_ipv4_hdr));
 	p->fresh = (struct pkt_meta){
 		.in_link = ifindex,
@@ -47,6 +51,8 @@ static __rte_always_inline void plain_set_port(struct plain_port *p, uint16_t po
 	/* Pairs with the release in lib/ns: the address dependency orders what it points to. */
 	p->own4 = __atomic_load_n(&p->ip_worker->own4[link->ns], __ATOMIC_RELAXED);
 	p->fib4 = p->ip_worker->fib4[link->ns];
+	p->own6 = __atomic_load_n(&p->ip_worker->own6[link->ns], __ATOMIC_RELAXED);
+	p->fib6 = p->ip_worker->fib6[link->ns];
 }
 
 /* May it come from there, and go there? Most answers are in the first bytes of the addresses. */
@@ -59,6 +65,78 @@ static __rte_always_inline bool plain_has_good_addresses4(
 	if (likely(class == 0))
 		return true;
 	return (class & NS_FIRST_MARTIAN) == 0 && !ns_own4_has(own, src_be);
+}
+
+/* The same question; what is link-local, or goes to a group, is no plain packet. */
+static __rte_always_inline bool plain_has_good_addresses6(
+	const struct plain_port *p, const struct rte_ipv6_hdr *ip)
+{
+	unsigned int class = ns_own6_class(p->own6, ip->src_addr) |
+			     (ns_own6_class(p->own6, ip->dst_addr) & NS_FIRST_MARTIAN);
+
+	if (likely(class == 0))
+		return true;
+	return (class & NS_FIRST_MARTIAN) == 0 &&
+	       !ns_own6_has(p->own6, ip->src_addr, p->fresh.in_link);
+}
+
+enum { FRAGMENT_LEN = 8 }; /* of its header */
+
+/* Fragments are plain as well, so that a burst of them keeps its order: the only header there is. */
+static bool plain_is_fragment6(
+	const struct rte_mbuf *m, const struct rte_ipv6_hdr *ip, uint32_t len)
+{
+	const uint8_t *ext = (const uint8_t *)(ip + 1);
+
+	if (ip->proto != IPPROTO_FRAGMENT || m->data_len < PARSE_PLAIN6_LEN + FRAGMENT_LEN ||
+		len < sizeof(*ip) + FRAGMENT_LEN)
+		return false;
+	return (parse_ip6_fragment_flags(ext) & PKT_FRAGMENT_LATER) || !parse_is_ip6_ext(ext[0]);
+}
+
+static void plain_set_fragment6(struct pkt_meta *meta, const uint8_t *ext)
+{
+	meta->flags = PKT_OPTIONS | parse_ip6_fragment_flags(ext);
+	meta->proto = ext[0];
+	meta->l4_off += FRAGMENT_LEN;
+}
+
+/*
+ * What is not plain IPv4 may be plain IPv6: to us, without extension headers. Out of line, so that
+ * IPv4 keeps its registers.
+ */
+static __rte_noinline unsigned int plain_ip6(
+	const struct plain_port *p, struct rte_mbuf *m, struct pkt_meta *meta)
+{
+	const struct rte_ether_hdr *ether = pkt_ether(m);
+	const struct rte_ipv6_hdr *ip = (const struct rte_ipv6_hdr *)(ether + 1);
+	uint32_t type, len;
+
+	memcpy(&type, &ether->ether_type, sizeof(type));
+	if ((((link_first8(ether) & p->mask) ^ p->match) |
+		    ((type & PARSE_PLAIN6_TYPE_MASK) ^ PARSE_PLAIN6_TYPE)) != 0)
+		return PLAIN_NOT;
+	len = (uint32_t)sizeof(*ip) + rte_be_to_cpu_16(ip->payload_len);
+	if (unlikely(m->data_len < PARSE_PLAIN6_LEN) || unlikely(len > p->mtu) ||
+		unlikely(!plain_has_good_addresses6(p, ip)))
+		return PLAIN_NOT;
+	if (unlikely(parse_is_ip6_ext(ip->proto)) && !plain_is_fragment6(m, ip, len))
+		return PLAIN_NOT;
+	if (m->pkt_len != RTE_ETHER_HDR_LEN + len) {
+		if (m->pkt_len < RTE_ETHER_HDR_LEN + len || m->nb_segs != 1)
+			return PLAIN_NOT;
+		parse_trim_single(m, RTE_ETHER_HDR_LEN + len);
+	}
+	*meta = p->fresh;
+	meta->l4_off = PARSE_PLAIN6_LEN;
+	meta->ethertype = RTE_ETHER_TYPE_IPV6;
+	meta->l3_len = (uint16_t)len;
+	meta->proto = ip->proto;
+	meta->l3 = (void *)(uintptr_t)ip;
+	if (unlikely(ip->proto == IPPROTO_FRAGMENT))
+		plain_set_fragment6(meta, (const uint8_t *)(ip + 1));
+	lpm6_prefetch(p->fib6, ip->dst_addr);
+	return PLAIN_FORWARD6;
 }
 
 static __rte_always_inline unsigned int plain_one(
@@ -74,7 +152,7 @@ static __rte_always_inline unsigned int plain_one(
 		plain_set_port(p, m->port);
 	if (unlikely(
 		    (((link_first8(ether) & p->mask) ^ p->match) | parse_ip4_differs(&words)) != 0))
-		return PLAIN_NOT;
+		return plain_ip6(p, m, meta);
 	/* From 20 bytes to the MTU, in one comparison; all of the header in the first segment. */
 	if (unlikely((uint16_t)(len - sizeof(struct rte_ipv4_hdr)) > p->max_payload) ||
 		unlikely(m->data_len < PARSE_PLAIN_LEN))
@@ -110,6 +188,8 @@ static void plain_format(const struct trace_record *record, char *buf, size_t si
 {
 	if (record->exit == PLAIN_NOT)
 		snprintf(buf, size, "asks for a closer look");
+	else if (record->exit == PLAIN_FORWARD6)
+		ip6_format_packet(record, buf, size);
 	else
 		ip_format_packet(record, buf, size);
 }
@@ -119,6 +199,7 @@ const struct stage plain_stage = {
 	.help = "checks plain IP packets to us in one go",
 	.run = plain_run,
 	.exits = { [PLAIN_FORWARD4] = { "ip4", "ip4_forward" },
+		[PLAIN_FORWARD6] = { "ip6", "ip6_forward" },
 		[PLAIN_NOT] = { "other", "parse" } },
 	.format = plain_format,
 };

@@ -92,8 +92,7 @@ struct link_worker {
 	X(LINK_DROP_TX_FULL, "link_tx_full", "the device's transmit queue had no room")            \
 	X(LINK_DROP_BAD_SOURCE, "eth_bad_source", "the source MAC address is multicast")           \
 	X(LINK_DROP_NOT_FOR_US, "eth_not_for_us", "unicast to another MAC address")                \
-	X(LINK_DROP_TYPE_UNKNOWN, "eth_type_unknown", "nothing in weir takes this EtherType")      \
-	X(LINK_DROP_IP6, "ip6_unsupported", "IPv6 is not yet in weir")
+	X(LINK_DROP_TYPE_UNKNOWN, "eth_type_unknown", "nothing in weir takes this EtherType")
 
 #define LINK_DROP_ENUM(member, name, help) member,
 enum link_drop {

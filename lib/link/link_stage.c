@@ -104,7 +104,7 @@ const struct stage rx_stage = {
 
 /* parse */
 
-enum { PARSE_EXIT_IP4 = 1, PARSE_EXIT_ARP };
+enum { PARSE_EXIT_IP4 = 1, PARSE_EXIT_ARP, PARSE_EXIT_IP6 };
 
 static unsigned int parse_drop(struct link_worker *lw, struct pkt_meta *meta, unsigned int reason)
 {
@@ -154,20 +154,20 @@ static unsigned int parse_one(
 	if (reason != LINK_N_DROPS)
 		return parse_drop(lw, meta, reason);
 	meta->ethertype = rte_be_to_cpu_16(ether->ether_type);
-	if (meta->ethertype == RTE_ETHER_TYPE_IPV4) {
-		err = parse_ip4(m, meta);
+	if (meta->ethertype == RTE_ETHER_TYPE_IPV4 || meta->ethertype == RTE_ETHER_TYPE_IPV6) {
+		bool is_ip4 = meta->ethertype == RTE_ETHER_TYPE_IPV4;
+
+		err = is_ip4 ? parse_ip4(m, meta) : parse_ip6(m, meta);
 		if (err != PARSE_OK)
 			return parse_drop(lw, meta, LINK_DROP_PARSE + err);
 		if (meta->l3_len > link->mtu)
 			return parse_drop(lw, meta, LINK_DROP_OVERSIZE);
-		return PARSE_EXIT_IP4;
+		return is_ip4 ? PARSE_EXIT_IP4 : PARSE_EXIT_IP6;
 	}
 	if (m->pkt_len > (uint32_t)link->mtu + sizeof(*ether))
 		return parse_drop(lw, meta, LINK_DROP_OVERSIZE);
 	if (meta->ethertype == RTE_ETHER_TYPE_ARP)
 		return PARSE_EXIT_ARP;
-	if (meta->ethertype == RTE_ETHER_TYPE_IPV6)
-		return parse_drop(lw, meta, LINK_DROP_IP6);
 	return parse_drop(lw, meta,
 		meta->ethertype < 0x600 ? LINK_DROP_PARSE + PARSE_ETH_NOT_ETHERNET2
 					: (unsigned int)LINK_DROP_TYPE_UNKNOWN);
@@ -193,7 +193,8 @@ const struct stage parse_stage = {
 	.help = "checks Ethernet and IP headers, resets metadata",
 	.run = parse_run,
 	.exits = { [PARSE_EXIT_IP4] = { "ip4", "ip4_input" },
-		[PARSE_EXIT_ARP] = { "arp", "arp_input" } },
+		[PARSE_EXIT_ARP] = { "arp", "arp_input" },
+		[PARSE_EXIT_IP6] = { "ip6", "ip6_input" } },
 	.format = parse_format,
 };
 

@@ -402,6 +402,8 @@ int port_open(struct dp *dp, struct link *link, const char *path, struct diag *d
 	}
 	if (link->conf->is_promiscuous)
 		rte_eth_promiscuous_enable(link->port);
+	/* Neighbour discovery asks by multicast. A driver without filters passes everything anyway. */
+	(void)rte_eth_allmulticast_enable(link->port);
 	link->is_running = port_has_carrier(link);
 	link->is_open = true;
 	port_assign_queues(dp, link, n_rx, n_tx);

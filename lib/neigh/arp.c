@@ -222,7 +222,7 @@ static bool arp_is_connected(struct dp *dp, const struct link *link, const struc
 	return ctx.is_host;
 }
 
-static void arp_conflict(struct dp *dp, const struct link *link, const struct arp_heard *heard)
+static void arp_conflict(struct dp *dp, const struct link *link, const struct neigh_heard *heard)
 {
 	struct neigh_link *nl = &neigh_table(dp)->links[link->ifindex];
 	char ip[IP_ADDR_TEXT_MAX], mac[MAC_ADDR_TEXT_MAX];
@@ -235,7 +235,7 @@ static void arp_conflict(struct dp *dp, const struct link *link, const struct ar
 	arp_announce(dp, link, heard->key.addr.v4_be);
 }
 
-static void arp_learn(struct dp *dp, const struct link *link, const struct arp_heard *heard)
+static void arp_learn(struct dp *dp, const struct link *link, const struct neigh_heard *heard)
 {
 	struct neigh_table *table = neigh_table(dp);
 	struct neigh_entry *entry = neigh_find(table, &heard->key);
@@ -259,7 +259,7 @@ static void arp_learn(struct dp *dp, const struct link *link, const struct arp_h
 void arp_mail_heard(void *ptr, const struct mail *mail)
 {
 	struct dp *dp = ptr;
-	struct arp_heard heard;
+	struct neigh_heard heard;
 	struct link *link;
 
 	memcpy(&heard, mail->arg, sizeof(heard));

@@ -7,9 +7,7 @@
  *
  * A request for an address of the link is answered here at once, in the request's own buffer, so
  * that answers do not depend on the control thread. What a frame says about its sender goes to the
- * control thread by mail, which decides what is learned (arp.c). A worker does not repeat the same
- * news within a second, unless the control thread has since asked for somebody or forgotten
- * somebody (arp_epoch): a flood of ARP costs the control thread little.
+ * control thread by mail, which decides what is learned (arp.c).
  *
  * Addresses of other links of ours are not answered for: each is where it was configured. The
  * sender's MAC in the packet may differ from the frame's source (proxies, VRRP), as in Linux.
@@ -26,7 +24,6 @@ enum { ARP_EXIT_TX = 1 };
 /* What a pass over the lane needs. */
 struct arp_run {
 	struct stage_node *node;
-	const struct neigh_table *table;
 	const struct link_dp *links;
 	const struct arp_own *own;
 };
@@ -110,32 +107,18 @@ static const struct arp_own_row *arp_own_find(
 	return found;
 }
 
-/* Tells the control thread what was heard, unless it has just been told the same. */
-static void arp_tell(struct worker *w, const struct arp_run *run, const struct pkt_meta *meta,
-	const struct arp_fields *arp, unsigned int flags)
+static void arp_tell(struct worker *w, const struct pkt_meta *meta, const struct arp_fields *arp,
+	unsigned int flags)
 {
-	uint32_t epoch = atomic_load_explicit(&run->table->arp_epoch, memory_order_relaxed);
-	uint32_t hash = (arp->sender_be ^ meta->in_link) * UINT32_C(0x9e3779b1);
-	struct arp_told *told = &neigh_worker(w)->arp_told[hash >> 24];
-	struct mail mail = { .fn = arp_mail_heard };
-	struct arp_heard heard;
+	struct neigh_heard heard;
 
-	static_assert(ARP_TOLD_SIZE == 1 << 8, "the hash's high bits");
 	memset(&heard, 0, sizeof(heard));
 	heard.key.addr = ip_addr_v4(arp->sender_be);
 	heard.key.link = meta->in_link;
 	heard.key.ns = meta->ns;
 	heard.mac = arp->sender_mac;
 	heard.flags = (uint8_t)flags;
-	if (told->at != 0 && told->epoch == epoch && w->now - told->at < w->dp->tsc_hz &&
-		memcmp(&told->heard, &heard, sizeof(heard)) == 0)
-		return;
-	memcpy(mail.arg, &heard, sizeof(heard));
-	if (!worker_tell(w, &mail))
-		return;
-	told->heard = heard;
-	told->epoch = epoch;
-	told->at = w->now;
+	heard_tell(w, &heard, arp_mail_heard);
 }
 
 /* Turns the request that lies at l2 (with l3_off bytes in front of the ARP packet) into its reply. */
@@ -219,7 +202,7 @@ static unsigned int arp_from_us(struct worker *w, const struct arp_run *run, str
 
 	if (memcmp(&mac, &arp->sender_mac, sizeof(arp->sender_mac)) == 0)
 		return pkt_drop(meta, &neigh_module, NEIGH_DROP_ARP_OWN);
-	arp_tell(w, run, meta, arp, ARP_HEARD_CONFLICT);
+	arp_tell(w, meta, arp, ARP_HEARD_CONFLICT);
 	return pkt_drop(meta, &neigh_module, NEIGH_DROP_ARP_CONFLICT);
 }
 
@@ -244,7 +227,7 @@ static unsigned int arp_pkt(struct worker *w, void *ctx, struct rte_mbuf *m, str
 	if (target != NULL && target->link == meta->in_link)
 		flags |= ARP_HEARD_FOR_US;
 	if (arp.sender_be != 0)
-		arp_tell(w, run, meta, &arp, flags);
+		arp_tell(w, meta, &arp, flags);
 	if ((flags & ARP_HEARD_FOR_US) && !arp.is_reply)
 		return arp_answer(w, run, m, meta, &arp);
 	if (!(flags & (ARP_HEARD_FOR_US | ARP_HEARD_GRATUITOUS)))
@@ -259,7 +242,6 @@ static void arp_run(struct worker *w, struct stage_node *node)
 	const struct neigh_table *table = neigh_table(w->dp);
 	struct arp_run run = {
 		.node = node,
-		.table = table,
 		.links = link_dp_table(w->dp),
 		/* Pairs with the release in arp_own_publish(). */
 		.own = atomic_load_explicit(&table->own, memory_order_acquire),

@@ -23,6 +23,7 @@
 #include <rte_random.h>
 
 #include "dp/trace.h"
+#include "net/parse.h"
 
 enum { HOLD_INDEX_MASK = HOLD_INDEX_SIZE - 1 };
 
@@ -132,12 +133,23 @@ static void hold_drop(
 	worker_free_dropped(w, m, &neigh_module, reason, hold->stage);
 }
 
-static struct neigh_key hold_key(const struct adj *adj, const struct pkt_meta *meta)
+/* On a connected network the next hop is the packet's destination. */
+static struct ip_addr hold_next_hop(
+	const struct adj *adj, const struct rte_mbuf *m, const struct pkt_meta *meta)
+{
+	if (adj->kind != ADJ_KIND_GLEAN)
+		return adj->next_hop;
+	return adj->family == AF_INET6 ? ip_addr_v6(pkt_ip6(m, meta)->dst_addr)
+				       : ip_addr_v4(meta->next_hop_be);
+}
+
+static struct neigh_key hold_key(
+	const struct adj *adj, const struct rte_mbuf *m, const struct pkt_meta *meta)
 {
 	struct neigh_key key;
 
 	memset(&key, 0, sizeof(key));
-	key.addr = adj->kind == ADJ_KIND_GLEAN ? ip_addr_v4(meta->next_hop_be) : adj->next_hop;
+	key.addr = hold_next_hop(adj, m, meta);
 	key.link = adj->link;
 	key.ns = adj->ns;
 	return key;
@@ -147,7 +159,7 @@ static unsigned int hold_pkt(struct worker *w, void *ctx, struct rte_mbuf *m, st
 {
 	const struct hold_run *run = ctx;
 	struct hold *hold = run->hold;
-	struct neigh_key key = hold_key(&run->adjs[meta->adj], meta);
+	struct neigh_key key = hold_key(&run->adjs[meta->adj], m, meta);
 	unsigned int pos = hold_position(hold, &key);
 	struct hold_slot *slot = hold->index[pos] != 0 ? &hold->slots[hold->index[pos] - 1] : NULL;
 
@@ -192,7 +204,10 @@ static int hold_find_stage(const struct dp *dp, const char *name)
 	return -1;
 }
 
-/* RFC 1812 5.2.7.1: host unreachable, for what we forward; what is our own is just dropped. */
+/*
+ * RFC 1812 5.2.7.1: host unreachable, RFC 4861 7.2.2: address unreachable, for what we forward; what
+ * is our own is just dropped.
+ */
 static void hold_pkt_failed(struct worker *w, struct hold *hold, struct rte_mbuf *m, int error)
 {
 	struct pkt_meta *meta = pkt_meta(m);
@@ -202,8 +217,8 @@ static void hold_pkt_failed(struct worker *w, struct hold *hold, struct rte_mbuf
 		return;
 	}
 	pkt_drop(meta, &neigh_module, NEIGH_DROP_NEIGH_FAILED);
-	meta->icmp_type = 3;
-	meta->icmp_code = 1;
+	meta->icmp_type = meta->ethertype == RTE_ETHER_TYPE_IPV6 ? 1 : 3;
+	meta->icmp_code = meta->ethertype == RTE_ETHER_TYPE_IPV6 ? 3 : 1;
 	meta->icmp_info = 0;
 	worker_inject(w, w, m, (unsigned int)error);
 }
@@ -211,7 +226,8 @@ static void hold_pkt_failed(struct worker *w, struct hold *hold, struct rte_mbuf
 static void hold_finish(struct worker *w, struct hold *hold, struct hold_slot *slot,
 	enum hold_verdict verdict, uint32_t adj)
 {
-	int error = verdict == HOLD_FAILED ? hold_find_stage(w->dp, "ip4_error") : -1;
+	const char *name = slot->key.addr.family == AF_INET6 ? "ip6_error" : "ip4_error";
+	int error = verdict == HOLD_FAILED ? hold_find_stage(w->dp, name) : -1;
 
 	while (slot->n > 0) {
 		struct rte_mbuf *m = hold_pop(w, hold, slot);
@@ -368,6 +384,8 @@ static void hold_format(const struct trace_record *record, char *buf, size_t siz
 
 	if (record->exit != STAGE_CONSUMED)
 		snprintf(buf, size, "no room to wait for adj %u", record->meta.adj);
+	else if (record->meta.ethertype == RTE_ETHER_TYPE_IPV6)
+		snprintf(buf, size, "waits for the next hop of adj %u", record->meta.adj);
 	else
 		snprintf(buf, size, "waits for next hop %s adj %u", ip_addr_text(&addr, text),
 			record->meta.adj);

@@ -19,7 +19,7 @@
  * adjacency in a pass that had begun before the store; its own message then finds the neighbour
  * valid here and is answered with a release for that worker. Nothing stays behind.
  */
-#include "neigh/neigh_priv.h"
+#include "neigh/nd_priv.h"
 
 #include <errno.h>
 #include <rte_jhash.h>
@@ -126,7 +126,7 @@ static void entry_forget(struct dp *dp, struct neigh_entry *entry)
 {
 	struct neigh_table *table = neigh_table(dp);
 
-	atomic_fetch_add_explicit(&table->arp_epoch, 1, memory_order_relaxed);
+	atomic_fetch_add_explicit(&table->heard_epoch, 1, memory_order_relaxed);
 	nud_reset(&table->nud, &entry->nud);
 	adj_publish(table, &entry->nud.neigh, NULL);
 	neigh_account(table, entry);
@@ -220,15 +220,16 @@ int neigh_create(struct dp *dp, const struct link *link, const struct neigh_key 
 
 const char *neigh_refuse(const struct ip_addr *addr, int *err)
 {
+	bool is_host;
+
 	*err = -EINVAL;
-	if (addr->family == AF_INET6) {
-		*err = -EAFNOSUPPORT;
-		return "IPv6 neighbours are not supported yet, give an IPv4 address";
-	}
-	if (addr->family != AF_INET || addr->v4_be == 0 || ip_addr_is_multicast(addr) ||
-		addr->v4_be == UINT32_MAX)
-		return "must be the unicast address of one host";
-	return NULL;
+	if (addr->family == AF_INET6)
+		is_host = !ip6_is_unspecified(addr->bytes) && !ip6_is_loopback(addr->bytes) &&
+			  !ip6_is_v4_mapped(addr->bytes) && !ip6_is_bad_link_local(addr->bytes);
+	else
+		is_host = addr->family == AF_INET && addr->v4_be != 0 && addr->v4_be != UINT32_MAX;
+	return is_host && !ip_addr_is_multicast(addr) ? NULL
+						      : "must be the unicast address of one host";
 }
 
 int neigh_set(struct dp *dp, const struct link *link, const struct ip_addr *addr,
@@ -260,8 +261,11 @@ static void entry_send_probe(void *ctx, const struct nud_entry *nud, bool is_uni
 {
 	struct dp *dp = ctx;
 
-	atomic_fetch_add_explicit(&neigh_table(dp)->arp_epoch, 1, memory_order_relaxed);
-	arp_solicit(dp, &nud->neigh, is_unicast);
+	atomic_fetch_add_explicit(&neigh_table(dp)->heard_epoch, 1, memory_order_relaxed);
+	if (nud->neigh.addr.family == AF_INET6)
+		nd_solicit(dp, &nud->neigh, is_unicast);
+	else
+		arp_solicit(dp, &nud->neigh, is_unicast);
 }
 
 static void entry_changed(void *ctx, struct nud_entry *nud, enum neigh_state old)
@@ -353,17 +357,16 @@ int neigh_get_glean(struct dp *dp, const struct link *link, uint8_t family, uint
 {
 	struct neigh_link *nl = &neigh_table(dp)->links[link->ifindex];
 	struct neigh_key key = { .addr = { .family = family } };
+	enum neigh_family i = neigh_family(family);
 	int err;
 
-	if (family != AF_INET)
-		return -EAFNOSUPPORT;
-	if (nl->glean == 0) {
-		err = adj_alloc(dp, ADJ_KIND_GLEAN, link, &key, NULL, &nl->glean);
+	if (nl->glean[i] == 0) {
+		err = adj_alloc(dp, ADJ_KIND_GLEAN, link, &key, NULL, &nl->glean[i]);
 		if (err < 0)
 			return err;
 	}
-	nl->n_glean_refs++;
-	*adj = nl->glean;
+	nl->n_glean_refs[i]++;
+	*adj = nl->glean[i];
 	return 0;
 }
 
@@ -371,6 +374,7 @@ void neigh_put(struct dp *dp, uint32_t adj)
 {
 	struct neigh_table *table = neigh_table(dp);
 	struct neigh_entry *entry = table->slots[adj].owner;
+	enum neigh_family i = neigh_family(table->adjs[adj].family);
 	struct neigh_link *nl;
 
 	if (adj < ADJ_FIRST_DYNAMIC)
@@ -382,10 +386,10 @@ void neigh_put(struct dp *dp, uint32_t adj)
 		return;
 	}
 	nl = &table->links[table->adjs[adj].link];
-	RTE_ASSERT(nl->glean == adj && nl->n_glean_refs > 0);
-	if (--nl->n_glean_refs > 0)
+	RTE_ASSERT(nl->glean[i] == adj && nl->n_glean_refs[i] > 0);
+	if (--nl->n_glean_refs[i] > 0)
 		return;
-	nl->glean = 0;
+	nl->glean[i] = 0;
 	adj_retire(dp, adj);
 }
 
@@ -444,8 +448,9 @@ static void link_republish(struct dp *dp, const struct link *link)
 	struct neigh_link *nl = &table->links[link->ifindex];
 	struct neigh_entry *entry;
 
-	if (nl->glean != 0)
-		adj_set_mtu(table, nl->glean, link->mtu);
+	for (unsigned int i = 0; i < NEIGH_N_FAMILIES; i++)
+		if (nl->glean[i] != 0)
+			adj_set_mtu(table, nl->glean[i], link->mtu);
 	TAILQ_FOREACH(entry, &table->all, all) {
 		if (entry->nud.neigh.link != link->ifindex)
 			continue;
@@ -464,10 +469,16 @@ static void link_changed(struct dp *dp, const struct link *link)
 	nl->was_ready = is_ready;
 	nl->mac = link->mac;
 	link_republish(dp, link);
-	if (was_ready && !is_ready)
+	if (was_ready && !is_ready) {
 		link_flush(dp, link->ifindex, false);
+		dad_stop_link(dp, link->ifindex);
+	}
 	if (is_ready && (!was_ready || is_moved))
 		arp_announce_link(dp, link);
+	if (is_ready && !was_ready)
+		dad_start_link(dp, link);
+	else if (is_ready && is_moved)
+		nd_announce_link(dp, link);
 }
 
 static void link_deleted(struct dp *dp, const struct link *link)
@@ -475,6 +486,7 @@ static void link_deleted(struct dp *dp, const struct link *link)
 	struct neigh_link *nl = &neigh_table(dp)->links[link->ifindex];
 
 	link_flush(dp, link->ifindex, true);
+	dad_stop_link(dp, link->ifindex);
 	/* The glean adjacency stays: routes hold it and give it back. */
 	nl->was_ready = false;
 	nl->mac = (struct mac_addr){ 0 };
@@ -508,6 +520,24 @@ static void addr_claim(struct dp *dp, const struct ns_addr *addr)
 		neigh_remove(dp, entry);
 }
 
+static void addr_new(struct dp *dp, const struct ns_addr *addr)
+{
+	const struct link *link = link_by_index(dp, addr->link);
+
+	addr_claim(dp, addr);
+	arp_addr_event(dp, addr, true);
+	/* Those of a link that is only just being made begin when it is done. */
+	if (addr->prefix.addr.family == AF_INET6 && neigh_table(dp)->links[addr->link].was_ready)
+		dad_start(dp, link, &addr->prefix.addr);
+}
+
+static void addr_deleted(struct dp *dp, const struct ns_addr *addr)
+{
+	addr_flush(dp, addr);
+	arp_addr_event(dp, addr, false);
+	dad_stop(dp, addr->link, &addr->prefix.addr);
+}
+
 static void neigh_event(struct dp *dp, enum event_kind kind, const void *subject)
 {
 	/* Links go after us when the dataplane ends: nobody is left to be told. */
@@ -522,12 +552,10 @@ static void neigh_event(struct dp *dp, enum event_kind kind, const void *subject
 		link_deleted(dp, subject);
 		return;
 	case EVENT_ADDR_NEW:
-		addr_claim(dp, subject);
-		arp_addr_event(dp, subject, true);
+		addr_new(dp, subject);
 		return;
 	case EVENT_ADDR_DELETED:
-		addr_flush(dp, subject);
-		arp_addr_event(dp, subject, false);
+		addr_deleted(dp, subject);
 		return;
 	case EVENT_NEIGH_CHANGED:
 	case EVENT_ROUTE_NEW:
@@ -540,6 +568,8 @@ static void neigh_tick(struct dp *dp, uint64_t now_ns)
 {
 	struct neigh_table *table = neigh_table(dp);
 
+	/* First: what was only waiting for a usable address of ours can be asked now. */
+	dad_tick(dp, now_ns);
 	nud_advance(&table->nud, now_ns);
 	if (now_ns >= table->gc_ns + NEIGH_GC_PERIOD_S * SECOND_NS) {
 		table->gc_ns = now_ns;
@@ -563,6 +593,7 @@ static int neigh_init(struct dp *dp)
 	table->links = mem_zalloc(LINK_MAX * sizeof(*table->links));
 	TAILQ_INIT(&table->all);
 	SLIST_INIT(&table->reaped);
+	TAILQ_INIT(&table->dads);
 	table->hash_seed = (uint32_t)rte_rand();
 	nud_init(&table->nud, &table->sysctl, &entry_ops, dp, dp->now_ns, rte_rand());
 	return 0;
@@ -578,6 +609,7 @@ static void neigh_fini(struct dp *dp)
 		free(entry);
 	}
 	arp_fini(dp);
+	dad_fini(dp);
 	free(table->links);
 	adj_fini(table);
 }

@@ -2,8 +2,8 @@
 #pragma once
 
 /*
- * Neighbours and adjacencies. A neighbour is a control-plane entry: (link, address), its NUD state
- * (RFC 4861 7.3.2, for ARP as Linux does it) and timers. An adjacency is what the datapath needs to
+ * Neighbours and adjacencies, IPv4 (ARP) and IPv6 (ND). A neighbour is a control-plane entry: (link,
+ * address), its NUD state (RFC 4861 7.3.2, for ARP as Linux does it) and timers. An adjacency is what the datapath needs to
  * send a packet on: one cache line, by index, in a fixed array. Every neighbour owns one; a few
  * indexes are special and mean "no route", "to us" and so on. Routes, and later flows, hold
  * adjacency indexes only, so a change of MAC or state touches none of them.
@@ -75,6 +75,7 @@ struct neigh {
 	struct mac_addr lladdr; /* valid unless NONE, INCOMPLETE or FAILED */
 	uint32_t adj;
 	uint32_t n_refs; /* routes that hold it */
+	bool is_router;	 /* IPv6: its last advertisement said so */
 };
 
 /* The array that workers read; ADJ_MAX entries. Any thread. */
@@ -113,7 +114,7 @@ static inline bool neigh_is_valid(const struct neigh *neigh)
 }
 
 extern struct module neigh_module;
-extern const struct stage arp_stage, hold_stage;
+extern const struct stage arp_stage, nd_stage, hold_stage;
 
 /*
  * Datapath: tells the control thread, at most every 100 ms per adjacency and worker, that a stale

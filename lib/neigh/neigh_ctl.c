@@ -5,7 +5,7 @@
  * `neigh ...`, with the words and JSON of ip-neighbour(8). Control thread.
  *
  * Entries of the configuration file and of `neigh add` are the same thing, PERMANENT entries, and
- * config show prints both. Only IPv4 for now: IPv6 addresses are refused where they are read.
+ * config show prints both.
  */
 #include "neigh/neigh_priv.h"
 
@@ -229,6 +229,12 @@ static const struct field sysctl_fields[] = {
 		.offset = offsetof(struct neigh_sysctl, arp_notify),
 		.def = "true",
 		.help = "announce addresses by gratuitous ARP when they or their link come up" },
+	{ .name = "ndisc_notify",
+		.type = FIELD_BOOL,
+		.flags = FIELD_RUNTIME,
+		.offset = offsetof(struct neigh_sysctl, ndisc_notify),
+		.def = "true",
+		.help = "announce IPv6 addresses by unsolicited advertisements, likewise" },
 	{ 0 },
 };
 
@@ -402,6 +408,8 @@ json_t *neigh_to_json(const struct dp *dp, const struct neigh *neigh)
 	json_object_set_new(row, "dev", json_string(link_by_index(dp, neigh->link)->name));
 	if (neigh_is_valid(neigh))
 		json_object_set_new(row, "lladdr", json_string(mac_addr_text(&neigh->lladdr, mac)));
+	if (neigh->is_router)
+		json_object_set_new(row, "router", json_null()); /* as iproute2 has it */
 	json_object_set_new(row, "state", json_pack("[s]", state_names[neigh->state]));
 	return row;
 }

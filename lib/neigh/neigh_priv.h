@@ -36,10 +36,18 @@ struct adj_slot {
 	uint64_t freed_ns;
 };
 
+/* The index of a family in tables by family. */
+enum neigh_family { NEIGH_IP4, NEIGH_IP6, NEIGH_N_FAMILIES };
+
+static inline enum neigh_family neigh_family(uint8_t family)
+{
+	return family == AF_INET6 ? NEIGH_IP6 : NEIGH_IP4;
+}
+
 /* What the control thread keeps per link. */
 struct neigh_link {
-	uint32_t glean; /* index of the IPv4 glean adjacency; 0: none */
-	uint32_t n_glean_refs;
+	uint32_t glean[NEIGH_N_FAMILIES]; /* indexes of the glean adjacencies; 0: none */
+	uint32_t n_glean_refs[NEIGH_N_FAMILIES];
 	struct mac_addr mac; /* as last seen, to notice a change */
 	bool was_ready;	     /* up with a carrier, as last seen */
 	uint64_t defended_ns;
@@ -63,15 +71,16 @@ struct neigh_table {
 	struct adj *adjs;	       /* workers */
 	_Atomic(struct arp_own *) own; /* workers; stored with release, pairs with their acquire */
 	/*
-	 * Counts what may make a repeated ARP frame news again (a probe sent, an entry removed):
+	 * Counts what may make a repeated frame news again (a probe sent, an entry removed):
 	 * workers compare it with what they saw when they last told. Relaxed: only a hint.
 	 */
-	_Atomic uint32_t arp_epoch;
+	_Atomic uint32_t heard_epoch;
 
 	struct nud nud;
 	struct neigh_entries all;
 	SLIST_HEAD(, neigh_entry) reaped;
-	uint32_t n_counted; /* entries that gc_thresh1 and 3 count: no route's, not PERMANENT */
+	TAILQ_HEAD(, dad) dads; /* dad.c: addresses of ours that are being probed for */
+	uint32_t n_counted;	/* entries that gc_thresh1 and 3 count: no route's, not PERMANENT */
 	uint32_t hash_seed;
 	uint64_t gc_ns, forced_gc_ns, hold_age_ns; /* when these were last done */
 	struct neigh_link *links;		   /* LINK_MAX */
@@ -129,14 +138,18 @@ enum arp_heard_flag {
 	ARP_HEARD_CONFLICT = 1 << 4, /* the sender claims an address of ours */
 };
 
-/* An ARP frame as the control thread gets it. */
-struct arp_heard {
-	struct neigh_key key; /* sender */
+/* A frame of ARP or Neighbour Discovery as the control thread gets it. */
+struct neigh_heard {
+	struct neigh_key key; /* whom it tells of: the sender, or an advertisement's target */
 	struct mac_addr mac;
-	uint8_t flags; /* enum arp_heard_flag */
+	uint8_t flags; /* enum arp_heard_flag or nd_heard_flag */
 	uint8_t pad;
 };
-static_assert(sizeof(struct arp_heard) == 32, "four arguments of a mail");
+static_assert(sizeof(struct neigh_heard) == 32, "four arguments of a mail");
+
+/* heard_stage.c, workers: mails it to fn, unless the same was said just now. */
+void heard_tell(struct worker *w, const struct neigh_heard *heard,
+	void (*fn)(void *receiver, const struct mail *mail));
 
 /* What becomes of the packets that wait for a neighbour. */
 enum hold_verdict {
@@ -180,11 +193,11 @@ void hold_mail_age(struct dp *dp);
 int hold_worker_init(struct dp *dp, struct worker *w);
 void hold_worker_fini(struct dp *dp, struct worker *w);
 
-enum { ARP_TOLD_SIZE = 256, USE_TOLD_SIZE = 64 };
+enum { HEARD_TOLD_SIZE = 256, USE_TOLD_SIZE = 64 };
 
 /* What a worker last told, so as not to repeat itself. Direct-mapped. */
-struct arp_told {
-	struct arp_heard heard;
+struct heard_told {
+	struct neigh_heard heard;
 	uint32_t epoch;
 	uint64_t at; /* TSC; 0: empty */
 };
@@ -196,7 +209,7 @@ struct use_told {
 /* The module's state on a worker (worker_slot()). Its worker's alone, but for hold.n_slots. */
 struct neigh_worker {
 	struct hold hold;
-	struct arp_told arp_told[ARP_TOLD_SIZE];
+	struct heard_told heard_told[HEARD_TOLD_SIZE];
 	struct use_told use_told[USE_TOLD_SIZE];
 };
 
@@ -223,6 +236,32 @@ extern const struct sysctl_group neigh_sysctls[];
 		"an ARP packet asked for, or answered to, somebody else")                          \
 	X(ARP_NO_BUFFER, "arp_no_buffer",                                                          \
 		"an ARP request in a shared buffer found no free one for its answer")              \
+	X(ND_BAD_HOP_LIMIT, "nd_bad_hop_limit",                                                    \
+		"neighbour discovery with a hop limit other than 255: from beyond the link")       \
+	X(ND_BAD_CODE, "nd_bad_code", "neighbour discovery with an ICMPv6 code other than 0")      \
+	X(ND_TRUNCATED, "nd_truncated", "a solicitation or advertisement ended before its target") \
+	X(ND_BAD_OPTION, "nd_bad_option",                                                          \
+		"an option of neighbour discovery had no length, or a wrong one")                  \
+	X(ND_BAD_LLADDR, "nd_bad_lladdr",                                                          \
+		"a link-layer address in neighbour discovery was zero, broadcast or multicast")    \
+	X(ND_BAD_TARGET, "nd_bad_target", "the target of neighbour discovery was multicast")       \
+	X(ND_BAD_SOLICITED, "nd_bad_solicited",                                                    \
+		"an advertisement to a group said that it was asked for")                          \
+	X(ND_BAD_PROBE, "nd_bad_probe",                                                            \
+		"a solicitation from :: had a link-layer address, or went elsewhere than to its "  \
+		"target's group")                                                                  \
+	X(ND_CONFLICT, "nd_conflict",                                                              \
+		"somebody used or advertised an address of ours, or probed for a tentative one")   \
+	X(ND_TENTATIVE, "nd_tentative", "a solicitation for an address that is still tentative")   \
+	X(ND_OWN, "nd_own", "a message of neighbour discovery of our own came back")               \
+	X(ND_NOT_FOR_US, "nd_not_for_us", "a solicitation for somebody else")                      \
+	X(ND_NO_BUFFER, "nd_no_buffer",                                                            \
+		"a solicitation in a shared buffer found no free one for its answer")              \
+	X(ND_ROUTER_SOLICITATION, "nd_router_solicitation",                                        \
+		"a host looked for routers; weir does not advertise itself yet")                   \
+	X(ND_ROUTER_ADVERTISEMENT, "nd_router_advertisement",                                      \
+		"another router advertised itself; a router does not listen to that")              \
+	X(ND_REDIRECT, "nd_redirect", "a redirect; a router does not listen to that")              \
 	X(NEIGH_QUEUE_FULL, "neigh_queue_full",                                                    \
 		"the oldest packet waiting for a neighbour made room for a newer one")             \
 	X(NEIGH_NO_SLOT, "neigh_no_slot",                                                          \

@@ -2,7 +2,7 @@
 
 /*
  * The NUD state machine: RFC 4861 7.3.3 with Linux's answers where the RFC leaves room, for ARP
- * and later for ND. Called by neigh.c on the control thread, and by unit tests with a clock of
+ * and ND. Called by neigh.c on the control thread, and by unit tests with a clock of
  * their own; there is no other clock here than the one given to nud_advance().
  *
  *              use                     answer
@@ -180,8 +180,13 @@ bool nud_update(struct nud *nud, struct nud_entry *entry, const struct mac_addr 
 	RTE_ASSERT(state == NEIGH_STALE || state == NEIGH_REACHABLE || state == NEIGH_PERMANENT);
 	if (old == NEIGH_PERMANENT && !(flags & NUD_ADMIN))
 		return false;
-	if (was_valid && is_moved && !(flags & NUD_OVERRIDE))
+	if (was_valid && is_moved && !(flags & NUD_OVERRIDE)) {
+		if ((flags & NUD_WEAK_OVERRIDE) && old == NEIGH_REACHABLE) {
+			timer_del(&nud->wheel, &entry->timer);
+			entry_set_state(nud, entry, NEIGH_STALE);
+		}
 		return false;
+	}
 	if (state == NEIGH_REACHABLE)
 		entry_confirm(nud, entry);
 	else if (is_moved)

@@ -26,6 +26,7 @@ struct neigh_sysctl {
 	int64_t gc_thresh3;		 /* no more entries than this */
 	int64_t unres_qlen; /* packets held per neighbour; workers read it (one aligned load) */
 	bool arp_notify;    /* announce addresses when they or their link come up */
+	bool ndisc_notify;  /* the same for IPv6 */
 };
 
 /* A neighbour with what the machine remembers about it. Embedded in the owner's entry. */
@@ -58,6 +59,9 @@ struct nud {
 enum nud_flag {
 	NUD_OVERRIDE = 1 << 0, /* may replace a different valid link-layer address */
 	NUD_ADMIN = 1 << 1,    /* an operator's word: may change PERMANENT, may set STALE */
+	/* A different address is not believed, but makes a REACHABLE neighbour STALE (RFC 4861
+	   7.2.5). */
+	NUD_WEAK_OVERRIDE = 1 << 2,
 };
 
 void nud_init(struct nud *nud, const struct neigh_sysctl *conf, const struct nud_ops *ops,

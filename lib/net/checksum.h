@@ -64,6 +64,19 @@ static inline uint16_t checksum_update16(uint16_t checksum, uint16_t old_word, u
 	return (uint16_t)~sum;
 }
 
+/* Folded sum of the pseudo header in front of len bytes of an IPv6 upper layer (RFC 8200 8.1). */
+static inline uint16_t checksum_ip6_pseudo(
+	const struct rte_ipv6_hdr *ip, uint32_t len, uint8_t proto)
+{
+	uint64_t sum = (uint64_t)rte_cpu_to_be_32(len) + rte_cpu_to_be_32(proto);
+	uint32_t words[8];
+
+	memcpy(words, ip->src_addr, sizeof(words));
+	for (unsigned int i = 0; i < RTE_DIM(words); i++)
+		sum += words[i];
+	return checksum_fold(sum);
+}
+
 /*
  * Folded sum over len bytes from off on, over all segments; the packet must have them. (DPDK's
  * rte_raw_cksum_mbuf() loses carries where a segment ends at an odd byte.)

@@ -90,6 +90,60 @@ enum parse_error parse_ip4(struct rte_mbuf *m, struct pkt_meta *meta)
 	return PARSE_OK;
 }
 
+/* Goes over the extension headers from l4_off on, until proto and l4_off are the upper layer's. */
+static enum parse_error ip6_walk(struct rte_mbuf *m, struct pkt_meta *meta)
+{
+	uint32_t end = (uint32_t)meta->l3_off + meta->l3_len;
+	uint32_t first = meta->l4_off, off = first, len;
+
+	/* What follows the header of a later fragment is no header, but the middle of a packet. */
+	for (unsigned int n = 0;
+		!(meta->flags & PKT_FRAGMENT_LATER) && parse_is_ip6_ext(meta->proto); n++) {
+		const uint8_t *ext = rte_pktmbuf_mtod_offset(m, const uint8_t *, off);
+
+		if (meta->proto == IPPROTO_HOPOPTS && n > 0)
+			return PARSE_IP6_HOP_BY_HOP;
+		if (end - off < 8 || !parse_has(m, off + 8))
+			return PARSE_IP6_EXT_TRUNCATED;
+		len = parse_ip6_ext_len(meta->proto, ext);
+		if (n == PARSE_EXT_MAX || off - first + len > PARSE_EXT_BYTES_MAX)
+			return PARSE_IP6_EXT_TOO_MANY;
+		if (end - off < len || !parse_has(m, off + len))
+			return PARSE_IP6_EXT_TRUNCATED;
+		if (meta->proto == IPPROTO_FRAGMENT)
+			meta->flags |= parse_ip6_fragment_flags(ext);
+		meta->flags |= PKT_OPTIONS;
+		meta->proto = ext[0];
+		off += len;
+	}
+	meta->l4_off = (uint16_t)off;
+	return PARSE_OK;
+}
+
+enum parse_error parse_ip6(struct rte_mbuf *m, struct pkt_meta *meta)
+{
+	uint16_t l3_off = meta->l3_off;
+	const struct rte_ipv6_hdr *ip;
+	uint32_t len;
+
+	if (!parse_has(m, l3_off + sizeof(*ip)))
+		return PARSE_IP6_TRUNCATED;
+	ip = pkt_ip6(m, meta);
+	if (*(const uint8_t *)ip >> 4 != 6)
+		return PARSE_IP6_BAD_VERSION;
+	if (ip->payload_len == 0 && ip->proto == IPPROTO_HOPOPTS)
+		return PARSE_IP6_JUMBO;
+	len = (uint32_t)sizeof(*ip) + rte_be_to_cpu_16(ip->payload_len);
+	if (len > UINT16_MAX || l3_off + len > m->pkt_len)
+		return PARSE_IP6_BAD_PAYLOAD_LEN;
+	if (l3_off + len != m->pkt_len)
+		parse_trim(m, l3_off + len);
+	meta->l3_len = (uint16_t)len;
+	meta->l4_off = (uint16_t)(l3_off + sizeof(*ip));
+	meta->proto = ip->proto;
+	return ip6_walk(m, meta);
+}
+
 enum parse_error parse_l4(struct rte_mbuf *m, struct pkt_meta *meta)
 {
 	uint32_t end = (uint32_t)meta->l3_off + meta->l3_len;
@@ -108,6 +162,7 @@ enum parse_error parse_l4(struct rte_mbuf *m, struct pkt_meta *meta)
 		min_len = sizeof(*udp);
 		break;
 	case IPPROTO_ICMP:
+	case IPPROTO_ICMPV6: /* every message that weir knows has as many bytes */
 		min_len = sizeof(struct rte_icmp_hdr);
 		break;
 	default:

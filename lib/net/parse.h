@@ -6,8 +6,9 @@
  * of the packet. What it accepts, later stages may use without looking again; what it refuses is
  * dropped under the name of the check that failed. Pure functions on one packet, any thread.
  *
- * Ethernet II (IEEE 802.3 3.2.6), IPv4 header (RFC 791, RFC 1812 5.2.2), minimal TCP, UDP and ICMP
- * headers. All headers are pulled into the first segment.
+ * Ethernet II (IEEE 802.3 3.2.6), IPv4 header (RFC 791, RFC 1812 5.2.2), IPv6 header and extension
+ * headers (RFC 8200), minimal TCP, UDP, ICMP and ICMPv6 headers. All headers are pulled into the
+ * first segment.
  */
 #include <rte_ether.h>
 #include <rte_icmp.h>
@@ -29,7 +30,17 @@
 		"header length below 20 bytes or beyond the packet")                               \
 	X(PARSE_IP4_BAD_TOTAL_LEN, "ip4_bad_total_len",                                            \
 		"total length below the header length or beyond the frame")                        \
-	X(PARSE_IP4_BAD_CHECKSUM, "ip4_bad_checksum", "IPv4 header checksum is wrong")
+	X(PARSE_IP4_BAD_CHECKSUM, "ip4_bad_checksum", "IPv4 header checksum is wrong")             \
+	X(PARSE_IP6_TRUNCATED, "ip6_truncated", "shorter than an IPv6 header")                     \
+	X(PARSE_IP6_BAD_VERSION, "ip6_bad_version", "EtherType IPv6, but the version is not 6")    \
+	X(PARSE_IP6_BAD_PAYLOAD_LEN, "ip6_bad_payload_len", "payload length beyond the frame")     \
+	X(PARSE_IP6_JUMBO, "ip6_jumbo", "a jumbogram, or no payload but options (RFC 2675)")       \
+	X(PARSE_IP6_EXT_TRUNCATED, "ip6_ext_truncated",                                            \
+		"an IPv6 extension header is longer than the packet")                              \
+	X(PARSE_IP6_EXT_TOO_MANY, "ip6_ext_too_many",                                              \
+		"more IPv6 extension headers, or more bytes of them, than weir walks over")        \
+	X(PARSE_IP6_HOP_BY_HOP, "ip6_hop_by_hop_late",                                             \
+		"hop-by-hop options that do not follow the IPv6 header at once (RFC 8200 4.3)")
 
 /* The L4 errors are named by who asks for that check: nobody does for packets that pass through. */
 #define PARSE_ENUM(member, name, help) member,
@@ -47,6 +58,12 @@ static inline struct rte_ether_hdr *pkt_ether(const struct rte_mbuf *m)
 }
 
 static inline struct rte_ipv4_hdr *pkt_ip4(const struct rte_mbuf *m, const struct pkt_meta *meta)
+{
+	RTE_ASSERT(meta->l3 == rte_pktmbuf_mtod_offset(m, void *, meta->l3_off));
+	return meta->l3;
+}
+
+static inline struct rte_ipv6_hdr *pkt_ip6(const struct rte_mbuf *m, const struct pkt_meta *meta)
 {
 	RTE_ASSERT(meta->l3 == rte_pktmbuf_mtod_offset(m, void *, meta->l3_off));
 	return meta->l3;
@@ -75,6 +92,44 @@ void parse_trim(struct rte_mbuf *m, uint32_t len);
  */
 enum parse_error parse_ip4(struct rte_mbuf *m, struct pkt_meta *meta);
 
+enum {
+	PARSE_EXT_MAX = 8,	   /* IPv6 extension headers of a packet */
+	PARSE_EXT_BYTES_MAX = 512, /* all of them together */
+};
+
+/*
+ * Checks an IPv6 header at meta->l3_off and the extension headers behind it, and fills in l3_len
+ * (40 and the payload), l4_off, proto and the fragment and option flags. proto is the first that is
+ * no extension header: TCP, ESP, "no next header", one that nobody knows. A fragment that is the
+ * whole packet (RFC 6946) is none. Link-layer padding is cut off.
+ */
+enum parse_error parse_ip6(struct rte_mbuf *m, struct pkt_meta *meta);
+
+/* Does a next header value name an extension header that is walked over? */
+static __rte_always_inline bool parse_is_ip6_ext(uint8_t proto)
+{
+	const uint64_t walked = UINT64_C(1) << IPPROTO_HOPOPTS | UINT64_C(1) << IPPROTO_ROUTING |
+				UINT64_C(1) << IPPROTO_FRAGMENT | UINT64_C(1) << IPPROTO_DSTOPTS;
+
+	return proto < 64 && (walked >> proto & 1);
+}
+
+/* The flags of a fragment header (RFC 8200 4.5); 0: the fragment is the whole packet. */
+static inline uint16_t parse_ip6_fragment_flags(const uint8_t *ext)
+{
+	uint16_t word = (uint16_t)(ext[2] << 8 | ext[3]);
+
+	if (word & RTE_IPV6_EHDR_FO_MASK)
+		return PKT_FRAGMENT | PKT_FRAGMENT_LATER;
+	return word & RTE_IPV6_EHDR_MF_MASK ? PKT_FRAGMENT : 0;
+}
+
+/* Bytes of an extension header of that kind. */
+static inline uint32_t parse_ip6_ext_len(uint8_t proto, const uint8_t *ext)
+{
+	return proto == IPPROTO_FRAGMENT ? 8 : 8 + 8u * ext[1];
+}
+
 /*
  * An untagged Ethernet II frame with an IPv4 header of 20 bytes, as three overlapping 8-byte words
  * (little-endian), so that many fields are judged in one comparison.
@@ -91,6 +146,10 @@ enum {
 	PARSE_PLAIN_TYPE_MASK = 0xffffff,					    /* of at12 */
 	PARSE_FRAGMENT = RTE_BE16(RTE_IPV4_HDR_MF_FLAG | RTE_IPV4_HDR_OFFSET_MASK), /* of at20 */
 	PARSE_PLAIN_TYPE = RTE_IPV4_VHL_DEF << 16 | RTE_BE16(RTE_ETHER_TYPE_IPV4),  /* the same */
+	/* The same for IPv6, whose version is the upper half of a byte. */
+	PARSE_PLAIN6_LEN = RTE_ETHER_HDR_LEN + sizeof(struct rte_ipv6_hdr),
+	PARSE_PLAIN6_TYPE_MASK = 0xf0ffff,
+	PARSE_PLAIN6_TYPE = 0x60 << 16 | RTE_BE16(RTE_ETHER_TYPE_IPV6),
 };
 
 /* Reads 34 bytes: there are as many in any packet buffer, though perhaps not in this packet. */
@@ -145,7 +204,7 @@ static inline void parse_trim_single(struct rte_mbuf *m, uint32_t len)
 }
 
 /*
- * Checks the L4 header of a packet that parse_ip4() took, for who reads beyond the IP header.
- * Sets PKT_L4_PRESENT for TCP, UDP and ICMP; others and later fragments pass without it.
+ * Checks the L4 header of a packet that parse_ip4() or parse_ip6() took, for who reads beyond the
+ * IP headers. Sets PKT_L4_PRESENT for TCP, UDP, ICMP and ICMPv6; others and later fragments pass without it.
  */
 enum parse_error parse_l4(struct rte_mbuf *m, struct pkt_meta *meta);

@@ -24,6 +24,7 @@ enum pkt_flag {
 	PKT_OPTIONS = 1 << 5,	     /* IPv4 options or IPv6 extension headers */
 	PKT_ORIGINATED = 1 << 6,     /* made here, not received */
 	PKT_ROUTED = 1 << 7,	     /* enters again with its adjacency: no lookup */
+	PKT_LINK_SCOPE = 1 << 8,     /* from a link-local address: may not leave its link */
 };
 
 struct pkt_meta {

@@ -7,7 +7,7 @@
  * A row says what to send; what cannot be said that way has a function. Both run on the router of
  * kit.h, or on a configuration of their own.
  */
-#include "kit.h"
+#include "kit6.h"
 
 #include <rte_cycles.h>
 
@@ -140,14 +140,6 @@ static void eth_type_unknown(struct bench *b)
 	struct frame frame;
 
 	frame_ether_type(&frame, 0x88cc, 46);
-	bench_push(b, LAN, &frame);
-}
-
-static void ip6_unsupported(struct bench *b)
-{
-	struct frame frame;
-
-	frame_ether_type(&frame, RTE_ETHER_TYPE_IPV6, 46);
 	bench_push(b, LAN, &frame);
 }
 
@@ -357,7 +349,7 @@ static void ip4_no_source(struct bench *b)
 	send_ip4(b, &(struct ip4_spec){ .dst = "192.0.2.20", .ttl = 1 });
 }
 
-static void ip4_shared(struct bench *b)
+static void ip_shared(struct bench *b)
 {
 	struct frame frame;
 
@@ -366,6 +358,114 @@ static void ip4_shared(struct bench *b)
 				  .proto = IPPROTO_ICMP,
 				  .icmp_type = 8 });
 	send_shared(b, &frame, true);
+}
+
+/* IPv6: on the router of kit6.h. */
+
+static void send_ip6(struct bench *b, const struct ip6_spec *spec)
+{
+	struct frame frame;
+
+	frame_ip6(&frame, spec);
+	bench_push(b, LAN, &frame);
+}
+
+static void ip6_no_route(struct bench *b)
+{
+	json_decref(bench_call(b, "route.del", "{\"to\": \"::/0\"}"));
+	send_ip6(b, &(struct ip6_spec){ 0 });
+}
+
+static void add_route6(struct bench *b, const char *type)
+{
+	char *params = mem_printf("{\"to\": \"2001:db8:8888::/48\", \"type\": \"%s\"}", type);
+
+	json_decref(bench_call(b, "route.add", params));
+	free(params);
+	send_ip6(b, &(struct ip6_spec){ 0 });
+}
+
+static void ip6_blackhole(struct bench *b)
+{
+	add_route6(b, "blackhole");
+}
+
+static void ip6_unreachable(struct bench *b)
+{
+	add_route6(b, "unreachable");
+}
+
+static void ip6_prohibited(struct bench *b)
+{
+	add_route6(b, "prohibit");
+}
+
+static void ip6_too_big(struct bench *b)
+{
+	json_decref(bench_call(b, "link.set", "{\"dev\": \"wan\", \"mtu\": 1280}"));
+	send_ip6(b, &(struct ip6_spec){ .payload_len = 1233 });
+}
+
+/* Without any address there is none to ask a neighbour from, or to send an error from. */
+static void ip6_no_source(struct bench *b)
+{
+	json_decref(bench_call(b, "neigh.replace",
+		"{\"to\": \"2001:db8:9::9\", \"lladdr\": \"" HOST_MAC "\", \"dev\": \"lan\"}"));
+	json_decref(bench_call(b, "addr.del", "{\"local\": \"" LAN6 "/64\", \"dev\": \"lan\"}"));
+	json_decref(bench_call(b, "addr.del", "{\"local\": \"" WAN6 "/64\", \"dev\": \"wan\"}"));
+	json_decref(
+		bench_call(b, "addr.del", "{\"local\": \"2001:db8:3::1/64\", \"dev\": \"dmz\"}"));
+	json_decref(
+		bench_call(b, "addr.del", "{\"local\": \"" LAN6_LINK "/64\", \"dev\": \"lan\"}"));
+	json_decref(bench_call(b, "route.add", "{\"to\": \"2001:db8:9::/64\", \"dev\": \"lan\"}"));
+	send_ip6(b, &(struct ip6_spec){
+			    .src = "2001:db8:9::9", .dst = "2001:db8:9::8", .hop_limit = 1 });
+}
+
+static void ip6_tentative(struct bench *b)
+{
+	bench_sysctl(b, "addrconf.dad_transmits", "1");
+	json_decref(
+		bench_call(b, "addr.add", "{\"local\": \"2001:db8:1::7/64\", \"dev\": \"lan\"}"));
+	send_ip6(b, &(struct ip6_spec){ .dst = "2001:db8:1::7" });
+}
+
+static void nd_tentative(struct bench *b)
+{
+	struct frame frame;
+
+	bench_sysctl(b, "addrconf.dad_transmits", "1");
+	json_decref(
+		bench_call(b, "addr.add", "{\"local\": \"2001:db8:1::7/64\", \"dev\": \"lan\"}"));
+	frame_nd(&frame, &(struct nd_spec){ .target = "2001:db8:1::7", .lladdr = HOST_MAC });
+	bench_push(b, LAN, &frame);
+}
+
+static void nd_no_buffer(struct bench *b)
+{
+	struct frame frame;
+
+	frame_nd(&frame, &(struct nd_spec){ .target = LAN6, .lladdr = HOST_MAC });
+	send_shared(b, &frame, false);
+}
+
+/* Nine extension headers, and two of 264 bytes. */
+static void ip6_ext_too_many(struct bench *b)
+{
+	uint8_t ext[72] = { 0 };
+
+	for (unsigned int i = 0; i < sizeof(ext); i += 8)
+		ext[i] = i + 8 < sizeof(ext) ? IPPROTO_DSTOPTS : IPPROTO_UDP;
+	send_ip6(b, &(struct ip6_spec){
+			    .ext = ext, .ext_len = sizeof(ext), .ext_proto = IPPROTO_DSTOPTS });
+}
+
+static void ip6_truncated(struct bench *b)
+{
+	struct frame frame;
+
+	frame_ether_type(&frame, RTE_ETHER_TYPE_IPV6, 39);
+	bench_push(b, LAN, &frame);
 }
 
 /* The stage is the one under which the drop is counted. */
@@ -386,6 +486,33 @@ static void ip4_shared(struct bench *b)
 #reason, (stage), .broken = { __VA_ARGS__ }                                        \
 	}
 #define ICMP .proto = IPPROTO_ICMP, .icmp_type
+#define IP6(reason, stage, ...)                                                                    \
+	{                                                                                          \
+#reason, (stage), .spec6 = { __VA_ARGS__ }, .is_ip6 = true                         \
+	}
+#define EXT6(reason, stage, ext_dst, first, n, bytes)                                              \
+	IP6(reason, stage, .dst = (ext_dst), .ext = (bytes), .ext_len = (n), .ext_proto = (first))
+#define BROKEN6(reason, ext_dst, at, n, bytes)                                                     \
+	{                                                                                          \
+#reason, "parse",                                                                  \
+			.spec6 = { .dst = (ext_dst) },                                             \
+				.broken = { (at), (n), (bytes) }, .is_ip6 = true                   \
+	}
+#define CAUSE6(reason, stage)                                                                      \
+	{                                                                                          \
+#reason, (stage), (reason), .is_ip6 = true                                         \
+	}
+#define ND(reason, ...)                                                                            \
+	{                                                                                          \
+#reason, "nd_input", .nd = { __VA_ARGS__ }, .is_ip6 = true                         \
+	}
+#define ND_BROKEN(reason, n, at, bytes)                                                            \
+	{                                                                                          \
+#reason, "nd_input",                                                               \
+			.nd = { .target = LAN6, .lladdr = HOST_MAC },                              \
+				.broken = { (at), (n), (bytes) }, .is_ip6 = true                   \
+	}
+#define ICMP6 .proto = IPPROTO_ICMPV6, .icmp_type
 
 /* Bytes to replace; offsets from the IP or ARP header. */
 struct patch {
@@ -403,6 +530,9 @@ static const struct {
 	struct ip4_spec spec;
 	struct patch broken, arp;
 	unsigned int n_others; /* packets that are dropped together with it */
+	bool is_ip6; /* on the router of kit6.h */
+	struct ip6_spec spec6;
+	struct nd_spec nd;
 } causes[] = {
 	CAUSE(inject_full, "tx"),
 	CAUSE(handover_full, "tx"),
@@ -421,7 +551,6 @@ static const struct {
 	IP4(eth_bad_source, "parse", .src_mac = "01:00:00:00:01:01"),
 	IP4(eth_not_for_us, "parse", .dst_mac = "02:00:00:00:00:99"),
 	CAUSE(eth_type_unknown, "parse"),
-	CAUSE(ip6_unsupported, "parse"),
 	CAUSE(arp_truncated, "arp_input"),
 	ARP(arp_bad_hardware, 0, 2, "\x00\x02"),
 	ARP(arp_bad_protocol, 2, 2, "\x08\x06"),
@@ -468,7 +597,60 @@ static const struct {
 	BROKEN(l4_bad_len, "ip4_local", 24, 2, "\x00\x09", true, "192.0.2.1"),
 	BROKEN(icmp_bad_checksum, "ip4_local", 22, 2, "\x00\x00", true, "192.0.2.1", IPPROTO_ICMP),
 	IP4(icmp_unhandled, "ip4_local", .dst = "192.0.2.1", ICMP = 13),
-	CAUSE(ip4_shared, "ip4_local"),
+	CAUSE(ip_shared, "ip4_local"),
+	CAUSE6(ip6_truncated, "parse"),
+	BROKEN6(ip6_bad_version, FAR6, 0, 1, "\x40"),
+	BROKEN6(ip6_bad_payload_len, FAR6, 4, 2, "\x00\x09"),
+	BROKEN6(ip6_jumbo, FAR6, 4, 3, "\x00\x00\x00"),
+	EXT6(ip6_ext_truncated, "parse", FAR6, IPPROTO_HOPOPTS, 8, "\x11\x02\x01\x04\0\0\0\0"),
+	CAUSE6(ip6_ext_too_many, "parse"),
+	EXT6(ip6_hop_by_hop_late, "parse", FAR6, IPPROTO_DSTOPTS, 16,
+		"\x00\x00\x01\x04\0\0\0\0\x11\x00\x01\x04\0\0\0\0"),
+	ND(nd_bad_hop_limit, .target = LAN6, .hop_limit = 254),
+	ND_BROKEN(nd_bad_code, 1, 1, "\x01"),
+	IP6(nd_truncated, "nd_input", .dst = LAN6, ICMP6 = ND_NEIGHBOR_SOLICIT, .hop_limit = 255),
+	ND_BROKEN(nd_bad_option, 1, 25, "\x00"),
+	ND(nd_bad_lladdr, .target = LAN6, .lladdr = ANY_MAC),
+	ND(nd_bad_target, .target = "ff02::1", .dst = LAN6),
+	ND(nd_bad_solicited, .target = HOST6, .dst = "ff02::1", .type = ND_NEIGHBOR_ADVERT,
+		.flags = 0x40),
+	ND(nd_bad_probe, .src = "::", .target = LAN6, .dst = "ff02::1"),
+	ND(nd_conflict, .target = LAN6, .dst = "ff02::1", .type = ND_NEIGHBOR_ADVERT),
+	CAUSE6(nd_tentative, "nd_input"),
+	ND(nd_own, .src_mac = LAN_MAC, .target = LAN6),
+	ND(nd_not_for_us, .target = "2001:db8:1::99", .dst = LAN6),
+	CAUSE6(nd_no_buffer, "nd_input"),
+	ND(nd_router_solicitation, .target = "::", .dst = "ff02::2", .type = ND_ROUTER_SOLICIT),
+	ND(nd_router_advertisement, .target = "::", .dst = "ff02::1", .type = ND_ROUTER_ADVERT),
+	ND(nd_redirect, .target = FAR6, .dst = LAN6, .type = ND_REDIRECT),
+	IP6(ip6_martian_source, "ip6_input", .src = "::1"),
+	IP6(ip6_martian_destination, "ip6_input", .dst = "::ffff:10.0.0.1"),
+	IP6(ip6_unspecified_source, "ip6_input", .src = "::"),
+	IP6(ip6_source_is_ours, "ip6_input", .src = WAN6),
+	IP6(ip6_multicast, "ip6_input", .dst = "ff0e::101"),
+	IP6(ip6_link_broadcast, "ip6_forward", .dst_mac = ANY_MAC),
+	IP6(ip6_link_local, "ip6_input", .dst = "fe80::99"),
+	IP6(ip6_beyond_scope, "ip6_error", .src = HOST6_LINK),
+	CAUSE6(ip6_no_route, "ip6_error"),
+	CAUSE6(ip6_blackhole, "ip6_forward"),
+	CAUSE6(ip6_unreachable, "ip6_error"),
+	CAUSE6(ip6_prohibited, "ip6_error"),
+	IP6(ip6_hop_limit_exceeded, "ip6_error", .hop_limit = 1),
+	CAUSE6(ip6_too_big, "ip6_error"),
+	CAUSE6(ip6_tentative, "ip6_local"),
+	EXT6(ip6_fragment_to_us, "ip6_local", LAN6, IPPROTO_FRAGMENT, 8,
+		"\x11\x00\x00\x01\0\0\0\x07"),
+	EXT6(ip6_bad_options, "ip6_local", LAN6, IPPROTO_HOPOPTS, 8, "\x11\x00\x1e\x05\0\0\0\0"),
+	EXT6(ip6_unknown_option, "ip6_local", LAN6, IPPROTO_HOPOPTS, 8, "\x11\x00\x5e\x04\0\0\0\0"),
+	EXT6(ip6_routing_header, "ip6_error", LAN6, IPPROTO_ROUTING, 8, "\x11\x00\x00\x01\0\0\0\0"),
+	IP6(ip6_no_next_header, "ip6_local", .dst = LAN6, .proto = IPPROTO_NONE),
+	IP6(ip6_no_protocol, "ip6_error", .dst = LAN6, .proto = 253),
+	IP6(ip6_no_listener, "ip6_error", .dst = LAN6),
+	CAUSE6(ip6_no_source, "ip6_output"),
+	IP6(ip6_l4_bad_checksum, "ip6_local", .dst = LAN6),
+	IP6(icmp6_bad_checksum, "ip6_local", .dst = LAN6, ICMP6 = ICMP6_ECHO_REQUEST),
+	IP6(icmp6_unhandled, "ip6_local", .dst = LAN6, ICMP6 = ICMP6_ECHO_REPLY),
+	IP6(icmp6_mld, "ip6_local", .dst = "ff02::1", ICMP6 = MLD_LISTENER_QUERY),
 };
 
 static void send_broken(struct bench *b, const struct patch *patch)
@@ -493,10 +675,32 @@ static void send_arp(struct bench *b, const struct patch *patch)
 	bench_push(b, LAN, &frame);
 }
 
+/* An IPv6 packet or a message of neighbour discovery, with bytes of it changed. */
+static void send_ip6_cause(struct bench *b, unsigned int i)
+{
+	bool is_nd = causes[i].nd.target != NULL;
+	const struct patch *patch = &causes[i].broken;
+	struct frame frame;
+
+	if (is_nd)
+		frame_nd(&frame, &causes[i].nd);
+	else
+		frame_ip6(&frame, &causes[i].spec6);
+	if (patch->n > 0)
+		memcpy(frame.bytes + (is_nd ? 54 : 14) + patch->at, patch->bytes, patch->n);
+	if (is_nd)
+		frame_fix_ip6(&frame);
+	if (strstr(causes[i].reason, "bad_checksum") != NULL)
+		frame.bytes[frame.len - 1] ^= 1;
+	bench_push(b, LAN, &frame);
+}
+
 static void cause(struct bench *b, unsigned int i)
 {
 	if (causes[i].cause != NULL)
 		causes[i].cause(b);
+	else if (causes[i].is_ip6)
+		send_ip6_cause(b, i);
 	else if (causes[i].arp.n > 0)
 		send_arp(b, &causes[i].arp);
 	else if (causes[i].broken.n > 0)
@@ -544,7 +748,7 @@ static int64_t shown_drops(struct bench *b, const char *reason, const char *stag
 
 START_TEST(a_packet_is_counted_once_under_its_reason_and_stage)
 {
-	struct bench *b = bench_start(router_config);
+	struct bench *b = bench_start(causes[_i].is_ip6 ? router6_config : router_config);
 	struct drops drops = drops_take(b);
 	unsigned int n = 1 + causes[_i].n_others;
 
@@ -554,7 +758,7 @@ START_TEST(a_packet_is_counted_once_under_its_reason_and_stage)
 		ck_assert_uint_eq(bench_drops(b, causes[_i].reason), n);
 	}
 	/* An error that could not be sent drops two packets: it and the one that it was about. */
-	if (strcmp(causes[_i].reason, "ip4_no_source") != 0)
+	if (strstr(causes[_i].reason, "no_source") == NULL)
 		drops_expect(b, &drops, causes[_i].reason, causes[_i].stage != NULL ? n : 0);
 	bench_destroy(b);
 	if (causes[_i].cause == stopped)

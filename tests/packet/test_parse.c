@@ -35,7 +35,7 @@ static const struct row malformed[] = {
 	{ .name = "vlan tag", .reason = "eth_type_unknown", .patch = { { 12, 2, "\x81\x00" } } },
 	{ .name = "mpls", .reason = "eth_type_unknown", .patch = { { 12, 2, "\x88\x47" } } },
 	{ .name = "last type", .reason = "eth_type_unknown", .patch = { { 12, 2, "\xff\xff" } } },
-	{ .name = "ipv6", .reason = "ip6_unsupported", .patch = { { 12, 2, "\x86\xdd" } } },
+	{ .name = "ipv6", .reason = "ip6_bad_version", .patch = { { 12, 2, "\x86\xdd" } } },
 	{ .name = "to another station",
 		.reason = "eth_not_for_us",
 		.patch = { { 0, 6, "\x02\x00\x00\x00\x00\x09" } } },

@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+/*
+ * What the IPv6 stages share: their tunables and what they keep at hand per worker (control thread),
+ * the text of a packet for traces, and the two steps that any answer about another packet takes.
+ */
+#include "dp/trace.h"
+#include "ip/ip_priv.h"
+
+static const struct field ip6_sysctl_fields[] = {
+	{ .name = "hop_limit",
+		.type = FIELD_INT,
+		.flags = FIELD_RUNTIME,
+		.offset = offsetof(struct ip6_sysctl, hop_limit),
+		.min = 1,
+		.max = 255,
+		.def = "64",
+		.help = "hop limit of packets made here" },
+	{ .name = "icmp_msgs_per_sec",
+		.type = FIELD_INT,
+		.flags = FIELD_RUNTIME,
+		.offset = offsetof(struct ip6_sysctl, icmp_msgs_per_sec),
+		.min = 0,
+		.max = 1000000,
+		.def = "1000",
+		.help = "ICMPv6 errors sent per second at most; 0 sends none" },
+	{ .name = "icmp_msgs_burst",
+		.type = FIELD_INT,
+		.flags = FIELD_RUNTIME,
+		.offset = offsetof(struct ip6_sysctl, icmp_msgs_burst),
+		.min = 1,
+		.max = 100000,
+		.def = "50",
+		.help = "ICMPv6 errors sent at once at most" },
+	/* Linux: 1000, divided by up to 16 for destinations behind a short prefix. */
+	{ .name = "icmp_ratelimit",
+		.type = FIELD_INT,
+		.flags = FIELD_RUNTIME,
+		.offset = offsetof(struct ip6_sysctl, icmp_ratelimit),
+		.min = 0,
+		.max = 1000000,
+		.def = "100",
+		.help = "milliseconds between two ICMPv6 errors to one destination, after 6 at "
+			"once; "
+			"0: no limit. Packet Too Big is free of it" },
+	{ .name = "icmp_echo_ignore_all",
+		.type = FIELD_BOOL,
+		.flags = FIELD_RUNTIME,
+		.offset = offsetof(struct ip6_sysctl, icmp_echo_ignore_all),
+		.def = "false",
+		.help = "do not answer echo requests" },
+	{ .name = "icmp_echo_ignore_multicast",
+		.type = FIELD_BOOL,
+		.flags = FIELD_RUNTIME,
+		.offset = offsetof(struct ip6_sysctl, icmp_echo_ignore_multicast),
+		.def = "false",
+		.help = "do not answer echo requests to groups" },
+	{ .name = "fib_multipath_hash_policy",
+		.type = FIELD_INT,
+		.flags = FIELD_RUNTIME,
+		.offset = offsetof(struct ip6_sysctl, fib_multipath_hash_policy),
+		.min = MULTIPATH_HASH_L3,
+		.max = MULTIPATH_HASH_L4,
+		.def = "0",
+		.help = "what chooses among several next hops: 0 addresses, flow label and "
+			"protocol, 1 addresses, protocol and ports" },
+	{ .type = FIELD_END },
+};
+
+const struct object ip6_sysctl_object = {
+	.name = "ipv6",
+	.help = "IPv6 and ICMPv6",
+	.size = sizeof(struct ip6_sysctl),
+	.fields = ip6_sysctl_fields,
+};
+
+void ip6_worker_init(struct dp *dp, struct worker *w)
+{
+	struct ip_worker *ip_worker = worker_slot(w, &ip_module);
+	const struct ip_state *state = dp_slot(dp, &ip_module);
+
+	ip_worker->sysctl6 = &state->ip6;
+	ip_worker->own6 = ns_own6_tables(dp);
+	ip_worker->fib6[NS_DEFAULT] = fib6_table(dp, NS_DEFAULT);
+	ip_worker->forward6_stage = (uint8_t)worker_stage_index(w, "ip6_forward");
+	ip_worker->output6_stage = (uint8_t)worker_stage_index(w, "ip6_output");
+	ip_worker->icmp6_seed = (uint32_t)rte_rand();
+	ip_worker->icmp6_all.credit = UINT64_MAX / 2; /* cut down to the burst at first use */
+	ip_worker->icmp6_all.refilled = rte_rdtsc();
+}
+
+uint32_t ip6_multipath_select(const struct ip_worker *ip_worker, uint32_t value, struct rte_mbuf *m)
+{
+	const struct pkt_meta *meta = pkt_meta(m);
+
+	return multipath_select6(&ip_worker->multipath,
+		(enum multipath_policy)ip_worker->sysctl6->fib_multipath_hash_policy, value, m,
+		meta, pkt_ip6(m, meta));
+}
+
+void ip6_format_packet(const struct trace_record *record, char *buf, size_t size)
+{
+	const struct rte_ipv6_hdr *ip =
+		(const struct rte_ipv6_hdr *)(record->bytes + record->meta.l3_off);
+	char src[IP_ADDR_TEXT_MAX], dst[IP_ADDR_TEXT_MAX];
+	struct ip_addr src_addr = ip_addr_v6(ip->src_addr), dst_addr = ip_addr_v6(ip->dst_addr);
+
+	snprintf(buf, size, "%s to %s, hop limit %u", ip_addr_text(&src_addr, src),
+		ip_addr_text(&dst_addr, dst), ip->hop_limits);
+}
+
+void ip_quote(
+	struct rte_mbuf *error, const struct rte_mbuf *m, const struct pkt_meta *meta, uint16_t len)
+{
+	void *to = rte_pktmbuf_append(error, len);
+	const void *from = rte_pktmbuf_read(m, meta->l3_off, len, to);
+
+	if (from != to)
+		memcpy(to, from, len);
+}
+
+void ip_send_extra(struct worker *w, struct rte_mbuf *m, unsigned int stage)
+{
+	if (w->room == 0) {
+		worker_inject(w, w, m, stage);
+		return;
+	}
+	w->room--;
+	stage_push(&w->pending, &w->nodes[stage], m);
+}

@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+/*
+ * ip6_error: tells the sender by ICMPv6 why its packet goes no further, then drops the packet under
+ * the reason it came with. Run by the owning worker.
+ *
+ * RFC 4443 2.4: no error about an ICMPv6 error or a redirect (e.1, e.2), nor about a packet to a
+ * group or by link-layer multicast (e.3 to e.5) unless it is Packet Too Big or an unknown option,
+ * nor to a source that is no single host (e.6). As much of the packet as fits into the minimum MTU is
+ * quoted (c). The rate is limited (f) in two ways: icmp_msgs_per_sec and icmp_msgs_burst for all of
+ * them, each worker having its share, and as in Linux icmp_ratelimit for each destination, which
+ * Packet Too Big is free of (a lost one stalls a connection).
+ */
+#include "dp/trace.h"
+#include "ip/ip_priv.h"
+
+enum {
+	ERROR_OUTPUT = 1,
+	ERROR_MAX_LEN = 1280, /* of the IPv6 packet that carries the error */
+	ERROR_PEER_BURST = 6, /* Linux: XRLIM_BURST_FACTOR */
+};
+
+/* May this error be sent about packets to many? */
+static bool error_suits_groups(const struct pkt_meta *meta)
+{
+	return meta->icmp_type == ICMP6_PACKET_TOO_BIG ||
+	       (meta->icmp_type == ICMP6_PARAM_PROB && meta->icmp_code == ICMP6_PARAMPROB_OPTION);
+}
+
+static bool error_is_about_error(struct rte_mbuf *m, const struct pkt_meta *meta)
+{
+	const uint8_t *type;
+
+	if (meta->proto != IPPROTO_ICMPV6)
+		return false;
+	/* What cannot be seen might be one. */
+	if ((meta->flags & PKT_FRAGMENT_LATER) || meta->l3_len <= meta->l4_off - meta->l3_off ||
+		!parse_has(m, meta->l4_off + 1u))
+		return true;
+	type = pkt_l4(m, meta);
+	return !(*type & ICMP6_INFOMSG_MASK) || *type == ND_REDIRECT;
+}
+
+/* May an error be sent about this packet at all? */
+static bool error_is_allowed(struct rte_mbuf *m, const struct pkt_meta *meta)
+{
+	const struct rte_ipv6_hdr *ip = pkt_ip6(m, meta);
+
+	if (meta->flags & PKT_ORIGINATED)
+		return false;
+	if (ip6_is_unspecified(ip->src_addr) || ip6_is_multicast(ip->src_addr))
+		return false;
+	if (((meta->flags & (PKT_LINK_BROADCAST | PKT_LINK_MULTICAST)) ||
+		    ip6_is_multicast(ip->dst_addr)) &&
+		!error_suits_groups(meta))
+		return false;
+	return !error_is_about_error(m, meta);
+}
+
+/*
+ * Credit is kept in TSC cycles: one message costs `cost` of them, at most `burst` messages' worth is
+ * saved up.
+ */
+static bool bucket_take(struct ip6_bucket *bucket, uint64_t now, uint64_t cost, uint64_t burst)
+{
+	bucket->credit += now - bucket->refilled;
+	bucket->refilled = now;
+	if (bucket->credit > cost * burst)
+		bucket->credit = cost * burst;
+	if (bucket->credit < cost)
+		return false;
+	bucket->credit -= cost;
+	return true;
+}
+
+/* One bucket for all errors of this worker. */
+static bool error_take_token(struct worker *w, struct ip_worker *ip_worker)
+{
+	const struct ip6_sysctl *sysctl = ip_worker->sysctl6;
+	/* Once each: the control thread may change them meanwhile, to zero as well. */
+	int64_t rate = __atomic_load_n(&sysctl->icmp_msgs_per_sec, __ATOMIC_RELAXED);
+	int64_t burst = __atomic_load_n(&sysctl->icmp_msgs_burst, __ATOMIC_RELAXED);
+	int64_t n_workers = w->dp->n_workers;
+
+	if (rate == 0)
+		return false;
+	return bucket_take(&ip_worker->icmp6_all, w->now,
+		w->dp->tsc_hz * (uint64_t)n_workers / (uint64_t)rate,
+		(uint64_t)RTE_MAX((burst + n_workers - 1) / n_workers, 1));
+}
+
+/* One bucket per destination. Two that share a row take it from each other, as if new. */
+static bool error_take_peer_token(
+	struct worker *w, struct ip_worker *ip_worker, const uint8_t *addr, uint8_t type)
+{
+	int64_t limit = __atomic_load_n(&ip_worker->sysctl6->icmp_ratelimit, __ATOMIC_RELAXED);
+	struct ip6_peer *peer;
+	uint32_t words[4];
+
+	if (limit == 0 || type == ICMP6_PACKET_TOO_BIG)
+		return true;
+	memcpy(words, addr, sizeof(words));
+	peer = &ip_worker->icmp6_peers[rte_jhash_32b(words, RTE_DIM(words), ip_worker->icmp6_seed) %
+				       IP6_PEERS];
+	if (memcmp(peer->addr, addr, sizeof(peer->addr)) != 0) {
+		memcpy(peer->addr, addr, sizeof(peer->addr));
+		peer->bucket.credit = UINT64_MAX / 2; /* cut down to the burst at first use */
+		peer->bucket.refilled = w->now;
+	}
+	return bucket_take(
+		&peer->bucket, w->now, w->dp->tsc_hz / 1000 * (uint64_t)limit, ERROR_PEER_BURST);
+}
+
+/* The answer, complete but for checksum and perhaps source, which depends on the route back. */
+static struct rte_mbuf *error_build(struct worker *w, struct ip_worker *ip_worker,
+	const struct rte_mbuf *m, const struct pkt_meta *meta)
+{
+	const struct rte_ipv6_hdr *failed = pkt_ip6(m, meta);
+	struct rte_mbuf *error = rte_pktmbuf_alloc(w->pool);
+	const uint16_t header_len = sizeof(struct rte_ipv6_hdr) + sizeof(struct rte_icmp_hdr);
+	uint16_t quote_len = RTE_MIN(meta->l3_len, (uint16_t)(ERROR_MAX_LEN - header_len));
+	uint32_t info_be = rte_cpu_to_be_32(meta->icmp_info); /* MTU or pointer */
+	struct rte_icmp_hdr *icmp;
+	struct rte_ipv6_hdr *ip;
+
+	if (error == NULL)
+		return NULL;
+	rte_pktmbuf_append(error, (uint16_t)(RTE_ETHER_HDR_LEN + header_len));
+	ip_quote(error, m, meta, quote_len);
+	*pkt_meta(error) = (struct pkt_meta){
+		.in_link = meta->in_link,
+		.ns = meta->ns,
+		.flags = PKT_ORIGINATED | PKT_L4_PRESENT,
+		.l3_off = RTE_ETHER_HDR_LEN,
+		.l3 = rte_pktmbuf_mtod_offset(error, void *, RTE_ETHER_HDR_LEN),
+		.l4_off = RTE_ETHER_HDR_LEN + sizeof(*ip),
+		.l3_len = (uint16_t)(header_len + quote_len),
+		.ethertype = RTE_ETHER_TYPE_IPV6,
+		.proto = IPPROTO_ICMPV6,
+		.trace = meta->trace,
+	};
+	ip = pkt_ip6(error, pkt_meta(error));
+	*ip = (struct rte_ipv6_hdr){
+		.vtc_flow = RTE_BE32(0x60000000),
+		.payload_len = rte_cpu_to_be_16((uint16_t)(sizeof(*icmp) + quote_len)),
+		.proto = IPPROTO_ICMPV6,
+		.hop_limits = (uint8_t)ip_worker->sysctl6->hop_limit,
+	};
+	memcpy(ip->dst_addr, failed->src_addr, sizeof(ip->dst_addr));
+	/* RFC 4443 2.2 (a): what was addressed to us is answered from that address. */
+	if (meta->adj == ADJ_LOCAL)
+		memcpy(ip->src_addr, failed->dst_addr, sizeof(ip->src_addr));
+	icmp = (struct rte_icmp_hdr *)(ip + 1);
+	*icmp = (struct rte_icmp_hdr){ .icmp_type = meta->icmp_type, .icmp_code = meta->icmp_code };
+	memcpy(&icmp->icmp_ident, &info_be, sizeof(info_be));
+	return error;
+}
+
+static unsigned int error_one(
+	struct worker *w, void *ctx, struct rte_mbuf *m, struct pkt_meta *meta)
+{
+	struct ip_worker *ip_worker = ctx;
+	struct rte_mbuf *error;
+
+	if (!error_is_allowed(m, meta) ||
+		!error_take_peer_token(w, ip_worker, pkt_ip6(m, meta)->src_addr, meta->icmp_type) ||
+		!error_take_token(w, ip_worker))
+		return STAGE_DROP;
+	error = error_build(w, ip_worker, m, meta);
+	if (error == NULL)
+		return STAGE_DROP; /* out of packets: the drop's own reason stands */
+	w->stats.originated++;
+	ip_send_extra(w, error, ip_worker->output6_stage);
+	return STAGE_DROP;
+}
+
+static void error_run(struct worker *w, struct stage_node *node)
+{
+	stage_each(w, node, STAGE_DROP, error_one, worker_slot(w, &ip_module));
+}
+
+static void error_format(const struct trace_record *record, char *buf, size_t size)
+{
+	snprintf(buf, size, "ICMPv6 type %u code %u", record->meta.icmp_type,
+		record->meta.icmp_code);
+}
+
+const struct stage ip6_error_stage = {
+	.name = "ip6_error",
+	.help = "sends an ICMPv6 error about a packet and drops it",
+	.run = error_run,
+	.exits = { [ERROR_OUTPUT] = { "error", "ip6_output" } },
+	.format = error_format,
+};
