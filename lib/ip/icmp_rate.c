@@ -49,12 +49,12 @@ void icmp_rate_init(struct icmp_rate *rate, uint32_t seed)
 }
 
 bool icmp_rate_allow(const struct worker *w, struct icmp_rate *rate,
-	const struct ip4_sysctl *sysctl, const void *addr, uint32_t addr_len, uint16_t ns)
+	const struct icmp_limits *limits, const void *addr, uint32_t addr_len, uint16_t ns)
 {
 	/* Once each: the control thread may change them meanwhile, to zero as well. */
-	int64_t per_sec = __atomic_load_n(&sysctl->icmp_msgs_per_sec, __ATOMIC_RELAXED);
-	int64_t burst = __atomic_load_n(&sysctl->icmp_msgs_burst, __ATOMIC_RELAXED);
-	int64_t interval_ms = __atomic_load_n(&sysctl->icmp_ratelimit, __ATOMIC_RELAXED);
+	int64_t per_sec = __atomic_load_n(&limits->msgs_per_sec, __ATOMIC_RELAXED);
+	int64_t burst = __atomic_load_n(&limits->msgs_burst, __ATOMIC_RELAXED);
+	int64_t interval_ms = __atomic_load_n(&limits->ratelimit, __ATOMIC_RELAXED);
 	int64_t n_workers = w->dp->n_workers;
 	uint64_t cost_all, cost_peer = w->dp->tsc_hz / 1000 * (uint64_t)interval_ms;
 	struct icmp_bucket *peer = icmp_peer_bucket(rate, addr, addr_len, ns, w->now);

@@ -58,7 +58,8 @@ static bool error_is_within_rate(
 		return true;
 	if (meta->icmp_type == ICMP_DEST_UNREACH && meta->icmp_code == ICMP_FRAG_NEEDED)
 		return true;
-	return icmp_rate_allow(w, &ip_worker->icmp_rate, sysctl, &to_be, sizeof(to_be), meta->ns);
+	return icmp_rate_allow(
+		w, &ip_worker->icmp_rate, &sysctl->icmp, &to_be, sizeof(to_be), meta->ns);
 }
 
 /*

@@ -19,7 +19,7 @@ static const struct field ip6_sysctl_fields[] = {
 	{ .name = "icmp_msgs_per_sec",
 		.type = FIELD_INT,
 		.flags = FIELD_RUNTIME,
-		.offset = offsetof(struct ip6_sysctl, icmp_msgs_per_sec),
+		.offset = offsetof(struct ip6_sysctl, icmp.msgs_per_sec),
 		.min = 0,
 		.max = 1000000,
 		.def = "1000",
@@ -27,7 +27,7 @@ static const struct field ip6_sysctl_fields[] = {
 	{ .name = "icmp_msgs_burst",
 		.type = FIELD_INT,
 		.flags = FIELD_RUNTIME,
-		.offset = offsetof(struct ip6_sysctl, icmp_msgs_burst),
+		.offset = offsetof(struct ip6_sysctl, icmp.msgs_burst),
 		.min = 1,
 		.max = 100000,
 		.def = "50",
@@ -36,7 +36,7 @@ static const struct field ip6_sysctl_fields[] = {
 	{ .name = "icmp_ratelimit",
 		.type = FIELD_INT,
 		.flags = FIELD_RUNTIME,
-		.offset = offsetof(struct ip6_sysctl, icmp_ratelimit),
+		.offset = offsetof(struct ip6_sysctl, icmp.ratelimit),
 		.min = 0,
 		.max = 1000000,
 		.def = "100",
@@ -84,9 +84,7 @@ void ip6_worker_init(struct dp *dp, struct worker *w)
 	ip_worker->fib6[NS_DEFAULT] = fib6_table(dp, NS_DEFAULT);
 	ip_worker->forward6_stage = (uint8_t)worker_stage_index(w, "ip6_forward");
 	ip_worker->output6_stage = (uint8_t)worker_stage_index(w, "ip6_output");
-	ip_worker->icmp6_seed = (uint32_t)rte_rand();
-	ip_worker->icmp6_all.credit = UINT64_MAX / 2; /* cut down to the burst at first use */
-	ip_worker->icmp6_all.refilled = rte_rdtsc();
+	icmp_rate_init(&ip_worker->icmp6_rate, (uint32_t)rte_rand());
 }
 
 uint32_t ip6_multipath_select(const struct ip_worker *ip_worker, uint32_t value, struct rte_mbuf *m)

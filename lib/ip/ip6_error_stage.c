@@ -7,9 +7,7 @@
  * RFC 4443 2.4: no error about an ICMPv6 error or a redirect (e.1, e.2), nor about a packet to a
  * group or by link-layer multicast (e.3 to e.5) unless it is Packet Too Big or an unknown option,
  * nor to a source that is no single host (e.6). As much of the packet as fits into the minimum MTU is
- * quoted (c). The rate is limited (f) in two ways: icmp_msgs_per_sec and icmp_msgs_burst for all of
- * them, each worker having its share, and as in Linux icmp_ratelimit for each destination, which
- * Packet Too Big is free of (a lost one stalls a connection).
+ * quoted (c). The rate is limited (f) as icmp_rate.c has it, but for Packet Too Big.
  */
 #include "dp/trace.h"
 #include "ip/ip_priv.h"
@@ -17,7 +15,6 @@
 enum {
 	ERROR_OUTPUT = 1,
 	ERROR_MAX_LEN = 1280, /* of the IPv6 packet that carries the error */
-	ERROR_PEER_BURST = 6, /* Linux: XRLIM_BURST_FACTOR */
 };
 
 /* May this error be sent about packets to many? */
@@ -57,58 +54,14 @@ static bool error_is_allowed(struct rte_mbuf *m, const struct pkt_meta *meta)
 	return !error_is_about_error(m, meta);
 }
 
-/*
- * Credit is kept in TSC cycles: one message costs `cost` of them, at most `burst` messages' worth is
- * saved up.
- */
-static bool bucket_take(struct ip6_bucket *bucket, uint64_t now, uint64_t cost, uint64_t burst)
+/* Within the limits of RFC 4443 2.4 (f)? A lost Packet Too Big stalls a connection: never limited. */
+static bool error_is_within_rate(
+	struct worker *w, struct ip_worker *ip_worker, struct rte_mbuf *m, struct pkt_meta *meta)
 {
-	bucket->credit += now - bucket->refilled;
-	bucket->refilled = now;
-	if (bucket->credit > cost * burst)
-		bucket->credit = cost * burst;
-	if (bucket->credit < cost)
-		return false;
-	bucket->credit -= cost;
-	return true;
-}
-
-/* One bucket for all errors of this worker. */
-static bool error_take_token(struct worker *w, struct ip_worker *ip_worker)
-{
-	const struct ip6_sysctl *sysctl = ip_worker->sysctl6;
-	/* Once each: the control thread may change them meanwhile, to zero as well. */
-	int64_t rate = __atomic_load_n(&sysctl->icmp_msgs_per_sec, __ATOMIC_RELAXED);
-	int64_t burst = __atomic_load_n(&sysctl->icmp_msgs_burst, __ATOMIC_RELAXED);
-	int64_t n_workers = w->dp->n_workers;
-
-	if (rate == 0)
-		return false;
-	return bucket_take(&ip_worker->icmp6_all, w->now,
-		w->dp->tsc_hz * (uint64_t)n_workers / (uint64_t)rate,
-		(uint64_t)RTE_MAX((burst + n_workers - 1) / n_workers, 1));
-}
-
-/* One bucket per destination. Two that share a row take it from each other, as if new. */
-static bool error_take_peer_token(
-	struct worker *w, struct ip_worker *ip_worker, const uint8_t *addr, uint8_t type)
-{
-	int64_t limit = __atomic_load_n(&ip_worker->sysctl6->icmp_ratelimit, __ATOMIC_RELAXED);
-	struct ip6_peer *peer;
-	uint32_t words[4];
-
-	if (limit == 0 || type == ICMP6_PACKET_TOO_BIG)
+	if (meta->icmp_type == ICMP6_PACKET_TOO_BIG)
 		return true;
-	memcpy(words, addr, sizeof(words));
-	peer = &ip_worker->icmp6_peers[rte_jhash_32b(words, RTE_DIM(words), ip_worker->icmp6_seed) %
-				       IP6_PEERS];
-	if (memcmp(peer->addr, addr, sizeof(peer->addr)) != 0) {
-		memcpy(peer->addr, addr, sizeof(peer->addr));
-		peer->bucket.credit = UINT64_MAX / 2; /* cut down to the burst at first use */
-		peer->bucket.refilled = w->now;
-	}
-	return bucket_take(
-		&peer->bucket, w->now, w->dp->tsc_hz / 1000 * (uint64_t)limit, ERROR_PEER_BURST);
+	return icmp_rate_allow(w, &ip_worker->icmp6_rate, &ip_worker->sysctl6->icmp,
+		pkt_ip6(m, meta)->src_addr, sizeof(pkt_ip6(m, meta)->src_addr), meta->ns);
 }
 
 /* The answer, complete but for checksum and perhaps source, which depends on the route back. */
@@ -162,9 +115,7 @@ static unsigned int error_one(
 	struct ip_worker *ip_worker = ctx;
 	struct rte_mbuf *error;
 
-	if (!error_is_allowed(m, meta) ||
-		!error_take_peer_token(w, ip_worker, pkt_ip6(m, meta)->src_addr, meta->icmp_type) ||
-		!error_take_token(w, ip_worker))
+	if (!error_is_allowed(m, meta) || !error_is_within_rate(w, ip_worker, m, meta))
 		return STAGE_DROP;
 	error = error_build(w, ip_worker, m, meta);
 	if (error == NULL)

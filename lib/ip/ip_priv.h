@@ -96,22 +96,26 @@
 	X(IP4_DROP_L4_BAD_LEN, "l4_bad_len", "to us, with a wrong L4 length")                      \
 	X(ICMP_DROP_BAD_CHECKSUM, "icmp_bad_checksum", "ICMP to us with a wrong checksum")         \
 	X(ICMP_DROP_UNHANDLED, "icmp_unhandled", "ICMP to us that asks for nothing")               \
-	X(IP_DROP_SHARED, "ip_shared", "to us, but somebody else still reads its bytes")         \
+	X(IP_DROP_SHARED, "ip_shared", "to us, but somebody else still reads its bytes")           \
 	IP6_DROPS(X)
 
 #define IP_DROP_ENUM(member, name, help) member,
 enum ip_drop { IP_DROPS(IP_DROP_ENUM) IP_N_DROPS };
 #undef IP_DROP_ENUM
 
+/* How many ICMP errors may be sent; for each family by itself. */
+struct icmp_limits {
+	int64_t msgs_per_sec, msgs_burst; /* whole appliance */
+	int64_t ratelimit;		  /* ms between errors to one destination; 0: no limit */
+};
+
 /* Tunables `sysctl: { ipv4: {...} }`, with Linux's names and meanings. */
 struct ip4_sysctl {
 	struct object_head head;
 	int64_t default_ttl;
-	int64_t icmp_msgs_per_sec; /* errors and rate-limited answers, whole appliance */
-	int64_t icmp_msgs_burst;
-	int64_t icmp_ratelimit; /* ms between errors to one destination; 0: no limit */
-	int64_t icmp_ratemask;	/* bit i: the limits hold for type i */
-	int64_t ipfrag_time;	/* s */
+	struct icmp_limits icmp;
+	int64_t icmp_ratemask; /* bit i: the limits hold for type i */
+	int64_t ipfrag_time;   /* s */
 	bool icmp_echo_ignore_all;
 	bool icmp_echo_ignore_broadcasts;
 	bool icmp_errors_use_inbound_ifaddr;
@@ -122,9 +126,7 @@ struct ip4_sysctl {
 struct ip6_sysctl {
 	struct object_head head;
 	int64_t hop_limit;
-	int64_t icmp_msgs_per_sec; /* errors, whole appliance */
-	int64_t icmp_msgs_burst;
-	int64_t icmp_ratelimit; /* ms between errors to one destination */
+	struct icmp_limits icmp;
 	bool icmp_echo_ignore_all;
 	bool icmp_echo_ignore_multicast;
 	int64_t fib_multipath_hash_policy; /* enum multipath_policy */
@@ -154,18 +156,6 @@ struct icmp_rate {
 	} peers[ICMP_PEERS];
 };
 
-/* A token bucket in TSC cycles of credit. */
-struct ip6_bucket {
-	uint64_t credit, refilled;
-};
-
-/* Whom ICMPv6 errors were sent to of late. */
-struct ip6_peer {
-	uint8_t addr[16];
-	struct ip6_bucket bucket;
-};
-enum { IP6_PEERS = 256 };
-
 /* Per worker. */
 struct ip_worker {
 	const struct adj *adjs;
@@ -184,9 +174,7 @@ struct ip_worker {
 	const struct ip6_sysctl *sysctl6;
 	struct ns_own6 *const *own6;	/* by namespace, published pointers */
 	const struct lpm *fib6[NS_MAX]; /* by namespace */
-	struct ip6_bucket icmp6_all;
-	uint32_t icmp6_seed; /* of the hash into icmp6_peers */
-	struct ip6_peer icmp6_peers[IP6_PEERS];
+	struct icmp_rate icmp6_rate;
 };
 
 /* Echo requests to a broadcast address are answered only if the operator wants it (RFC 1122 3.2.2.6). */
@@ -222,7 +210,7 @@ static inline void ip4_set_error(
  * May one more ICMP error go to the address (of addr_len bytes, 4 or 16)? Counts it, if so. Worker.
  */
 bool icmp_rate_allow(const struct worker *w, struct icmp_rate *rate,
-	const struct ip4_sysctl *sysctl, const void *addr, uint32_t addr_len, uint16_t ns);
+	const struct icmp_limits *limits, const void *addr, uint32_t addr_len, uint16_t ns);
 void icmp_rate_init(struct icmp_rate *rate, uint32_t seed);
 
 /*

@@ -530,7 +530,7 @@ static const struct {
 	struct ip4_spec spec;
 	struct patch broken, arp;
 	unsigned int n_others; /* packets that are dropped together with it */
-	bool is_ip6; /* on the router of kit6.h */
+	bool is_ip6;	       /* on the router of kit6.h */
 	struct ip6_spec spec6;
 	struct nd_spec nd;
 } causes[] = {
