@@ -14,6 +14,7 @@
  * Nothing is overlooked on the way to sleep: the worker first says that it sleeps and arms what
  * wakes it, then runs one more pass, and sleeps only if that found nothing. Who puts something into
  * a ring after that pass finds the flag (worker_wake()); a queue that interrupts was armed before.
+ * Whether it does interrupt is not taken on trust: see idle_judge().
  */
 #include "dp/worker_loop.h"
 
@@ -31,6 +32,7 @@ enum {
 	IDLE_SLEEP_MAX_NS = 160000,
 	IDLE_ARMED_NS = 100000000, /* with everything armed; what is due by time is not later */
 	IDLE_EVENTS = 16,
+	IDLE_MISSES_MAX = 3,
 };
 
 struct loop {
@@ -39,6 +41,7 @@ struct loop {
 	bool was_busy;
 	uint32_t n_empty; /* passes without a packet, in a row */
 	uint32_t sleep_ns;
+	uint32_t n_missed; /* armed sleeps in a row that slept through packets */
 };
 
 /* One pass with its accounts. True: something came. */
@@ -74,27 +77,50 @@ static void sources_disarm(struct worker *w)
 			w->nodes[i].stage->disarm(w);
 }
 
-/* True: an event has woken it, not the end of its time. */
-static bool worker_wait(struct worker *w, uint32_t ns)
+/* What has ended a sleep. */
+enum wake { WAKE_TIME, WAKE_RING, WAKE_DEVICE };
+
+static enum wake worker_wait(struct worker *w, uint32_t ns)
 {
 	const struct timespec timeout = { .tv_nsec = ns };
 	struct epoll_event events[IDLE_EVENTS];
+	enum wake wake = WAKE_TIME;
 	int n;
 
 	rte_rcu_qsbr_thread_offline(w->dp->rcu, w->id);
 	n = epoll_pwait2(w->epoll_fd, events, IDLE_EVENTS, &timeout, NULL);
 	rte_rcu_qsbr_thread_online(w->dp->rcu, w->id);
 	w->sleeps++;
-	return n > 0;
+	for (int i = 0; i < n && wake != WAKE_DEVICE; i++)
+		wake = events[i].data.fd == w->wake_fd ? WAKE_RING : WAKE_DEVICE;
+	return wake;
 }
 
-/* Takes the flag back, and the wake-up of who was faster. */
+/*
+ * Takes the flag back, and wake-ups. Also when nobody has taken the flag: who took it the last time
+ * may only have written after that sleep was over, and what is left in there ends every later sleep.
+ */
 static void worker_say_awake(struct worker *w)
 {
 	uint64_t count;
 
-	if (!atomic_exchange_explicit(&w->is_asleep, false, memory_order_relaxed))
-		(void)!read(w->wake_fd, &count, sizeof(count));
+	atomic_store_explicit(&w->is_asleep, false, memory_order_relaxed);
+	(void)!read(w->wake_fd, &count, sizeof(count));
+}
+
+/*
+ * Some drivers promise interrupts that never come (net_e1000_em with MSI-X). One that slept its time
+ * out and then finds packets was not woken for them; when that happens again and again, and no device
+ * ever wakes it, it sleeps short. True: it found some.
+ */
+static bool idle_judge(struct loop *loop, enum wake wake)
+{
+	if (wake == WAKE_DEVICE)
+		loop->n_missed = 0;
+	if (wake != WAKE_TIME || !loop_pass(loop))
+		return false;
+	loop->n_missed++;
+	return true;
 }
 
 /*
@@ -103,21 +129,25 @@ static void worker_say_awake(struct worker *w)
  */
 static bool idle_sleep(struct loop *loop)
 {
-	bool is_long = loop->sleep_ns >= IDLE_SLEEP_MAX_NS, is_awake;
-	uint32_t ns = loop->sleep_ns;
+	bool is_long = loop->sleep_ns >= IDLE_SLEEP_MAX_NS && loop->n_missed < IDLE_MISSES_MAX;
+	bool is_armed = false, is_awake;
+	enum wake wake = WAKE_RING;
 	struct worker *w = loop->w;
 
 	/* Pairs with the fence in worker_wake(). */
 	atomic_store_explicit(&w->is_asleep, true, memory_order_seq_cst);
-	if (is_long && sources_arm(w))
-		ns = IDLE_ARMED_NS;
+	if (is_long)
+		is_armed = sources_arm(w);
 	is_awake = loop_pass(loop) || atomic_load_explicit(&w->stop, memory_order_relaxed);
 	if (!is_awake)
-		is_awake = worker_wait(w, ns);
+		wake = worker_wait(w, is_armed ? IDLE_ARMED_NS : loop->sleep_ns);
 	worker_say_awake(w);
 	if (is_long)
 		sources_disarm(w);
 	loop->sleep_ns = RTE_MIN(2 * loop->sleep_ns, (uint32_t)IDLE_SLEEP_MAX_NS);
+	is_awake = is_awake || wake != WAKE_TIME;
+	if (is_armed)
+		is_awake = idle_judge(loop, wake) || is_awake;
 	return is_awake;
 }
 

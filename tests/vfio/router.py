@@ -29,14 +29,16 @@ ROUTER_MACS = {"a": "52:54:00:00:00:0a", "b": "02:00:00:00:00:0b"}
 
 
 class Router:
-    def __init__(self, guest):
+    def __init__(self, guest, more=""):
+        """more: configuration on top of TEXT."""
         self.guest = guest
+        self.text = TEXT + more
         self.hosts = {name: Host(guest.cables[name], name) for name in PORTS}
 
     def start(self):
         """Until both carriers are there."""
         guest = self.guest
-        guest.sh(f"cat >{CONF} <<'END'\n{TEXT}END\nrm -f /tmp/weir.status")
+        guest.sh(f"cat >{CONF} <<'END'\n{self.text}\nEND\nrm -f /tmp/weir.status")
         guest.sh(f"(build=$PWD/{BUILD}; cd /tmp; $build/app/weir/weir -c {CONF} >{LOG} 2>&1; "
                  "echo $? >/tmp/weir.status) </dev/null >/dev/null 2>&1 &")
         guest.wait(f"[ -e /tmp/weir.status ] || {self.weirctl('link show')}", START_SECONDS)
