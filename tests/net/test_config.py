@@ -163,7 +163,6 @@ PENDING = {
     "firewall": ("firewall: { input: { policy = \"drop\"; }; };", "firewall"),
     "qdiscs": ('qdiscs = ( { link = "a"; kind = "tbf"; } );', "qdiscs"),
     "namespaces": ('namespaces = ( { name = "red"; } );', "namespaces"),
-    "nexthops": ('routes = ( { to = "10.9.0.0/16"; nexthops = ( { via = "10.1.0.2"; } ); } );', "routes[0].nexthops"),
     "metrics": ('control: { metrics = "127.0.0.1:9169"; };', "control.metrics"),
     "conntrack": ("sysctl: { conntrack: { max = 1048576; }; };", "sysctl.conntrack"),
 }
@@ -235,7 +234,7 @@ memory: { mbufs = 1; };
     assert sorted(error[:2] for error in errors) == sorted([
         (1, "links[0].mtu"), (2, "links[1].name"), (2, "links[1].device"), (2, "links[1].colour"),
         (3, "links[2].type"), (3, "links[2].vid"), (4, "links[2].addresses[0]"), (5, "routes[0].via"),
-        (6, "routes[1].dev"), (6, "routes[1].metric"), (7, "routes[2].type"), (8, "routes[3].nexthops"),
+        (6, "routes[1].dev"), (6, "routes[1].metric"), (7, "routes[2].type"), (8, "routes[3].to"),
         (9, "neighbors[0].dev"), (9, "neighbors[0].lladdr"), (9, "neighbors[1]"), (10, "firewall"),
         (11, "memory.mbufs")]), errors
 

@@ -190,3 +190,40 @@ def test_a_deleted_route_stops_the_flow_and_a_new_one_resumes_it(net):
     assert len(stream.seen) < stream.n_sent
     assert stream.seen == sorted(set(stream.seen))
     assert weir.quiet()["difference"] == 0
+
+
+def test_many_routes_come_and_go_in_lists_and_are_shown_in_order(net):
+    """Several slices each way; another client is served meanwhile."""
+    weir = net.weir
+    routes = [f"11.{i >> 8}.{i & 255}.0/24" for i in range(20000)]
+    with weir.rpc() as client, weir.rpc() as other:
+        shuffled = routes[::-1]
+        for i in range(0, len(shuffled), 5000):
+            items = [{"to": to} for to in shuffled[i:i + 5000]]
+            answer = client.call("route.add", routes=items, via="10.2.0.2")
+            assert answer["result"] == {"done": 5000}
+        shown = client.send("route.show")
+        assert "result" in other.call("stats.show")
+        answer = client.read()
+        assert answer["id"] == shown
+        many = [row for row in answer["result"] if row["dst"].startswith("11.")]
+        assert [row["dst"] for row in many] == routes
+        assert {row["gateway"] for row in many} == {"10.2.0.2"}
+        answer = client.call("route.add", routes=[{"to": "12.0.0.0/24"}, {"to": routes[7]}], via="10.2.0.2")
+        assert answer["error"]["data"]["index"] == 1 and "routes[1]" in answer["error"]["message"]
+        summary = client.call("route.summary")["result"]
+        assert summary["families"][0]["protocols"]["boot"] >= len(routes)
+        answer = client.call("route.del", routes=[{"to": to} for to in routes + ["12.0.0.0/24"]])
+        assert answer["result"] == {"done": len(routes) + 1}
+    assert not [row for row in weir.ctl("route", "show") if row["dst"].startswith("11.")]
+
+
+def test_flows_are_spread_over_next_hops_from_the_command_line(net):
+    weir = net.weir
+    weir.ctl("route", "add", "203.0.112.0/24", "nexthop", "via", "10.2.0.2", "weight", "2", "nexthop", "via", "10.2.0.3")
+    row = route(weir, "203.0.112.0/24")
+    assert [(hop["gateway"], hop["dev"], hop["weight"], hop["flags"]) for hop in row["nexthops"]] == [
+        ("10.2.0.2", "wan", 2, []), ("10.2.0.3", "wan", 1, [])]
+    taken = {weir.ctl("route", "get", f"203.0.112.{i}")[0]["gateway"] for i in range(100)}
+    assert taken == {"10.2.0.2", "10.2.0.3"}
+    weir.ctl("route", "del", "203.0.112.0/24")
