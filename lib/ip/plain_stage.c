@@ -101,11 +101,8 @@ static void plain_set_fragment6(struct pkt_meta *meta, const uint8_t *ext)
 	meta->l4_off += FRAGMENT_LEN;
 }
 
-/*
- * What is not plain IPv4 may be plain IPv6: to us, without extension headers. Out of line, so that
- * IPv4 keeps its registers.
- */
-static __rte_noinline unsigned int plain_ip6(
+/* Plain IPv6: to us, without extension headers but that of a fragment. */
+static __rte_always_inline unsigned int plain_ip6(
 	const struct plain_port *p, struct rte_mbuf *m, struct pkt_meta *meta)
 {
 	const struct rte_ether_hdr *ether = pkt_ether(m);
@@ -139,7 +136,14 @@ static __rte_noinline unsigned int plain_ip6(
 	return PLAIN_FORWARD6;
 }
 
-static __rte_always_inline unsigned int plain_one(
+/* What is not plain IPv4 may be plain IPv6. Out of line, so that IPv4 keeps its registers. */
+static __rte_noinline unsigned int plain_ip6_aside(
+	const struct plain_port *p, struct rte_mbuf *m, struct pkt_meta *meta)
+{
+	return plain_ip6(p, m, meta);
+}
+
+static __rte_always_inline unsigned int plain_one4(
 	struct worker *w, void *ctx, struct rte_mbuf *m, struct pkt_meta *meta)
 {
 	struct plain_port *p = ctx;
@@ -152,7 +156,7 @@ static __rte_always_inline unsigned int plain_one(
 		plain_set_port(p, m->port);
 	if (unlikely(
 		    (((link_first8(ether) & p->mask) ^ p->match) | parse_ip4_differs(&words)) != 0))
-		return plain_ip6(p, m, meta);
+		return plain_ip6_aside(p, m, meta);
 	/* From 20 bytes to the MTU, in one comparison; all of the header in the first segment. */
 	if (unlikely((uint16_t)(len - sizeof(struct rte_ipv4_hdr)) > p->max_payload) ||
 		unlikely(m->data_len < PARSE_PLAIN_LEN))
@@ -176,12 +180,41 @@ static __rte_always_inline unsigned int plain_one(
 	return PLAIN_FORWARD4;
 }
 
+/* The other way round, for bursts of IPv6. */
+static __rte_noinline unsigned int plain_ip4_aside(
+	struct worker *w, struct plain_port *p, struct rte_mbuf *m, struct pkt_meta *meta)
+{
+	return plain_one4(w, p, m, meta);
+}
+
+static __rte_always_inline unsigned int plain_one6(
+	struct worker *w, void *ctx, struct rte_mbuf *m, struct pkt_meta *meta)
+{
+	struct plain_port *p = ctx;
+
+	if (unlikely(pkt_ether(m)->ether_type != RTE_BE16(RTE_ETHER_TYPE_IPV6)))
+		return plain_ip4_aside(w, p, m, meta);
+	if (unlikely(m->port != p->port))
+		plain_set_port(p, m->port);
+	return plain_ip6(p, m, meta);
+}
+
+static __rte_noinline void plain_run6(
+	struct worker *w, struct stage_node *node, struct plain_port *p)
+{
+	stage_each_first(w, node, PLAIN_FORWARD6, plain_one6, p);
+}
+
+/* A burst is mostly of one family: its first packet says which way is the likely one. */
 static void plain_run(struct worker *w, struct stage_node *node)
 {
 	struct plain_port p = { .ip_worker = worker_slot(w, &ip_module) };
 
 	plain_set_port(&p, node->pkts[0]->port);
-	stage_each_first(w, node, PLAIN_FORWARD4, plain_one, &p);
+	if (pkt_ether(node->pkts[0])->ether_type == RTE_BE16(RTE_ETHER_TYPE_IPV6))
+		plain_run6(w, node, &p);
+	else
+		stage_each_first(w, node, PLAIN_FORWARD4, plain_one4, &p);
 }
 
 static void plain_format(const struct trace_record *record, char *buf, size_t size)
