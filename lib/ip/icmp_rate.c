@@ -25,14 +25,17 @@ static bool bucket_has(struct icmp_bucket *bucket, uint64_t now, uint64_t cost, 
 	return bucket->credit >= cost;
 }
 
-/* The bucket of a destination: full when it is new. addr: len bytes, a multiple of 4. */
+/* The bucket of a destination: full when it is new. addr: 4 or 16 bytes, as they lie in a packet. */
 static struct icmp_bucket *icmp_peer_bucket(
 	struct icmp_rate *rate, const void *addr, uint32_t len, uint16_t ns, uint64_t now)
 {
 	uint32_t index = rate->seed, tag = ns;
+	uint32_t words[4]; /* aligned, as the hash wants them */
 	struct icmp_peer *peer;
 
-	rte_jhash_32b_2hashes(addr, len / 4, &index, &tag);
+	RTE_ASSERT(len % 4 == 0 && len <= sizeof(words));
+	memcpy(words, addr, len);
+	rte_jhash_32b_2hashes(words, len / 4, &index, &tag);
 	peer = &rate->peers[index % ICMP_PEERS];
 	if (peer->tag != tag) {
 		*peer = (struct icmp_peer){ .tag = tag,
