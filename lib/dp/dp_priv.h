@@ -13,17 +13,6 @@
 
 enum { POOL_CACHE_SIZE = 256 }; /* mbufs each lcore keeps at hand: a few bursts */
 
-/*
- * What lies in a hand-over ring: the packet, and in the low bits, which are free, the index of the
- * stage, so that who takes it need not wait for the packet's cache lines to know where it goes.
- */
-static inline uintptr_t handover_entry(struct rte_mbuf *m, unsigned int stage)
-{
-	static_assert(STAGE_MAX <= RTE_CACHE_LINE_SIZE, "mbufs are aligned to cache lines");
-
-	return (uintptr_t)m | stage;
-}
-
 static inline struct rte_mbuf *handover_packet(uintptr_t entry)
 {
 	return (struct rte_mbuf *)(entry & ~(uintptr_t)(STAGE_MAX - 1));

@@ -98,19 +98,16 @@ void worker_inject(struct worker *to, struct worker *from, struct rte_mbuf *m, u
 		worker_wake(to);
 }
 
-void worker_hand_over(struct worker *to, struct worker *from, struct rte_mbuf **pkts,
-	unsigned int n, unsigned int stage)
+void worker_hand_over(
+	struct worker *to, struct worker *from, const uintptr_t *entries, unsigned int n)
 {
-	uintptr_t entries[LANE_SIZE];
-	unsigned int sent;
+	unsigned int sent = rte_ring_mp_enqueue_burst(
+		to->handover, (void *const *)(const void *)entries, n, NULL);
 
-	RTE_ASSERT(n <= LANE_SIZE && stage < to->n_stages);
-	for (unsigned int i = 0; i < n; i++)
-		entries[i] = handover_entry(pkts[i], stage);
-	sent = rte_ring_enqueue_burst(to->handover, (void *const *)entries, n, NULL);
 	from->handed_over += sent;
 	for (unsigned int i = sent; unlikely(i < n); i++)
-		worker_free_dropped(from, pkts[i], &dp_module, DP_DROP_HANDOVER_FULL, stage);
+		worker_free_dropped(from, handover_packet(entries[i]), &dp_module,
+			DP_DROP_HANDOVER_FULL, handover_stage_of(entries[i]));
 	worker_wake(to);
 }
 

@@ -69,11 +69,12 @@ struct worker {
 	unsigned int lcore;   /* EAL lcore that runs it; LCORE_ID_ANY: driven by hand */
 	int cpu;	      /* for display; -1 not known */
 	bool is_adaptive;     /* may sleep when idle */
-	int epoll_fd; /* what it sleeps on: its wake_fd, and receive queues that interrupt */
-	int wake_fd;  /* eventfd: written by worker_wake() */
-	_Atomic bool is_asleep; /* set by itself; cleared by itself or by who wakes it */
-	_Atomic bool stop;	/* set by the control thread, read by the loop (relaxed both) */
-	void *slot[MODULE_MAX]; /* by module id */
+	int epoll_fd;	   /* what it sleeps on: its wake_fd, and receive queues that interrupt */
+	_Atomic bool stop; /* set by the control thread, read by the loop (relaxed both) */
+	/* Read by others for every burst that they hand over: a line of its own, seldom written. */
+	_Atomic bool is_asleep __rte_cache_aligned; /* cleared by itself or by who wakes it */
+	int wake_fd;				    /* eventfd: written by worker_wake() */
+	void *slot[MODULE_MAX] __rte_cache_aligned; /* by module id */
 	struct stage_node nodes[];
 } __rte_cache_aligned;
 
@@ -160,13 +161,24 @@ static inline unsigned int pkt_drop(
 void worker_inject(struct worker *to, struct worker *from, struct rte_mbuf *m, unsigned int stage);
 
 /*
- * Gives packets to another worker, which takes them in order at the stage of that index, in one of
- * its next passes. `from` is the worker that runs this. What finds no room in the ring is dropped by
- * name on `from`. Cheaper than worker_inject() by far, and no guard against loops: a stage that
- * packets reach again after a hand-over must not hand them over.
+ * What lies in a hand-over ring: the packet, and in the low bits, which are free, the index of the
+ * stage, so that who takes it need not wait for the packet's cache lines to know where it goes.
  */
-void worker_hand_over(struct worker *to, struct worker *from, struct rte_mbuf **pkts,
-	unsigned int n, unsigned int stage);
+static inline uintptr_t handover_entry(struct rte_mbuf *m, unsigned int stage)
+{
+	static_assert(STAGE_MAX <= RTE_CACHE_LINE_SIZE, "mbufs are aligned to cache lines");
+
+	return (uintptr_t)m | stage;
+}
+
+/*
+ * Gives packets to another worker, which takes them in order at their stages, in one of its next
+ * passes. `from` is the worker that runs this. What finds no room in the ring is dropped by name on
+ * `from`. Cheaper than worker_inject() by far, and no guard against loops: a stage that packets
+ * reach again after a hand-over must not hand them over.
+ */
+void worker_hand_over(
+	struct worker *to, struct worker *from, const uintptr_t *entries, unsigned int n);
 
 /* Any thread: something was put into a ring of the worker; wakes it if it sleeps. */
 static inline void worker_wake(struct worker *w)

@@ -60,16 +60,19 @@ bool icmp_rate_allow(const struct worker *w, struct icmp_rate *rate,
 	int64_t interval_ms = __atomic_load_n(&limits->ratelimit, __ATOMIC_RELAXED);
 	int64_t n_workers = w->dp->n_workers;
 	uint64_t cost_all, cost_peer = w->dp->tsc_hz / 1000 * (uint64_t)interval_ms;
-	struct icmp_bucket *peer = icmp_peer_bucket(rate, addr, addr_len, ns, w->now);
+	struct icmp_bucket *peer = NULL;
 
 	if (per_sec == 0)
 		return false;
 	cost_all = w->dp->tsc_hz * (uint64_t)n_workers / (uint64_t)per_sec;
 	burst = RTE_MAX((burst + n_workers - 1) / n_workers, 1);
-	if (!bucket_has(peer, w->now, cost_peer, ICMP_PEER_BURST) ||
+	if (addr != NULL)
+		peer = icmp_peer_bucket(rate, addr, addr_len, ns, w->now);
+	if ((peer != NULL && !bucket_has(peer, w->now, cost_peer, ICMP_PEER_BURST)) ||
 		!bucket_has(&rate->all, w->now, cost_all, (uint64_t)burst))
 		return false;
-	peer->credit -= cost_peer;
+	if (peer != NULL)
+		peer->credit -= cost_peer;
 	rate->all.credit -= cost_all;
 	return true;
 }

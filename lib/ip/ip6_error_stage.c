@@ -54,14 +54,14 @@ static bool error_is_allowed(struct rte_mbuf *m, const struct pkt_meta *meta)
 	return !error_is_about_error(m, meta);
 }
 
-/* Within the limits of RFC 4443 2.4 (f)? A lost Packet Too Big stalls a connection: never limited. */
+/* RFC 4443 2.4 (f). A lost Packet Too Big stalls a connection: only the common limit holds for it. */
 static bool error_is_within_rate(
 	struct worker *w, struct ip_worker *ip_worker, struct rte_mbuf *m, struct pkt_meta *meta)
 {
-	if (meta->icmp_type == ICMP6_PACKET_TOO_BIG)
-		return true;
+	const uint8_t *to = pkt_ip6(m, meta)->src_addr;
+
 	return icmp_rate_allow(w, &ip_worker->icmp6_rate, &ip_worker->sysctl6->icmp,
-		pkt_ip6(m, meta)->src_addr, sizeof(pkt_ip6(m, meta)->src_addr), meta->ns);
+		meta->icmp_type == ICMP6_PACKET_TOO_BIG ? NULL : to, 16, meta->ns);
 }
 
 /* The answer, complete but for checksum and perhaps source, which depends on the route back. */

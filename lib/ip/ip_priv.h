@@ -207,7 +207,8 @@ static inline void ip4_set_error(
 }
 
 /*
- * May one more ICMP error go to the address (of addr_len bytes, 4 or 16)? Counts it, if so. Worker.
+ * May one more ICMP error go to the address (of addr_len bytes, 4 or 16; NULL: only the common limit
+ * counts)? Counts it, if so. Worker.
  */
 bool icmp_rate_allow(const struct worker *w, struct icmp_rate *rate,
 	const struct icmp_limits *limits, const void *addr, uint32_t addr_len, uint16_t ns);

@@ -257,8 +257,6 @@ static int link_worker_init(struct dp *dp, struct worker *w)
 	lw->steer = link_state(dp)->steer;
 	/* Dealt out among the workers made so far: the last one's turn leaves it right. */
 	steer_init(link_state(dp)->steer, dp->n_workers);
-	for (unsigned int i = 0; i < WORKER_MAX; i++)
-		lw->steered_to[i].owner = i;
 	lw->tx_stage = worker_stage_index(w, "tx");
 	for (unsigned int i = 0; i < RTE_MAX_ETHPORTS; i++)
 		lw->tx[i].queue = LINK_NO_QUEUE;

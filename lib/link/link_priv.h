@@ -66,8 +66,8 @@ struct link_tx {
 
 /* Packets for another worker, collected in one run of the stage steer. */
 struct link_steered {
-	unsigned int owner, n;
-	struct rte_mbuf *pkts[LANE_SIZE];
+	unsigned int n;
+	uintptr_t entries[LANE_SIZE]; /* as they go into the ring */
 };
 
 /* Per worker. polls, port_link, tx[].queue and owner: written by control; the rest by the worker. */
@@ -78,8 +78,6 @@ struct link_worker {
 	unsigned int tx_stage;
 	uint16_t port_link[RTE_MAX_ETHPORTS];
 	const struct steer *steer;
-	unsigned int n_steered;
-	struct link_steered *steered[WORKER_MAX];   /* n_steered of them: those in use */
 	struct link_steered steered_to[WORKER_MAX]; /* by worker */
 	uint64_t bucket_packets[STEER_BUCKETS];	    /* that this worker has steered */
 	struct link_tx tx[RTE_MAX_ETHPORTS];

@@ -209,6 +209,17 @@ static void tx_drop(struct worker *w, struct stage_node *node, struct rte_mbuf *
 	stage_leave(w, node, m, pkt_drop(pkt_meta(m), &link_module, reason));
 }
 
+/* Gives packets to the worker that has a queue on the port. */
+static void tx_hand_over(struct worker *w, const struct link_tx *tx, unsigned int stage,
+	struct rte_mbuf **pkts, unsigned int n)
+{
+	uintptr_t entries[LANE_SIZE];
+
+	for (unsigned int i = 0; i < n; i++)
+		entries[i] = handover_entry(pkts[i], stage);
+	worker_hand_over(w->dp->workers[tx->owner], w, entries, n);
+}
+
 /*
  * Sends packets that all leave by the same link. The driver may free them: n_bytes, their lengths,
  * was summed before.
@@ -227,7 +238,7 @@ static void tx_send(struct worker *w, struct stage_node *node, struct link_worke
 		return;
 	}
 	if (unlikely(tx->queue == LINK_NO_QUEUE)) {
-		worker_hand_over(w->dp->workers[tx->owner], w, pkts, n, lw->tx_stage);
+		tx_hand_over(w, tx, lw->tx_stage, pkts, n);
 		return;
 	}
 	sent = rte_eth_tx_burst(link->port, tx->queue, pkts, (uint16_t)n);

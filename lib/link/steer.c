@@ -16,6 +16,8 @@
 #include "base/mem.h"
 #include "link/link_priv.h"
 
+#define SATURATED 0.95 /* who is that busy takes no more: its own packets would suffer */
+
 static const uint8_t key_pattern[2] = { 0x6d, 0x5a };
 
 void steer_key(uint8_t *key, unsigned int len)
@@ -139,7 +141,7 @@ static void rebalance_auto(struct dp *dp, json_t *rows)
 	for (unsigned int b = 0; total == 0 && b < STEER_BUCKETS; b++)
 		load[b] = 1;
 	workers_by_load(dp, &from, &to);
-	left = packets_to_move(dp, load, from, to);
+	left = dp->load[to].busy < SATURATED ? packets_to_move(dp, load, from, to) : 0;
 	while ((bucket = bucket_find(state->steer, from, load, left)) != STEER_BUCKETS) {
 		left -= load[bucket];
 		load[bucket] = 0; /* not again */

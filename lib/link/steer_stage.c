@@ -13,25 +13,16 @@
 
 enum { STEER_OWN = 1 };
 
-static void steer_flush(struct worker *w, struct link_worker *lw, unsigned int stage)
+static void steer_flush(struct worker *w, struct link_worker *lw)
 {
-	for (unsigned int i = 0; i < lw->n_steered; i++) {
-		struct link_steered *steered = lw->steered[i];
+	for (unsigned int i = 0; i < w->dp->n_workers; i++) {
+		struct link_steered *steered = &lw->steered_to[i];
 
-		worker_hand_over(
-			w->dp->workers[steered->owner], w, steered->pkts, steered->n, stage);
+		if (steered->n == 0)
+			continue;
+		worker_hand_over(w->dp->workers[i], w, steered->entries, steered->n);
 		steered->n = 0;
 	}
-	lw->n_steered = 0;
-}
-
-static void steer_collect(struct link_worker *lw, unsigned int owner, struct rte_mbuf *m)
-{
-	struct link_steered *steered = &lw->steered_to[owner];
-
-	if (steered->n == 0)
-		lw->steered[lw->n_steered++] = steered;
-	steered->pkts[steered->n++] = m;
 }
 
 static void steer_run(struct worker *w, struct stage_node *node)
@@ -42,6 +33,7 @@ static void steer_run(struct worker *w, struct stage_node *node)
 
 	for (uint32_t i = 0; i < node->n; i++) {
 		struct rte_mbuf *m = node->pkts[i];
+		struct link_steered *steered;
 		unsigned int bucket, owner;
 
 		if (i + STAGE_PREFETCH < node->n)
@@ -53,12 +45,14 @@ static void steer_run(struct worker *w, struct stage_node *node)
 		}
 		lw->bucket_packets[bucket]++;
 		owner = __atomic_load_n(&steer->owner[bucket], __ATOMIC_RELAXED);
-		if (owner == w->id)
+		if (owner == w->id) {
 			stage_push(&w->pending, own, m);
-		else
-			steer_collect(lw, owner, m);
+			continue;
+		}
+		steered = &lw->steered_to[owner];
+		steered->entries[steered->n++] = handover_entry(m, own->index);
 	}
-	steer_flush(w, lw, own->index);
+	steer_flush(w, lw);
 }
 
 const struct stage steer_stage = {

@@ -107,11 +107,14 @@ def workers(args, directory):
     one = Load(args, directory, 4, "64", args.frames)
     two = Load(args, directory, 4, "64", args.frames, n_queues=2, name="two")
     sink = "net_null0,no-rx=1"  # it has a transmit queue for every worker
-    single = Daemon(args, directory, "single", one, table, devices=[one.device, sink])
+    # Buffers go round through all of the pool when one worker takes them and another frees them:
+    # with more of them than the caches hold, both wait for memory.
+    pool = {"mbufs": 16384}
+    single = Daemon(args, directory, "single", one, table, devices=[one.device, sink], **pool)
     both = Daemon(args, directory, "both", two, table, lcores="0-1",
-                  devices=[{"device": two.device, "queues": 2}, sink])
+                  devices=[{"device": two.device, "queues": 2}, sink], **pool)
     steered = Daemon(args, directory, "steered", one, table, lcores="0-1",
-                     devices=[{"device": one.device, "steering": "software"}, sink])
+                     devices=[{"device": one.device, "steering": "software"}, sink], **pool)
     figures = lab.rounds(args.rounds, single.measure, both.measure,
                          lambda: steered.measure(rebalance, may_drop=1.0))
     cycles = steered.last["cycles"]

@@ -104,10 +104,11 @@ def hops(family):
     return [f"10.0.0.{i + 2}" if family == 4 else f"fd00::{i + 2:x}" for i in range(N_NEXT_HOPS)]
 
 
-def write_config(path, socket_path, devices, routes, rng, lcores="1", idle="poll", family=4):
+def write_config(path, socket_path, devices, routes, rng, lcores="1", idle="poll", family=4, mbufs=65536):
     """devices: device strings, or dicts of link settings. The last one has the next hops."""
     with open(path, "w", encoding="utf-8") as out:
-        out.write(f'workers: {{ lcores = "{lcores}"; idle = "{idle}"; }};\ncontrol: {{ socket = "{socket_path}"; }};\n')
+        out.write(f'workers: {{ lcores = "{lcores}"; idle = "{idle}"; }};\ncontrol: {{ socket = "{socket_path}"; }};\n'
+                  f"memory: {{ mbufs = {mbufs}; }};\n")
         links = []
         for i, device in enumerate(devices):
             settings = {"device": device} if isinstance(device, str) else device
