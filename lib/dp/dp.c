@@ -91,6 +91,7 @@ static void worker_link_nodes(struct dp *dp, struct worker *w)
 		struct stage_node *node = &w->nodes[i];
 		const struct stage *stage = dp->stages[i];
 
+		w->n_sources += stage->is_source;
 		node->stage = stage;
 		node->run = stage->run;
 		node->index = (uint8_t)i;

@@ -67,7 +67,7 @@ unsigned int worker_pass(struct worker *w)
 	if (unlikely(!rte_ring_empty(w->mail_in)))
 		worker_read_mail(w);
 
-	for (i = 0; i < w->n_stages && w->nodes[i].stage->is_source; i++)
+	for (i = 0; i < w->n_sources; i++)
 		node_run(w, &w->nodes[i]);
 	entered = LANE_SIZE - w->room;
 	while (w->pending != 0) {

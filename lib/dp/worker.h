@@ -43,18 +43,18 @@ struct worker_stats {
 struct trace;
 
 struct worker {
-	uint64_t pending;    /* bit i: the lane of stage i has packets */
-	uint64_t now;	     /* TSC at the start of the pass */
-	uint32_t room;	     /* packets that sources may still bring into this pass */
-	uint32_t n_passes;   /* low bits choose the passes that measure */
-	struct trace *trace; /* non-NULL while a trace is armed */
-	uint64_t *drops;     /* [reason * n_stages + stage] */
-	uint16_t n_stages;
-	uint16_t id;	      /* index in dp->workers */
-	uint16_t drop_index;  /* of the stage "drop" */
-	uint8_t is_sampling;  /* this pass measures */
-	uint32_t sample_cost; /* TSC cycles that measuring takes by itself */
-	struct dp *dp;	      /* read-only here: tables published by the control thread */
+	uint64_t pending;	      /* bit i: the lane of stage i has packets */
+	uint64_t now;		      /* TSC at the start of the pass */
+	uint32_t room;		      /* packets that sources may still bring into this pass */
+	uint32_t n_passes;	      /* low bits choose the passes that measure */
+	struct trace *trace;	      /* non-NULL while a trace is armed */
+	uint64_t *drops;	      /* [reason * n_stages + stage] */
+	uint16_t n_stages, n_sources; /* the sources come first */
+	uint16_t id;		      /* index in dp->workers */
+	uint16_t drop_index;	      /* of the stage "drop" */
+	uint8_t is_sampling;	      /* this pass measures */
+	uint32_t sample_cost;	      /* TSC cycles that measuring takes by itself */
+	struct dp *dp;		      /* read-only here: tables published by the control thread */
 	struct rte_mempool *pool;
 	struct rte_ring *inject;   /* packets that enter at meta->start_stage; many producers */
 	struct rte_ring *handover; /* packets of other workers, with their stage; many producers */

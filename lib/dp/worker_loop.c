@@ -64,7 +64,7 @@ static bool sources_arm(struct worker *w)
 {
 	bool is_armed = true;
 
-	for (unsigned int i = 0; w->nodes[i].stage->is_source; i++)
+	for (unsigned int i = 0; i < w->n_sources; i++)
 		if (w->nodes[i].stage->arm != NULL)
 			is_armed = w->nodes[i].stage->arm(w) && is_armed;
 	return is_armed;
@@ -72,7 +72,7 @@ static bool sources_arm(struct worker *w)
 
 static void sources_disarm(struct worker *w)
 {
-	for (unsigned int i = 0; w->nodes[i].stage->is_source; i++)
+	for (unsigned int i = 0; i < w->n_sources; i++)
 		if (w->nodes[i].stage->disarm != NULL)
 			w->nodes[i].stage->disarm(w);
 }

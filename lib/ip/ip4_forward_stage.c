@@ -62,6 +62,19 @@ static __rte_noinline unsigned int forward_hold(
 	return FORWARD_HOLD;
 }
 
+/* What adj_rewrite_quick() does not do. FORWARD_TX: it is done now. */
+static __rte_noinline unsigned int forward_rewrite(struct worker *w,
+	const struct ip_worker *ip_worker, struct rte_mbuf *m, struct pkt_meta *meta)
+{
+	unsigned int state = adj_rewrite(m, meta, &ip_worker->adjs[meta->adj]);
+
+	if (!(state & ADJ_RESOLVED))
+		return forward_hold(ip_worker, pkt_ip4(m, meta), meta);
+	if (state & ADJ_TELL_USE)
+		neigh_tell_use(w, meta->adj);
+	return FORWARD_TX;
+}
+
 /* What most packets need not be asked, in one bit test: released, or link-layer broadcast. */
 static __rte_noinline bool forward_check_flags(struct pkt_meta *meta, uint32_t *adj)
 {
@@ -90,12 +103,12 @@ static __rte_always_inline unsigned int forward_one(
 {
 	const struct ip_worker *ip_worker = ctx;
 	struct rte_ipv4_hdr *ip = pkt_ip4(m, meta);
+	const uint16_t flags = meta->flags;
 	uint32_t word, index;
 	const struct adj *adj;
-	unsigned int state;
 
 	index = lpm4_lookup(ip_worker->fib4[meta->ns], rte_be_to_cpu_32(ip->dst_addr));
-	if (unlikely(meta->flags & (PKT_ROUTED | PKT_LINK_BROADCAST | PKT_LINK_MULTICAST)) &&
+	if (unlikely(flags & (PKT_ROUTED | PKT_LINK_BROADCAST | PKT_LINK_MULTICAST)) &&
 		!forward_check_flags(meta, &index))
 		return ip_drop(meta, IP4_DROP_LINK_BROADCAST);
 	if (unlikely(!fib_value_is_adj(index))) {
@@ -115,14 +128,14 @@ static __rte_always_inline unsigned int forward_one(
 	if (unlikely(meta->l3_len > adj->mtu))
 		return forward_too_big(ip, meta, adj);
 	RTE_ASSERT(pkt_writable(m));
-	state = adj_rewrite(m, meta, adj);
-	if (unlikely(state != ADJ_RESOLVED)) {
-		if (!(state & ADJ_RESOLVED))
-			return forward_hold(ip_worker, ip, meta);
-		neigh_tell_use(w, index);
+	if (unlikely(!adj_rewrite_quick(meta, adj))) {
+		unsigned int exit = forward_rewrite(w, ip_worker, m, meta);
+
+		if (exit != FORWARD_TX)
+			return exit;
 	}
 	forward_count_ttl(ip, word);
-	if (unlikely(meta->flags & PKT_OPTIONS))
+	if (unlikely(flags & PKT_OPTIONS))
 		ip4_options_leave(w, ip_worker, m, meta);
 	return FORWARD_TX;
 }

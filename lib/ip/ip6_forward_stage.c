@@ -61,11 +61,19 @@ static __rte_noinline unsigned int forward_unusual(struct pkt_meta *meta, uint32
 	return FORWARD_ERROR;
 }
 
-static __rte_noinline unsigned int forward_hold(
-	const struct ip_worker *ip_worker, struct pkt_meta *meta)
+/* What adj_rewrite_quick() does not do. FORWARD_TX: it is done now. */
+static __rte_noinline unsigned int forward_rewrite(struct worker *w,
+	const struct ip_worker *ip_worker, struct rte_mbuf *m, struct pkt_meta *meta)
 {
-	meta->start_stage = ip_worker->forward6_stage;
-	return FORWARD_HOLD;
+	unsigned int state = adj_rewrite(m, meta, &ip_worker->adjs[meta->adj]);
+
+	if (!(state & ADJ_RESOLVED)) {
+		meta->start_stage = ip_worker->forward6_stage;
+		return FORWARD_HOLD;
+	}
+	if (state & ADJ_TELL_USE)
+		neigh_tell_use(w, meta->adj);
+	return FORWARD_TX;
 }
 
 static __rte_always_inline unsigned int forward_one(
@@ -75,7 +83,6 @@ static __rte_always_inline unsigned int forward_one(
 	struct rte_ipv6_hdr *ip = pkt_ip6(m, meta);
 	uint32_t index = lpm6_lookup(ip_worker->fib6[meta->ns], ip->dst_addr);
 	const struct adj *adj;
-	unsigned int state;
 
 	if (unlikely(meta->flags & FORWARD_UNUSUAL)) {
 		unsigned int exit = forward_unusual(meta, &index);
@@ -102,11 +109,11 @@ static __rte_always_inline unsigned int forward_one(
 		return FORWARD_ERROR;
 	}
 	RTE_ASSERT(pkt_writable(m));
-	state = adj_rewrite(m, meta, adj);
-	if (unlikely(state != ADJ_RESOLVED)) {
-		if (!(state & ADJ_RESOLVED))
-			return forward_hold(ip_worker, meta);
-		neigh_tell_use(w, index);
+	if (unlikely(!adj_rewrite_quick(meta, adj))) {
+		unsigned int exit = forward_rewrite(w, ip_worker, m, meta);
+
+		if (exit != FORWARD_TX)
+			return exit;
 	}
 	ip->hop_limits--;
 	return FORWARD_TX;
