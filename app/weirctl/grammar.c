@@ -220,10 +220,10 @@ static int params_add_options(
 	return -1;
 }
 
-static int wish_fill(const struct session *session, const char *object, const char *verb,
-	char *const *words, int n, struct wish *wish, char **why)
+static int wish_fill(const struct session *session, const json_t *row, char *const *words, int n,
+	struct wish *wish, char **why)
 {
-	const json_t *row = row_find(session->list, object, verb);
+	const char *object = row_text(row, "object"), *verb = row_text(row, "verb");
 	const json_t *fields = json_object_get(row, "args");
 	char *reason = NULL;
 
@@ -256,23 +256,51 @@ static int parse_verb(const struct session *session, const char *object, char *c
 	} else {
 		verb = verb_find(&verbs, words, n, &n_used, why);
 		if (verb != NULL)
-			err = wish_fill(
-				session, object, verb, words + n_used, n - n_used, wish, why);
+			err = wish_fill(session, row_find(session->list, object, verb),
+				words + n_used, n - n_used, wish, why);
 	}
 	free(verbs.words);
 	return err;
 }
 
+json_t *grammar_index(const json_t *list)
+{
+	json_t *rows = json_object(), *row;
+	size_t i;
+
+	json_array_foreach(list, i, row) {
+		char *words = mem_printf("%s %s", row_text(row, "object"), row_text(row, "verb"));
+
+		json_object_set(rows, words, row);
+		free(words);
+	}
+	return rows;
+}
+
+/* Both words written out, as they are in scripts: a batch need not ask what else they might mean. */
+static const json_t *row_exact(const struct session *session, char *const *words)
+{
+	char *key = mem_printf("%s %s", words[0], words[1]);
+	const json_t *row = json_object_get(session->rows, key);
+
+	free(key);
+	return row;
+}
+
 int grammar_parse(
 	const struct session *session, char *const *words, int n, struct wish *wish, char **why)
 {
-	struct choice objects = choice_of(session->list, NULL);
+	const json_t *row = n > 1 ? row_exact(session, words) : NULL;
+	struct choice objects;
 	unsigned int n_found;
 	const char *object;
 	int err = -1;
 
 	*wish = (struct wish){ .command = NULL };
 	*why = NULL;
+	if (row != NULL)
+		return wish_fill(session, row, words + 2, n - 2, wish, why);
+	objects = choice_of(session->list, NULL);
 	object = choice_find(&objects, words[0], &n_found);
 	if (object != NULL) {
 		err = parse_verb(session, object, words + 1, n - 1, wish, why);

@@ -17,6 +17,8 @@ struct wish {
 /* 0, or -1 with *why (heap, one line) saying what is wrong. words: n of them. */
 int grammar_parse(
 	const struct session *session, char *const *words, int n, struct wish *wish, char **why);
+/* The rows of rpc.list by their exact words, for struct session. New reference. */
+json_t *grammar_index(const json_t *list);
 void wish_fini(struct wish *wish);
 /* The object that word means; NULL: none, or several. */
 const char *grammar_object(const json_t *list, const char *word);

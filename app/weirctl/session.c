@@ -32,7 +32,8 @@ void session_fini(struct session *session)
 {
 	session_close(session);
 	json_decref(session->list);
-	session->list = NULL;
+	json_decref(session->rows);
+	session->list = session->rows = NULL;
 }
 
 /*
@@ -120,7 +121,9 @@ static enum exit_code session_ask(struct session *session)
 		return code == EXIT_DONE ? EXIT_FAILED : code;
 	}
 	json_decref(session->list);
+	json_decref(session->rows);
 	session->list = list;
+	session->rows = grammar_index(list);
 	return check_netns(session);
 }
 

@@ -20,6 +20,7 @@ struct session {
 	struct options options;
 	struct conn conn;
 	json_t *list; /* what the daemon said to rpc.list; kept when it goes away */
+	json_t *rows; /* those of list, by "OBJECT VERB" */
 };
 
 /* batch.c: runs options.batch line by line. */
