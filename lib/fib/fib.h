@@ -137,12 +137,6 @@ static inline uint16_t route_link(const struct route *route)
 const struct lpm *fib4_table(const struct dp *dp, uint16_t ns);
 const struct lpm *fib6_table(const struct dp *dp, uint16_t ns);
 
-/* Is it in fe80::/10 (RFC 4291 2.5.6)? addr: 16 bytes. */
-static inline bool fib6_is_link_local(const uint8_t *addr)
-{
-	return addr[0] == 0xfe && (addr[1] & 0xc0) == 0x80;
-}
-
 /*
  * Worker: the adjacency of an IPv6 destination (16 bytes). link: the ifindex that a link-local one
  * is meant on: where the packet came in, or is to go out.
@@ -151,7 +145,7 @@ static inline uint32_t fib6_lookup(const struct lpm *lpm, const uint8_t *addr, u
 {
 	uint8_t key[16];
 
-	if (likely(!fib6_is_link_local(addr)))
+	if (likely(!ip6_is_link_local(addr)))
 		return lpm6_lookup(lpm, addr);
 	memcpy(key, addr, sizeof(key));
 	key[2] = (uint8_t)(link >> 8);

@@ -31,7 +31,7 @@ static inline enum fib_family fib_family(uint8_t family)
 
 static inline bool fib_is_link_local(const struct ip_addr *addr)
 {
-	return addr->family == AF_INET6 && fib6_is_link_local(addr->bytes);
+	return addr->family == AF_INET6 && ip6_is_link_local(addr->bytes);
 }
 
 /*

@@ -116,6 +116,26 @@ uint32_t ip4_multipath_select(
 		meta->l3);
 }
 
+void ip_format_route(const struct trace_record *record, bool is_sent, char *buf, size_t size)
+{
+	static const char *const special[] = {
+		[ADJ_NONE] = "no route",
+		[ADJ_LOCAL] = "one of our addresses",
+		[ADJ_BROADCAST] = "broadcast of a network here, or a group",
+		[ADJ_BLACKHOLE] = "blackhole route",
+		[ADJ_UNREACHABLE] = "unreachable route",
+		[ADJ_PROHIBIT] = "prohibit route",
+	};
+	const struct pkt_meta *meta = &record->meta;
+
+	if (meta->adj < RTE_DIM(special))
+		snprintf(buf, size, "%s", special[meta->adj]);
+	else if (is_sent)
+		snprintf(buf, size, "adjacency %u, out of link %u", meta->adj, meta->out_link);
+	else
+		snprintf(buf, size, "adjacency %u", meta->adj);
+}
+
 static int ip_worker_init(struct dp *dp, struct worker *w)
 {
 	struct ip_worker *ip_worker = worker_slot(w, &ip_module);

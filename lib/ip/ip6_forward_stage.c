@@ -126,22 +126,7 @@ static void forward_run(struct worker *w, struct stage_node *node)
 
 static void forward_format(const struct trace_record *record, char *buf, size_t size)
 {
-	static const char *const special[] = {
-		[ADJ_NONE] = "no route",
-		[ADJ_LOCAL] = "one of our addresses",
-		[ADJ_BROADCAST] = "a group",
-		[ADJ_BLACKHOLE] = "blackhole route",
-		[ADJ_UNREACHABLE] = "unreachable route",
-		[ADJ_PROHIBIT] = "prohibit route",
-	};
-	const struct pkt_meta *meta = &record->meta;
-
-	if (meta->adj < RTE_DIM(special))
-		snprintf(buf, size, "%s", special[meta->adj]);
-	else if (record->exit == FORWARD_TX)
-		snprintf(buf, size, "adjacency %u, out of link %u", meta->adj, meta->out_link);
-	else
-		snprintf(buf, size, "adjacency %u", meta->adj);
+	ip_format_route(record, record->exit == FORWARD_TX, buf, size);
 }
 
 const struct stage ip6_forward_stage = {

@@ -253,6 +253,8 @@ uint32_t ip6_multipath_select(
 
 /* What a stage saw: addresses and TTL, for a trace. */
 void ip_format_packet(const struct trace_record *record, char *buf, size_t size);
+/* What a lookup found, and for what is sent the link. */
+void ip_format_route(const struct trace_record *record, bool is_sent, char *buf, size_t size);
 void ip6_format_packet(const struct trace_record *record, char *buf, size_t size);
 
 static inline unsigned int ip_drop(struct pkt_meta *meta, enum ip_drop reason)
