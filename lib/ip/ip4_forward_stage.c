@@ -75,16 +75,20 @@ static __rte_noinline unsigned int forward_rewrite(struct worker *w,
 	return FORWARD_TX;
 }
 
-/* What most packets need not be asked, in one bit test: released, or link-layer broadcast. */
-static __rte_noinline bool forward_check_flags(struct pkt_meta *meta, uint32_t *adj)
+#define FORWARD_REFUSED UINT32_MAX /* no value of the LPM */
+
+/*
+ * What most packets need not be asked, in one bit test: released, or link-layer broadcast. What the
+ * lookup gave, or what takes its place.
+ */
+static __rte_noinline uint32_t forward_check_flags(struct pkt_meta *meta, uint32_t index)
 {
 	if (meta->flags & PKT_ROUTED) {
 		/* Who released it from a queue knows its adjacency. */
 		meta->flags &= (uint16_t)~PKT_ROUTED;
-		*adj = meta->adj;
-		return true;
+		return meta->adj;
 	}
-	return *adj < ADJ_FIRST_DYNAMIC;
+	return index < ADJ_FIRST_DYNAMIC ? index : FORWARD_REFUSED;
 }
 
 /*
@@ -108,10 +112,11 @@ static __rte_always_inline unsigned int forward_one(
 	const struct adj *adj;
 
 	index = lpm4_lookup(ip_worker->fib4[meta->ns], rte_be_to_cpu_32(ip->dst_addr));
-	if (unlikely(flags & (PKT_ROUTED | PKT_LINK_BROADCAST | PKT_LINK_MULTICAST)) &&
-		!forward_check_flags(meta, &index))
-		return ip_drop(meta, IP4_DROP_LINK_BROADCAST);
+	if (unlikely(flags & (PKT_ROUTED | PKT_LINK_BROADCAST | PKT_LINK_MULTICAST)))
+		index = forward_check_flags(meta, index);
 	if (unlikely(!fib_value_is_adj(index))) {
+		if (index == FORWARD_REFUSED)
+			return ip_drop(meta, IP4_DROP_LINK_BROADCAST);
 		if (fib_value_is_multipath(index))
 			index = ip4_multipath_select(ip_worker, index, m);
 		meta->adj = index;
@@ -128,7 +133,7 @@ static __rte_always_inline unsigned int forward_one(
 	if (unlikely(meta->l3_len > adj->mtu))
 		return forward_too_big(ip, meta, adj);
 	RTE_ASSERT(pkt_writable(m));
-	if (unlikely(!adj_rewrite_quick(meta, adj))) {
+	if (unlikely(!adj_rewrite_quick(meta, ip, adj))) {
 		unsigned int exit = forward_rewrite(w, ip_worker, m, meta);
 
 		if (exit != FORWARD_TX)

@@ -109,7 +109,7 @@ static __rte_always_inline unsigned int forward_one(
 		return FORWARD_ERROR;
 	}
 	RTE_ASSERT(pkt_writable(m));
-	if (unlikely(!adj_rewrite_quick(meta, adj))) {
+	if (unlikely(!adj_rewrite_quick(meta, ip, adj))) {
 		unsigned int exit = forward_rewrite(w, ip_worker, m, meta);
 
 		if (exit != FORWARD_TX)
