@@ -216,7 +216,7 @@ def testpmd(device, cpu, seconds, mode="mac", env=None):
 
 def build(directory):
     if not os.path.exists(f"{directory}/build.ninja"):
-        subprocess.run(["meson", "setup", directory, TOP, "--buildtype=release", "-Doptimization=2", "-Dnative=true",
+        subprocess.run(["meson", "setup", directory, TOP, "--buildtype=release", "-Dnative=true",
                         "-Dtests=false", "-Db_lto=true"], check=True, stdout=subprocess.DEVNULL)
     subprocess.run(["ninja", "-C", directory], check=True, stdout=subprocess.DEVNULL)
 
