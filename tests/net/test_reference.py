@@ -129,3 +129,10 @@ def test_the_first_hour_of_the_readme(lab, tmp_path):
             home.exec(*words)
     assert n_commands >= 10
     assert weir.stop() == 0
+
+
+def test_the_tests_that_the_rfcs_are_shown_by_exist():
+    names = re.findall(r"`([a-z0-9_]{12,})`", (ROOT / "docs" / "rfcs.md").read_text(encoding="utf-8"))
+    sources = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "tests" / "packet").glob("test_*.c"))
+    assert len(names) > 30
+    assert [name for name in names if f"({name})" not in sources and f"({name}, " not in sources] == []
