@@ -172,7 +172,10 @@ class Guest:
             time.sleep(0.1)
 
     def close(self):
+        """A QEMU that a signal ended before us leaves a mark for scripts/test-vfio: no test says anything then."""
         if self.process is not None:
+            if (self.process.poll() or 0) < 0:
+                (VFIO / "qemu-died").touch()
             self.process.kill()
             self.process.wait()
         os.chdir(self.home)
