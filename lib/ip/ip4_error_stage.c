@@ -14,9 +14,15 @@
 
 enum {
 	ERROR_OUTPUT = 1,
-	ERROR_MAX_LEN = 576, /* of the IP packet that carries the error */
 	ERROR_TOS_MASK = 0x1c,
 	ERROR_PRECEDENCE = 0xc0, /* internetwork control */
+};
+
+static const struct ip_error_form error_form = {
+	.ethertype = RTE_ETHER_TYPE_IPV4,
+	.ip_header_len = sizeof(struct rte_ipv4_hdr),
+	.max_len = 576,
+	.proto = IPPROTO_ICMP,
 };
 
 static bool is_icmp_error_type(uint8_t type)
@@ -76,49 +82,24 @@ static uint32_t error_source(const struct worker *w, const struct ip_worker *ip_
 		       : 0;
 }
 
-/* Copies the start of the failed packet behind the ICMP header. */
-static void error_quote(
-	struct rte_mbuf *error, const struct rte_mbuf *m, const struct pkt_meta *meta, uint16_t len)
-{
-	void *to = rte_pktmbuf_append(error, len);
-	const void *from = rte_pktmbuf_read(m, meta->l3_off, len, to);
-
-	if (from != to)
-		memcpy(to, from, len);
-}
-
 /* The answer, complete but for the source address, which depends on the route back. */
 static struct rte_mbuf *error_build(struct worker *w, struct ip_worker *ip_worker,
 	const struct rte_mbuf *m, const struct pkt_meta *meta)
 {
 	const struct rte_ipv4_hdr *failed = pkt_ip4(m, meta);
-	struct rte_mbuf *error = rte_pktmbuf_alloc(w->pool);
-	uint16_t header_len = sizeof(struct rte_ipv4_hdr) + sizeof(struct rte_icmp_hdr);
-	uint16_t quote_len = RTE_MIN(meta->l3_len, (uint16_t)(ERROR_MAX_LEN - header_len));
+	struct rte_mbuf *error = ip_error_new(w, &error_form, m, meta);
 	struct rte_icmp_hdr *icmp;
 	struct rte_ipv4_hdr *ip;
+	uint16_t len;
 
 	if (error == NULL)
 		return NULL;
-	rte_pktmbuf_append(error, (uint16_t)(RTE_ETHER_HDR_LEN + header_len));
-	error_quote(error, m, meta, quote_len);
-	*pkt_meta(error) = (struct pkt_meta){
-		.in_link = meta->in_link,
-		.ns = meta->ns,
-		.flags = PKT_ORIGINATED | PKT_L4_PRESENT,
-		.l3_off = RTE_ETHER_HDR_LEN,
-		.l3 = rte_pktmbuf_mtod_offset(error, void *, RTE_ETHER_HDR_LEN),
-		.l4_off = RTE_ETHER_HDR_LEN + sizeof(*ip),
-		.l3_len = (uint16_t)(header_len + quote_len),
-		.ethertype = RTE_ETHER_TYPE_IPV4,
-		.proto = IPPROTO_ICMP,
-		.trace = meta->trace,
-	};
+	len = pkt_meta(error)->l3_len;
 	ip = pkt_ip4(error, pkt_meta(error));
 	*ip = (struct rte_ipv4_hdr){
 		.version_ihl = RTE_IPV4_VHL_DEF,
 		.type_of_service = (failed->type_of_service & ERROR_TOS_MASK) | ERROR_PRECEDENCE,
-		.total_length = rte_cpu_to_be_16((uint16_t)(header_len + quote_len)),
+		.total_length = rte_cpu_to_be_16(len),
 		.packet_id = rte_cpu_to_be_16(ip_worker->ip_id++),
 		.time_to_live = (uint8_t)ip_worker->sysctl->default_ttl,
 		.next_proto_id = IPPROTO_ICMP,
@@ -133,22 +114,8 @@ static struct rte_mbuf *error_build(struct worker *w, struct ip_worker *ip_worke
 		.icmp_ident = rte_cpu_to_be_16((uint16_t)(meta->icmp_info >> 16)),
 		.icmp_seq_nb = rte_cpu_to_be_16((uint16_t)meta->icmp_info),
 	};
-	icmp->icmp_cksum = (uint16_t)~rte_raw_cksum(icmp, sizeof(*icmp) + quote_len);
+	icmp->icmp_cksum = (uint16_t)~rte_raw_cksum(icmp, len - sizeof(*ip));
 	return error;
-}
-
-/*
- * One packet more in this pass: it and the packet that it is about may end in the same lane. When
- * the sources have left no room, it enters with the next pass.
- */
-static void error_send(struct worker *w, const struct ip_worker *ip_worker, struct rte_mbuf *error)
-{
-	if (w->room == 0) {
-		worker_inject(w, w, error, ip_worker->output_stage);
-		return;
-	}
-	w->room--;
-	stage_push(&w->pending, &w->nodes[ip_worker->output_stage], error);
 }
 
 static unsigned int error_one(
@@ -162,8 +129,7 @@ static unsigned int error_one(
 	error = error_build(w, ip_worker, m, meta);
 	if (error == NULL)
 		return STAGE_DROP; /* out of packets: the drop's own reason stands */
-	w->stats.originated++;
-	error_send(w, ip_worker, error);
+	ip_error_send(w, error, ip_worker->output_stage);
 	return STAGE_DROP;
 }
 

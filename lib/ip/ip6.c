@@ -106,23 +106,3 @@ void ip6_format_packet(const struct trace_record *record, char *buf, size_t size
 	snprintf(buf, size, "%s to %s, hop limit %u", ip_addr_text(&src_addr, src),
 		ip_addr_text(&dst_addr, dst), ip->hop_limits);
 }
-
-void ip_quote(
-	struct rte_mbuf *error, const struct rte_mbuf *m, const struct pkt_meta *meta, uint16_t len)
-{
-	void *to = rte_pktmbuf_append(error, len);
-	const void *from = rte_pktmbuf_read(m, meta->l3_off, len, to);
-
-	if (from != to)
-		memcpy(to, from, len);
-}
-
-void ip_send_extra(struct worker *w, struct rte_mbuf *m, unsigned int stage)
-{
-	if (w->room == 0) {
-		worker_inject(w, w, m, stage);
-		return;
-	}
-	w->room--;
-	stage_push(&w->pending, &w->nodes[stage], m);
-}

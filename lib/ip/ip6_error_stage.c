@@ -14,7 +14,13 @@
 
 enum {
 	ERROR_OUTPUT = 1,
-	ERROR_MAX_LEN = 1280, /* of the IPv6 packet that carries the error */
+};
+
+static const struct ip_error_form error_form = {
+	.ethertype = RTE_ETHER_TYPE_IPV6,
+	.ip_header_len = sizeof(struct rte_ipv6_hdr),
+	.max_len = 1280,
+	.proto = IPPROTO_ICMPV6,
 };
 
 /* May this error be sent about packets to many? */
@@ -69,33 +75,17 @@ static struct rte_mbuf *error_build(struct worker *w, struct ip_worker *ip_worke
 	const struct rte_mbuf *m, const struct pkt_meta *meta)
 {
 	const struct rte_ipv6_hdr *failed = pkt_ip6(m, meta);
-	struct rte_mbuf *error = rte_pktmbuf_alloc(w->pool);
-	const uint16_t header_len = sizeof(struct rte_ipv6_hdr) + sizeof(struct rte_icmp_hdr);
-	uint16_t quote_len = RTE_MIN(meta->l3_len, (uint16_t)(ERROR_MAX_LEN - header_len));
+	struct rte_mbuf *error = ip_error_new(w, &error_form, m, meta);
 	uint32_t info_be = rte_cpu_to_be_32(meta->icmp_info); /* MTU or pointer */
 	struct rte_icmp_hdr *icmp;
 	struct rte_ipv6_hdr *ip;
 
 	if (error == NULL)
 		return NULL;
-	rte_pktmbuf_append(error, (uint16_t)(RTE_ETHER_HDR_LEN + header_len));
-	ip_quote(error, m, meta, quote_len);
-	*pkt_meta(error) = (struct pkt_meta){
-		.in_link = meta->in_link,
-		.ns = meta->ns,
-		.flags = PKT_ORIGINATED | PKT_L4_PRESENT,
-		.l3_off = RTE_ETHER_HDR_LEN,
-		.l3 = rte_pktmbuf_mtod_offset(error, void *, RTE_ETHER_HDR_LEN),
-		.l4_off = RTE_ETHER_HDR_LEN + sizeof(*ip),
-		.l3_len = (uint16_t)(header_len + quote_len),
-		.ethertype = RTE_ETHER_TYPE_IPV6,
-		.proto = IPPROTO_ICMPV6,
-		.trace = meta->trace,
-	};
 	ip = pkt_ip6(error, pkt_meta(error));
 	*ip = (struct rte_ipv6_hdr){
 		.vtc_flow = RTE_BE32(0x60000000),
-		.payload_len = rte_cpu_to_be_16((uint16_t)(sizeof(*icmp) + quote_len)),
+		.payload_len = rte_cpu_to_be_16((uint16_t)(pkt_meta(error)->l3_len - sizeof(*ip))),
 		.proto = IPPROTO_ICMPV6,
 		.hop_limits = (uint8_t)ip_worker->sysctl6->hop_limit,
 	};
@@ -120,8 +110,7 @@ static unsigned int error_one(
 	error = error_build(w, ip_worker, m, meta);
 	if (error == NULL)
 		return STAGE_DROP; /* out of packets: the drop's own reason stands */
-	w->stats.originated++;
-	ip_send_extra(w, error, ip_worker->output6_stage);
+	ip_error_send(w, error, ip_worker->output6_stage);
 	return STAGE_DROP;
 }
 

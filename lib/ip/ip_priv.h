@@ -187,14 +187,26 @@ static inline bool ip4_takes_broadcast(
 
 /* ip6.c */
 void ip6_worker_init(struct dp *dp, struct worker *w);
-/* Copies len bytes of a packet, from its IP header on, behind what is already in error. */
-void ip_quote(struct rte_mbuf *error, const struct rte_mbuf *m, const struct pkt_meta *meta,
-	uint16_t len);
+
+/* What tells the ICMP errors of the two families apart, in bytes and host byte order. */
+struct ip_error_form {
+	uint16_t ethertype;
+	uint16_t ip_header_len;
+	uint16_t max_len; /* of the IP packet that carries the error */
+	uint8_t proto;
+};
+
+/*
+ * An error about a packet, with as much of it as fits: all but the two headers in front of the quote
+ * is done. NULL: out of packets.
+ */
+struct rte_mbuf *ip_error_new(struct worker *w, const struct ip_error_form *form,
+	const struct rte_mbuf *m, const struct pkt_meta *meta);
 /*
  * Sends one packet more than came into this pass: it and the packet that it is about may end in the
  * same lane. When the sources have left no room, it enters with the next pass.
  */
-void ip_send_extra(struct worker *w, struct rte_mbuf *m, unsigned int stage);
+void ip_error_send(struct worker *w, struct rte_mbuf *error, unsigned int output_stage);
 
 /* Leaves with an error for the sender; the packet itself is dropped for reason. */
 static inline void ip4_set_error(
