@@ -6,6 +6,28 @@
  * 1122, 1812. IPv6: RFC 8200, 4291, 4443.
  */
 #include "dp/dp.h"
+#include "net/pkt_meta.h"
+
+/*
+ * A packet leaves for ip4_error or ip6_error: that tells the sender by ICMP, then drops it. info: MTU or
+ * pointer. drop_reason: number of the reason in all of weir (module->drop_base + its own).
+ */
+static inline void ip_set_error(
+	struct pkt_meta *meta, uint8_t type, uint8_t code, uint32_t info, unsigned int drop_reason)
+{
+	meta->icmp_type = type;
+	meta->icmp_code = code;
+	meta->icmp_info = info;
+	meta->drop_reason = (uint16_t)drop_reason;
+}
+
+/*
+ * Sends an IP packet made here: headers and metadata are complete but for source address (if zero) and
+ * IPv4 header checksum. Takes it. One packet more than came into this pass: it may end in the
+ * same lane as the one that it is about, so when the sources have left no room it enters with the next
+ * pass. Where connections are tracked it always does: as a packet of its connection. Worker.
+ */
+void ip_send(struct worker *w, struct rte_mbuf *m);
 
 extern struct module ip_module;
 extern const struct stage plain_stage, ip4_input_stage, ip4_local_stage, ip4_forward_stage,

@@ -129,7 +129,7 @@ static unsigned int error_one(
 	error = error_build(w, ip_worker, m, meta);
 	if (error == NULL)
 		return STAGE_DROP; /* out of packets: the drop's own reason stands */
-	ip_error_send(w, error, ip_worker->output_stage);
+	ip_send(w, error);
 	return STAGE_DROP;
 }
 

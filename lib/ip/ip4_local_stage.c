@@ -65,9 +65,7 @@ static unsigned int local_echo(
 		RTE_BE16(RTE_IP_ICMP_ECHO_REQUEST << 8), RTE_BE16(RTE_IP_ICMP_ECHO_REPLY << 8));
 	icmp->icmp_type = RTE_IP_ICMP_ECHO_REPLY;
 	meta->flags |= PKT_ORIGINATED;
-	w->stats.consumed++;
-	w->stats.originated++;
-	return LOCAL_OUTPUT;
+	return ip_leave_own(w, ip_worker, m, meta, LOCAL_OUTPUT);
 }
 
 static unsigned int local_icmp(

@@ -161,9 +161,7 @@ static unsigned int local_echo(struct worker *w, const struct ip_worker *ip_work
 	ip->hop_limits = (uint8_t)ip_worker->sysctl6->hop_limit;
 	icmp->icmp_type = ICMP6_ECHO_REPLY;
 	meta->flags |= PKT_ORIGINATED;
-	w->stats.consumed++;
-	w->stats.originated++;
-	return LOCAL_OUTPUT;
+	return ip_leave_own(w, ip_worker, m, meta, LOCAL_OUTPUT);
 }
 
 static unsigned int local_icmp(struct worker *w, const struct ip_worker *ip_worker,

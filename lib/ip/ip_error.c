@@ -40,13 +40,20 @@ struct rte_mbuf *ip_error_new(struct worker *w, const struct ip_error_form *form
 	return error;
 }
 
-void ip_error_send(struct worker *w, struct rte_mbuf *error, unsigned int output_stage)
+void ip_send(struct worker *w, struct rte_mbuf *m)
 {
+	const struct ip_worker *ip_worker = worker_slot(w, &ip_module);
+	const struct pkt_meta *meta = pkt_meta(m);
+	unsigned int stage = meta->ethertype == RTE_ETHER_TYPE_IPV4 ? ip_worker->output_stage
+								    : ip_worker->output6_stage;
+
 	w->stats.originated++;
-	if (w->room == 0) {
-		worker_inject(w, w, error, output_stage);
+	if (ip_is_tracked(ip_worker, meta))
+		stage = ip_worker->track_stage;
+	else if (w->room > 0) {
+		w->room--;
+		stage_push(&w->pending, &w->nodes[stage], m);
 		return;
 	}
-	w->room--;
-	stage_push(&w->pending, &w->nodes[output_stage], error);
+	worker_inject(w, w, m, stage);
 }

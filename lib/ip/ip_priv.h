@@ -170,7 +170,7 @@ struct ip_worker {
 	uint8_t forward_stage, reassemble_stage, local_stage, error_stage, output_stage, tx_stage;
 	struct icmp_rate icmp_rate;
 	struct reassembly reassembly;
-	uint8_t forward6_stage, output6_stage;
+	uint8_t forward6_stage, output6_stage, track_stage;
 	const struct ip6_sysctl *sysctl6;
 	struct ns_own6 *const *own6;	/* by namespace, published pointers */
 	const struct lpm *fib6[NS_MAX]; /* by namespace */
@@ -183,6 +183,27 @@ static inline bool ip4_takes_broadcast(
 {
 	return !ip_worker->sysctl->icmp_echo_ignore_broadcasts && meta->proto == IPPROTO_ICMP &&
 	       !(meta->flags & PKT_FRAGMENT);
+}
+
+/* Are connections tracked where this packet is? */
+static inline bool ip_is_tracked(const struct ip_worker *ip_worker, const struct pkt_meta *meta)
+{
+	return ip_worker->links[meta->in_link].flags & LINK_TRACKED;
+}
+
+/*
+ * An answer made of the packet that asked leaves a stage by an exit that leads to output; where
+ * connections are tracked it enters again instead.
+ */
+static inline unsigned int ip_leave_own(struct worker *w, const struct ip_worker *ip_worker,
+	struct rte_mbuf *m, const struct pkt_meta *meta, unsigned int exit)
+{
+	w->stats.consumed++;
+	w->stats.originated++;
+	if (likely(!ip_is_tracked(ip_worker, meta)))
+		return exit;
+	worker_inject(w, w, m, ip_worker->track_stage);
+	return STAGE_CONSUMED;
 }
 
 /* ip6.c */
@@ -202,20 +223,12 @@ struct ip_error_form {
  */
 struct rte_mbuf *ip_error_new(struct worker *w, const struct ip_error_form *form,
 	const struct rte_mbuf *m, const struct pkt_meta *meta);
-/*
- * Sends one packet more than came into this pass: it and the packet that it is about may end in the
- * same lane. When the sources have left no room, it enters with the next pass.
- */
-void ip_error_send(struct worker *w, struct rte_mbuf *error, unsigned int output_stage);
 
 /* Leaves with an error for the sender; the packet itself is dropped for reason. */
 static inline void ip4_set_error(
 	struct pkt_meta *meta, uint8_t type, uint8_t code, uint32_t info, enum ip_drop reason)
 {
-	meta->icmp_type = type;
-	meta->icmp_code = code;
-	meta->icmp_info = info;
-	meta->drop_reason = (uint16_t)(ip_module.drop_base + reason);
+	ip_set_error(meta, type, code, info, ip_module.drop_base + reason);
 }
 
 /*
@@ -251,10 +264,7 @@ void ip4_reassemble_tick(struct dp *dp, struct ip_state *state, uint64_t now_ns)
 static inline void ip6_set_error(
 	struct pkt_meta *meta, uint8_t type, uint8_t code, uint32_t info, enum ip_drop reason)
 {
-	meta->icmp_type = type;
-	meta->icmp_code = code;
-	meta->icmp_info = info;
-	meta->drop_reason = (uint16_t)(ip_module.drop_base + reason);
+	ip_set_error(meta, type, code, info, ip_module.drop_base + reason);
 }
 
 /* The next hop that a multipath group has for an IPv4 packet. Out of line: few routes have one. */

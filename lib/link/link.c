@@ -94,12 +94,25 @@ void link_publish(struct dp *dp, const struct link *link)
 		flags |= LINK_RUNNING;
 	if (link->conf->is_promiscuous)
 		flags |= LINK_PROMISCUOUS;
+	if (link_state(dp)->is_tracked[link->ns])
+		flags |= LINK_TRACKED;
 	__atomic_store_n(&entry->match, match, __ATOMIC_RELAXED);
 	__atomic_store_n(&entry->mtu, link->mtu, __ATOMIC_RELAXED);
 	__atomic_store_n(&entry->ns, link->ns, __ATOMIC_RELAXED);
 	__atomic_store_n(&entry->port, link->port, __ATOMIC_RELAXED);
 	/* Last: a worker that sees the link up sees the rest. */
 	__atomic_store_n(&entry->flags, flags, __ATOMIC_RELEASE);
+}
+
+static void link_publish_one(struct link *link, void *ctx)
+{
+	link_publish(ctx, link);
+}
+
+void link_set_tracked(struct dp *dp, uint16_t ns, bool is_tracked)
+{
+	link_state(dp)->is_tracked[ns] = is_tracked;
+	link_each(dp, link_publish_one, dp);
 }
 
 void link_set_up(struct dp *dp, struct link *link, bool is_up)

@@ -15,12 +15,19 @@
 struct link_conf;  /* link_priv.h */
 struct mtu_change; /* link_mtu.c */
 
-enum { LINK_MAX = 1024, LINK_NAME_MAX = 16, LINK_MTU_MIN = 68, LINK_MTU_MAX = 9600 };
+enum {
+	LINK_MAX = 1024,
+	LINK_NAME_MAX = 16,
+	LINK_NS_MAX = 256,
+	LINK_MTU_MIN = 68,
+	LINK_MTU_MAX = 9600
+};
 
 enum link_dp_flag {
 	LINK_UP = 1 << 0,	   /* administratively up: packets pass */
 	LINK_PROMISCUOUS = 1 << 1, /* every unicast frame counts as addressed to this link */
 	LINK_RUNNING = 1 << 2,	   /* has a carrier */
+	LINK_TRACKED = 1 << 3,	   /* connections of its namespace are tracked (lib/flow) */
 };
 
 /* In the first eight bytes of a frame, as a little-endian word: */
@@ -86,6 +93,12 @@ struct link *link_by_index(const struct dp *dp, uint16_t ifindex);
 void link_each(const struct dp *dp, void (*fn)(struct link *link, void *ctx), void *ctx);
 /* A worker that can send on this link by itself, for packets of the control plane. */
 struct worker *link_worker(const struct dp *dp, const struct link *link);
+
+/*
+ * Connections of that namespace are tracked from now on, or no longer: its
+ * links say so to workers (LINK_TRACKED). Control thread.
+ */
+void link_set_tracked(struct dp *dp, uint16_t ns, bool is_tracked);
 
 /* The array that workers read, by ifindex (LINK_MAX entries). */
 const struct link_dp *link_dp_table(const struct dp *dp);

@@ -48,11 +48,12 @@ struct pkt_meta {
 	uint8_t drop_stage;   /* the shared stage loop      drop                                 */
 	uint8_t start_stage;  /* worker_inject(), hold      inject, hold: where it goes on       */
 	uint16_t trace;	      /* trace: id, 0 not traced    the shared stage loop                */
-	uint16_t pad;
+	uint16_t first;	      /* track: of the flow_first   hooks, nat, flow                     */
 	uint32_t mark;	      /* rules (zero until then)    rules, classifiers                   */
 	uint32_t next_hop_be; /* route lookup, IPv4         hold: address to resolve             */
 	void *l3;	      /* parse, originators         pkt_ip4(): the IP header's bytes     */
-	uint64_t reserved;
+	uint32_t flow;	      /* track, flow_commit         flow: index and direction            */
+	uint32_t ports_be;    /* fragments: of the datagram track: where this one has none       */
 };
 static_assert(sizeof(struct pkt_meta) == 64, "one cache line");
 

@@ -9,7 +9,7 @@
  */
 #include "link/link.h"
 
-enum { NS_DEFAULT = 0, NS_MAX = 256, NS_OWN_WORDS = 16 };
+enum { NS_DEFAULT = 0, NS_MAX = LINK_NS_MAX, NS_OWN_WORDS = 16 };
 
 enum ns_addr_flag {
 	NS_ADDR_TENTATIVE = 1 << 0, /* IPv6: not yet known to be nobody else's (RFC 4862 5.4) */

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#pragma once
+
+/*
+ * Rules of the five hooks of a namespace. Read from the configuration (`firewall: {...}`) or from a file at
+ * runtime, compiled off the datapath and published as a whole; workers ask them for the first packet of
+ * a connection only. A rule that translates says how in a struct firewall_nat; lib/nat does it.
+ */
+#include "flow/flow.h"
+
+enum firewall_hook {
+	HOOK_PREROUTING,
+	HOOK_INPUT,
+	HOOK_FORWARD,
+	HOOK_OUTPUT,
+	HOOK_POSTROUTING,
+	HOOK_N,
+};
+static_assert(HOOK_N == FLOW_HOOKS, "struct flow_first has one rule for each");
+
+enum firewall_nat_kind {
+	NAT_MASQUERADE, /* source: the address of the link that the packet leaves by */
+	NAT_SNAT,
+	NAT_DNAT,
+	NAT_REDIRECT, /* destination: this host; the address of the link that the packet came in by */
+};
+
+/*
+ * What a translating rule says, decoded from its `to`: "A", "A-B", "A:P", "A:P-Q", "P", "P-Q", "[A6]:P",
+ * "A/LEN" (for snat and dnat: the network part is replaced, 1:1). Constant while it is published.
+ */
+struct firewall_nat {
+	uint8_t kind;	/* enum firewall_nat_kind */
+	uint8_t family; /* of the addresses; 0: none given */
+	bool has_ports;
+	bool is_network; /* 1:1: the first prefix_len bits are replaced */
+	uint8_t prefix_len;
+	uint16_t rule; /* index in its hook */
+	uint8_t hook;
+	uint16_t port_min, port_max; /* host order */
+	union flow_addr min, max;    /* a single address: both the same */
+};
+
+extern struct module firewall_module;
+extern const struct stage prerouting_stage, input_stage, forward_stage, output_stage,
+	postrouting_stage;

@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#pragma once
+
+/*
+ * Connections ("flows"). The table of them (table.h) is the fast path: the first packet of a
+ * connection walks the hooks, is translated and routed, and what came out of that is kept in the
+ * flow's entry; later packets find it there (`flow4`, `flow6`).
+ *
+ * What is not that simple goes to `track`, which does what nf_conntrack does when a packet comes in:
+ * finds the connection, judges the packet by it, tells ICMP errors about a connection from others. A
+ * packet without a connection, or whose connection has to be judged anew because the rules have
+ * changed, is given a struct flow_first and walks the hooks:
+ *
+ *     track > prerouting > nat_dst > flow_route > input ---------------------------------> flow_commit
+ *                                               > forward -----------> postrouting > nat_src > ...
+ *                                               > output > nat_output > ... (packets made here)
+ *
+ * The packet itself stays as it came until flow_commit: what hooks decide is written into the
+ * flow_first. Stages of lib/firewall and lib/nat are between those of this module.
+ */
+#include <string.h>
+
+#include "base/addr.h"
+#include "dp/dp.h"
+#include "net/hash.h"
+#include "net/parse.h"
+
+/* An address of either family; IPv4 in the first four bytes, the rest zero. */
+union flow_addr {
+	uint8_t bytes[16];
+	uint32_t v4_be;
+	uint64_t words[2];
+};
+
+/*
+ * One direction of a connection as its packets come in. TCP and UDP (and others that have them): ports.
+ * ICMP queries: sport is the identifier, dport type and code (icmp_kind_be()). All others: zero.
+ */
+struct flow_tuple {
+	union flow_addr src, dst;
+	uint16_t sport_be, dport_be;
+};
+static_assert(sizeof(struct flow_tuple) == 40, "two addresses, two ports, alignment");
+
+enum flow_dir { FLOW_ORIG, FLOW_REPLY };
+
+/* What nf_conntrack calls IPS_*, as far as it means something here. */
+enum flow_status {
+	FLOW_SEEN_REPLY = 1 << 0,
+	FLOW_ASSURED = 1 << 1,	  /* is never dropped early */
+	FLOW_SRC_NAT = 1 << 2,	  /* source of the original direction is translated */
+	FLOW_DST_NAT = 1 << 3,	  /* destination of it */
+	FLOW_QUICK_TCP = 1 << 4,  /* established both ways: `flow4` and `flow6` may handle it */
+	FLOW_QUICK_UDP = 1 << 5,  /* the same for UDP: nothing changes by further packets */
+	FLOW_LOCAL = 1 << 6,	  /* the original direction ends here */
+	FLOW_ORIGINATED = 1 << 7, /* the original direction begins here */
+	FLOW_POLICED = 1 << 8,	  /* a rule's `rate` limits all its packets */
+	FLOW_DYING = 1 << 9,	  /* no longer found; its entry waits to be freed */
+	FLOW_NAT = FLOW_SRC_NAT | FLOW_DST_NAT,
+	FLOW_QUICK = FLOW_QUICK_TCP | FLOW_QUICK_UDP,
+};
+
+/* State of a packet that walks the hooks, as rules ask for it. One bit each. */
+enum flow_state {
+	FLOW_STATE_NEW = 1 << 0,
+	FLOW_STATE_ESTABLISHED = 1 << 1,
+	FLOW_STATE_RELATED = 1 << 2,
+	FLOW_STATE_INVALID = 1 << 3,
+	FLOW_STATE_UNTRACKED = 1 << 4,
+};
+
+enum { FLOW_HOOKS = 5, FLOW_NO_RULE = 0xffff };
+
+/*
+ * A packet on its way through the hooks. Lives until the end of the pass; meta->first is its index.
+ * orig is the tuple that the rules' first packet came with; reply is what the other side will answer
+ * with, so that its inverse is how the packet will leave: translations change reply only.
+ */
+struct flow_first {
+	struct flow_tuple orig, reply;
+	uint8_t family; /* AF_INET, AF_INET6 */
+	uint8_t proto;
+	uint8_t state; /* enum flow_state: one */
+	uint8_t dir;   /* of the packet in its connection (a connection that is judged anew) */
+	uint16_t ns;
+	uint16_t in_link;  /* of the original direction's first packet; 0: made here */
+	uint16_t out_link; /* set by flow_route; 0: ends here */
+	uint16_t class;	   /* of the rule action `class`; 0: none */
+	uint16_t policer;  /* of a rule's `rate`; 0: none */
+	uint16_t status;   /* enum flow_status: translations, local, originated */
+	uint16_t l4_off;   /* 0: no L4 header to look at */
+	uint16_t rule
+		[FLOW_HOOKS]; /* that decided, by hook; FLOW_NO_RULE: the policy, or not asked */
+	uint8_t tcp_flags, icmp_type, icmp_code, dscp;
+	bool has_l4;	   /* tcp_flags, icmp_* and ports are the packet's */
+	bool is_again;	   /* a connection that is judged anew: no limits, logs or rule counters */
+	bool is_explained; /* made up by `explain`: the same, and nothing is kept */
+	bool has_dscp;	   /* a rule set it: to be written */
+	uint32_t mark;
+	uint32_t flow;	    /* judged anew: its index; else FLOW_NONE */
+	uint32_t adj;	    /* of the original direction, set by flow_route */
+	uint32_t route_gen; /* that adj was looked up with */
+	/* The rule whose translation is to be made next, set by prerouting, postrouting and output. */
+	const void *nat;
+};
+
+enum { FLOW_NONE = UINT32_MAX };
+
+/* The packet's flow_first. Valid until the end of the pass. */
+struct flow_first *flow_first(const struct worker *w, const struct pkt_meta *meta);
+
+/* How a packet of the original direction will look, translations included. */
+static inline struct flow_tuple flow_invert(const struct flow_tuple *tuple)
+{
+	return (struct flow_tuple){ .src = tuple->dst,
+		.dst = tuple->src,
+		.sport_be = tuple->dport_be,
+		.dport_be = tuple->sport_be };
+}
+
+/* Has the protocol ports where TCP and UDP have them? */
+static inline bool flow_has_ports(uint8_t proto)
+{
+	return proto == IPPROTO_TCP || proto == IPPROTO_UDP || proto == IPPROTO_UDPLITE ||
+	       proto == IPPROTO_SCTP || proto == IPPROTO_DCCP;
+}
+
+static inline bool flow_is_icmp(uint8_t proto)
+{
+	return proto == IPPROTO_ICMP || proto == IPPROTO_ICMPV6;
+}
+
+/*
+ * Is there a connection one of whose directions is this? For the choice of ports: a tuple that is not
+ * in use here, and whose packets belong to this worker, is in use nowhere. Worker.
+ */
+bool flow_tuple_is_used(const struct worker *w, uint8_t family, uint16_t ns, uint8_t proto,
+	const struct flow_tuple *tuple);
+
+/*
+ * The bucket of a tuple's packets (link/steer.h), and whether packets of that bucket are this worker's.
+ * ICMP and what has no ports goes by addresses alone.
+ */
+unsigned int flow_bucket(
+	const struct worker *w, uint8_t family, uint8_t proto, const struct flow_tuple *tuple);
+bool flow_bucket_is_mine(const struct worker *w, unsigned int bucket);
+
+/*
+ * Connections are tracked in that namespace from now on, or no longer. A new policy: all connections
+ * are judged anew at their next packet. Control thread.
+ */
+void flow_set_tracking(struct dp *dp, uint16_t ns, bool is_tracked);
+void flow_policy_changed(struct dp *dp, uint16_t ns);
+
+extern struct module flow_module;
+extern const struct stage flow4_stage, flow6_stage, flow_fragment_stage, track_stage,
+	flow_route_stage, flow_commit_stage, flow_forward_stage;
