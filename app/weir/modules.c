@@ -9,6 +9,7 @@
 #include "dp/sysctl.h"
 #include "dp/trace.h"
 #include "fib/fib.h"
+#include "flow/flow.h"
 #include "ip/ip.h"
 #include "link/link.h"
 #include "monitor/monitor.h"
@@ -25,6 +26,7 @@ struct module *const modules[] = {
 	&neigh_module,
 	&fib_module,
 	&ip_module,
+	&flow_module,
 	&monitor_module,
 	&pending_module,
 	NULL,

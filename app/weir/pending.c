@@ -12,11 +12,6 @@ static const struct section pending_sections[] = {
 	{ .key = NULL },
 };
 
-static const struct sysctl_group pending_sysctls[] = {
-	{ .name = "conntrack" },
-	{ .name = NULL },
-};
-
 #define PENDING(object_, verb_, help_)                                                             \
 	{                                                                                          \
 		.object = (object_), .verb = (verb_), .help = (help_)                              \
@@ -52,5 +47,4 @@ struct module pending_module = {
 	.name = "pending",
 	.sections = pending_sections,
 	.commands = pending_commands,
-	.sysctls = pending_sysctls,
 };

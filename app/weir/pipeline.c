@@ -6,6 +6,7 @@
  */
 #include "app.h"
 #include "dp/dp.h"
+#include "flow/flow.h"
 #include "ip/ip.h"
 #include "link/link.h"
 #include "neigh/neigh.h"
@@ -15,6 +16,7 @@ const struct stage *const pipeline[] = {
 	&inject_stage,
 	&handover_stage,
 	&rx_stage,
+	&flow_age_stage,
 	/* to the worker that owns the flow */
 	&steer_stage,
 	/* the short way of most packets */
@@ -22,8 +24,17 @@ const struct stage *const pipeline[] = {
 	/* link layer */
 	&parse_stage,
 	&arp_stage,
-	/* IPv4 */
+	/* who may send, and where to */
 	&ip4_input_stage,
+	&ip6_input_stage,
+	/* connections, where they are tracked */
+	&flow4_stage,
+	&flow6_stage,
+	&track_stage,
+	&flow_route_stage,
+	&flow_commit_stage,
+	&flow_forward_stage,
+	/* IPv4 */
 	&ip4_forward_stage,
 	&ip4_reassemble_stage,
 	&ip4_local_stage,
@@ -31,7 +42,6 @@ const struct stage *const pipeline[] = {
 	&ip4_output_stage,
 	&ip4_fragment_stage,
 	/* IPv6 */
-	&ip6_input_stage,
 	&ip6_forward_stage,
 	&ip6_local_stage,
 	&nd_stage,

@@ -109,6 +109,7 @@ static void entry_clear(struct fib *fib, struct fib_entry *entry)
 	lpm_clear(entry_lpm(fib, entry), prefix->addr.bytes, prefix->len, parent != NULL,
 		parent != NULL ? parent->node.prefix.len : 0, parent != NULL ? parent->value : 0);
 	entry->is_published = false;
+	fib_has_changed(fib_state(fib->dp));
 }
 
 /* Brings the LPM in line with the entry. -ENOSPC: the LPM is as before. */
@@ -131,6 +132,7 @@ static int entry_sync(struct fib *fib, struct fib_entry *entry)
 		return err;
 	entry->value = value;
 	entry->is_published = true;
+	fib_has_changed(fib_state(fib->dp));
 	return 0;
 }
 
@@ -368,6 +370,11 @@ int fib_get(struct dp *dp, uint16_t ns, struct fib **out)
 	}
 	*out = state->fibs[ns];
 	return 0;
+}
+
+const uint32_t *fib_generation(const struct dp *dp)
+{
+	return &fib_state(dp)->generation;
 }
 
 static void table_free(void *ptr, uint64_t arg)

@@ -138,6 +138,12 @@ const struct lpm *fib4_table(const struct dp *dp, uint16_t ns);
 const struct lpm *fib6_table(const struct dp *dp, uint16_t ns);
 
 /*
+ * Goes up after every change of what a lookup may answer, in any table. Who keeps an answer reads it
+ * before the lookup (acquire), and asks again when it has changed. Any thread.
+ */
+const uint32_t *fib_generation(const struct dp *dp);
+
+/*
  * Worker: the adjacency of an IPv6 destination (16 bytes). link: the ifindex that a link-local one
  * is meant on: where the packet came in, or is to go out.
  */

@@ -95,11 +95,19 @@ struct fib_state {
 	uint64_t seed[2];
 	uint32_t *free_groups;
 	uint32_t n_free_groups, n_fresh_groups, n_groups;
+	uint32_t generation; /* fib_generation() */
 };
 
 static inline struct fib_state *fib_state(const struct dp *dp)
 {
 	return dp_slot(dp, &fib_module);
+}
+
+/* What lookups answer has changed. */
+static inline void fib_has_changed(struct fib_state *state)
+{
+	/* Pairs with the acquire of whoever keeps answers: he looks up after he has read it. */
+	__atomic_store_n(&state->generation, state->generation + 1, __ATOMIC_RELEASE);
 }
 
 /* fib.c */

@@ -203,5 +203,7 @@ bool multipath_update(struct fib_state *state, struct nexthops *set)
 		/* Pairs with the load in multipath_bucket(). */
 		__atomic_store_n(&buckets[b], adj, __ATOMIC_RELEASE);
 	}
+	if (has_changed)
+		fib_has_changed(state);
 	return has_changed;
 }

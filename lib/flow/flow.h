@@ -50,14 +50,10 @@ enum flow_status {
 	FLOW_ASSURED = 1 << 1,	  /* is never dropped early */
 	FLOW_SRC_NAT = 1 << 2,	  /* source of the original direction is translated */
 	FLOW_DST_NAT = 1 << 3,	  /* destination of it */
-	FLOW_QUICK_TCP = 1 << 4,  /* established both ways: `flow4` and `flow6` may handle it */
-	FLOW_QUICK_UDP = 1 << 5,  /* the same for UDP: nothing changes by further packets */
-	FLOW_LOCAL = 1 << 6,	  /* the original direction ends here */
-	FLOW_ORIGINATED = 1 << 7, /* the original direction begins here */
-	FLOW_POLICED = 1 << 8,	  /* a rule's `rate` limits all its packets */
-	FLOW_DYING = 1 << 9,	  /* no longer found; its entry waits to be freed */
+	FLOW_LOCAL = 1 << 4,	  /* the original direction ends here */
+	FLOW_ORIGINATED = 1 << 5, /* the original direction begins here */
+	FLOW_POLICED = 1 << 6,	  /* a rule's `rate` limits all its packets */
 	FLOW_NAT = FLOW_SRC_NAT | FLOW_DST_NAT,
-	FLOW_QUICK = FLOW_QUICK_TCP | FLOW_QUICK_UDP,
 };
 
 /* State of a packet that walks the hooks, as rules ask for it. One bit each. */
@@ -74,11 +70,13 @@ enum { FLOW_HOOKS = 5, FLOW_NO_RULE = 0xffff };
 /*
  * A packet on its way through the hooks. Lives until the end of the pass; meta->first is its index.
  * orig is the tuple that the rules' first packet came with; reply is what the other side will answer
- * with, so that its inverse is how the packet will leave: translations change reply only.
+ * with, so that its inverse is how the packet will leave: translations change reply only. It begins as
+ * the inverse of orig, also when a connection is judged anew: what that has is in `now` then.
  */
 struct flow_first {
 	struct flow_tuple orig, reply;
-	uint8_t family; /* AF_INET, AF_INET6 */
+	struct flow_tuple now; /* judged anew: the reply tuple that the connection has */
+	uint8_t family;	       /* AF_INET, AF_INET6 */
 	uint8_t proto;
 	uint8_t state; /* enum flow_state: one */
 	uint8_t dir;   /* of the packet in its connection (a connection that is judged anew) */
@@ -88,7 +86,8 @@ struct flow_first {
 	uint16_t class;	   /* of the rule action `class`; 0: none */
 	uint16_t policer;  /* of a rule's `rate`; 0: none */
 	uint16_t status;   /* enum flow_status: translations, local, originated */
-	uint16_t l4_off;   /* 0: no L4 header to look at */
+	uint16_t
+		invalid; /* drop reason (of all of weir) that says what is invalid; 0: nothing is */
 	uint16_t rule
 		[FLOW_HOOKS]; /* that decided, by hook; FLOW_NO_RULE: the policy, or not asked */
 	uint8_t tcp_flags, icmp_type, icmp_code, dscp;
@@ -105,6 +104,12 @@ struct flow_first {
 };
 
 enum { FLOW_NONE = UINT32_MAX };
+
+/*
+ * The route of a packet as it will leave, translations of the destination included: sets f->adj, out_link
+ * and route_gen. What it found is f->adj: an adjacency, or one of the special ones (neigh.h). Worker.
+ */
+void flow_find_route(const struct worker *w, struct flow_first *f);
 
 /* The packet's flow_first. Valid until the end of the pass. */
 struct flow_first *flow_first(const struct worker *w, const struct pkt_meta *meta);
@@ -146,12 +151,19 @@ unsigned int flow_bucket(
 bool flow_bucket_is_mine(const struct worker *w, unsigned int bucket);
 
 /*
- * Connections are tracked in that namespace from now on, or no longer. A new policy: all connections
- * are judged anew at their next packet. Control thread.
+ * Connections are tracked in that namespace from now on, or no longer. -ENOMEM: there is no memory for
+ * as many as are configured. Control thread.
  */
-void flow_set_tracking(struct dp *dp, uint16_t ns, bool is_tracked);
-void flow_policy_changed(struct dp *dp, uint16_t ns);
+int flow_set_tracking(struct dp *dp, uint16_t ns, bool is_tracked);
+/*
+ * New rules are published: all connections are judged anew at their next packet (also those of other
+ * namespaces, which then fare as before). Control thread.
+ */
+void flow_policy_changed(struct dp *dp);
+
+/* Connections that are tracked now, of both families and all workers. Any thread. */
+uint64_t flow_n_tracked(const struct dp *dp);
 
 extern struct module flow_module;
-extern const struct stage flow4_stage, flow6_stage, flow_fragment_stage, track_stage,
-	flow_route_stage, flow_commit_stage, flow_forward_stage;
+extern const struct stage flow_age_stage, flow4_stage, flow6_stage, flow_fragment_stage,
+	track_stage, flow_route_stage, flow_commit_stage, flow_forward_stage;

@@ -153,6 +153,7 @@ static int ip_worker_init(struct dp *dp, struct worker *w)
 	ip_worker->error_stage = (uint8_t)worker_stage_index(w, "ip4_error");
 	ip_worker->local_stage = (uint8_t)worker_stage_index(w, "ip4_local");
 	ip_worker->reassemble_stage = (uint8_t)worker_stage_index(w, "ip4_reassemble");
+	ip_worker->track_stage = (uint8_t)worker_stage_index(w, "track");
 	ip_worker->tx_stage = (uint8_t)worker_stage_index(w, "tx");
 	/* Workers number apart from each other, and not as before the last start. */
 	ip_worker->ip_id = (uint16_t)rte_rand();

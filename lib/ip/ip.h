@@ -29,6 +29,12 @@ static inline void ip_set_error(
  */
 void ip_send(struct worker *w, struct rte_mbuf *m);
 
+/* Does an ICMPv6 type keep the link itself going: MLD or ND (RFC 3810, 4861)? Rules are not asked then. */
+static inline bool ip6_is_link_control(uint8_t type)
+{
+	return (type >= 130 && type <= 137) || type == 143;
+}
+
 extern struct module ip_module;
 extern const struct stage plain_stage, ip4_input_stage, ip4_local_stage, ip4_forward_stage,
 	ip4_error_stage, ip4_output_stage, ip4_fragment_stage, ip4_reassemble_stage;

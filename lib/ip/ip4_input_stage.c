@@ -7,7 +7,7 @@
  */
 #include "ip/ip_priv.h"
 
-enum { INPUT_FORWARD = 1, INPUT_ERROR, INPUT_TO_US };
+enum { INPUT_FORWARD = 1, INPUT_ERROR, INPUT_TO_US, INPUT_FLOW };
 
 static unsigned int input_unusual_destination(
 	const struct ip_worker *ip_worker, struct pkt_meta *meta, uint32_t dst)
@@ -16,8 +16,9 @@ static unsigned int input_unusual_destination(
 		return ip_drop(meta, IP4_DROP_MULTICAST);
 	if (dst == UINT32_MAX) {
 		meta->adj = ADJ_BROADCAST;
-		return ip4_takes_broadcast(ip_worker, meta) ? INPUT_TO_US
-							    : ip_drop(meta, IP4_DROP_BROADCAST);
+		if (!ip4_takes_broadcast(ip_worker, meta))
+			return ip_drop(meta, IP4_DROP_BROADCAST);
+		return ip_is_tracked(ip_worker, meta) ? INPUT_FLOW : INPUT_TO_US;
 	}
 	return ip_drop(meta, IP4_DROP_MARTIAN_DEST);
 }
@@ -60,6 +61,8 @@ static unsigned int input_one(
 		if (reason != IP_N_DROPS)
 			return input_bad_options(ip_worker, meta, dst, reason, pointer);
 	}
+	if (ip_is_tracked(ip_worker, meta))
+		return INPUT_FLOW;
 	lpm4_prefetch(ip_worker->fib4[meta->ns], dst);
 	return INPUT_FORWARD;
 }
@@ -75,6 +78,7 @@ const struct stage ip4_input_stage = {
 	.run = input_run,
 	.exits = { [INPUT_FORWARD] = { "forward", "ip4_forward" },
 		[INPUT_ERROR] = { "error", "ip4_error" },
-		[INPUT_TO_US] = { "broadcast", "ip4_local" } },
+		[INPUT_TO_US] = { "broadcast", "ip4_local" },
+		[INPUT_FLOW] = { "tracked", "flow4" } },
 	.format = ip_format_packet,
 };

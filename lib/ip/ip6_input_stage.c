@@ -9,7 +9,7 @@
  */
 #include "ip/ip_priv.h"
 
-enum { INPUT_FORWARD = 1, INPUT_LOCAL };
+enum { INPUT_FORWARD = 1, INPUT_LOCAL, INPUT_FLOW };
 
 /* Sources that begin as the special ones do. IP_N_DROPS: nothing is wrong with it. */
 static enum ip_drop input_check_source(
@@ -88,9 +88,28 @@ static unsigned int input_one(
 	return exit;
 }
 
+static bool input_is_link_control(struct rte_mbuf *m, const struct pkt_meta *meta)
+{
+	return meta->proto == IPPROTO_ICMPV6 && !(meta->flags & PKT_FRAGMENT_LATER) &&
+	       parse_has(m, meta->l4_off + 1u) &&
+	       ip6_is_link_control(*(const uint8_t *)pkt_l4(m, meta));
+}
+
+static unsigned int input_tracked_or_not(
+	struct worker *w, void *ctx, struct rte_mbuf *m, struct pkt_meta *meta)
+{
+	unsigned int exit = input_one(w, ctx, m, meta);
+
+	if (exit == STAGE_DROP || likely(!ip_is_tracked(ctx, meta)))
+		return exit;
+	if (exit == INPUT_LOCAL && input_is_link_control(m, meta))
+		return exit;
+	return INPUT_FLOW;
+}
+
 static void input_run(struct worker *w, struct stage_node *node)
 {
-	stage_each(w, node, INPUT_FORWARD, input_one, worker_slot(w, &ip_module));
+	stage_each(w, node, INPUT_FORWARD, input_tracked_or_not, worker_slot(w, &ip_module));
 }
 
 const struct stage ip6_input_stage = {
@@ -98,6 +117,7 @@ const struct stage ip6_input_stage = {
 	.help = "checks IPv6 addresses and their scopes",
 	.run = input_run,
 	.exits = { [INPUT_FORWARD] = { "forward", "ip6_forward" },
-		[INPUT_LOCAL] = { "local", "ip6_local" } },
+		[INPUT_LOCAL] = { "local", "ip6_local" },
+		[INPUT_FLOW] = { "tracked", "flow6" } },
 	.format = ip6_format_packet,
 };

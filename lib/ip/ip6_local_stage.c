@@ -111,14 +111,6 @@ static unsigned int local_headers(struct pkt_meta *meta, uint32_t *next_header)
 	return exit;
 }
 
-static bool local_checksum_is_valid(const struct rte_mbuf *m, const struct pkt_meta *meta)
-{
-	uint32_t len = (uint32_t)meta->l3_len - (meta->l4_off - meta->l3_off);
-	uint64_t sum = checksum_ip6_pseudo(pkt_ip6(m, meta), len, meta->proto);
-
-	return checksum_fold(sum + checksum_mbuf_sum(m, meta->l4_off, len)) == 0xffff;
-}
-
 /* Extension headers are not sent back: the IPv6 header moves up against the data. */
 static void reply_strip_headers(struct pkt_meta *meta)
 {
@@ -169,7 +161,7 @@ static unsigned int local_icmp(struct worker *w, const struct ip_worker *ip_work
 {
 	const struct rte_icmp_hdr *icmp = pkt_l4(m, meta);
 
-	if (!local_checksum_is_valid(m, meta))
+	if (!parse_l4_checksum_is_right(m, meta))
 		return ip_drop(meta, ICMP6_DROP_BAD_CHECKSUM);
 	if (icmp->icmp_type >= ND_ROUTER_SOLICIT && icmp->icmp_type <= ND_REDIRECT)
 		return LOCAL_ND;
@@ -195,7 +187,7 @@ static unsigned int local_port(struct rte_mbuf *m, struct pkt_meta *meta)
 {
 	const struct rte_udp_hdr *udp = pkt_l4(m, meta);
 
-	if (!local_checksum_is_valid(m, meta) ||
+	if (!parse_l4_checksum_is_right(m, meta) ||
 		(meta->proto == IPPROTO_UDP && udp->dgram_cksum == 0))
 		return ip_drop(meta, IP6_DROP_L4_BAD_CHECKSUM);
 	ip6_set_error(meta, ICMP6_DST_UNREACH, ICMP6_DST_UNREACH_NOPORT, 0, IP6_DROP_NO_LISTENER);

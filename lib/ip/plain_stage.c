@@ -6,12 +6,13 @@
  * checks of parse and of IP input are one run of comparisons here, the metadata is written, the
  * route's cache line asked for, and the packet goes straight on to be forwarded. Whatever is not
  * plain, good or bad, leaves for `parse` untouched: every drop and its name is found there and below,
- * so this stage refuses nothing. Run by the owning worker.
+ * so this stage refuses nothing. Where connections are tracked, plain packets go to `flow4` and `flow6`
+ * instead. Run by the owning worker.
  */
 #include "dp/trace.h"
 #include "ip/ip_priv.h"
 
-enum { PLAIN_FORWARD4 = 1, PLAIN_NOT, PLAIN_FORWARD6 };
+enum { PLAIN_FORWARD4 = 1, PLAIN_NOT, PLAIN_FORWARD6, PLAIN_FLOW4, PLAIN_FLOW6 };
 
 /* What packets of one port have in common; a burst is mostly from one. */
 struct plain_port {
@@ -25,6 +26,8 @@ struct plain_port {
 	uint16_t mtu;
 	const struct ns_own6 *own6;
 	const struct lpm *fib6;
+	bool is_tracked; /* the kind of port that this loop is for: connections are tracked */
+	bool is_other;	 /* this port is of the other kind: none of its packets match here */
 };
 
 static __rte_always_inline void plain_set_port(struct plain_port *p, uint16_t port)
@@ -39,6 +42,9 @@ static __rte_always_inline void plain_set_port(struct plain_port *p, uint16_t po
 		p->mask = LINK_UNICAST_MASK;
 		p->match &= LINK_NO_MATCH;
 	}
+	p->is_other = !!(link->flags & LINK_TRACKED) != p->is_tracked;
+	if (unlikely(p->is_other))
+		p->match = LINK_NO_MATCH;
 	p->mtu = link->mtu;
 	p->max_payload = (uint16_t)(link->mtu - sizeof(struct rte_ipv4_hdr));
 	p->fresh = (struct pkt_meta){
@@ -102,8 +108,8 @@ static void plain_set_fragment6(struct pkt_meta *meta, const uint8_t *ext)
 }
 
 /* Plain IPv6: to us, without extension headers but that of a fragment. */
-static __rte_always_inline unsigned int plain_ip6(
-	const struct plain_port *p, struct rte_mbuf *m, struct pkt_meta *meta)
+static __rte_always_inline unsigned int plain_ip6(const struct plain_port *p, struct rte_mbuf *m,
+	struct pkt_meta *meta, const bool is_tracked)
 {
 	const struct rte_ether_hdr *ether = pkt_ether(m);
 	const struct rte_ipv6_hdr *ip = (const struct rte_ipv6_hdr *)(ether + 1);
@@ -132,37 +138,32 @@ static __rte_always_inline unsigned int plain_ip6(
 	meta->l3 = (void *)(uintptr_t)ip;
 	if (unlikely(ip->proto == IPPROTO_FRAGMENT))
 		plain_set_fragment6(meta, (const uint8_t *)(ip + 1));
+	if (is_tracked)
+		return PLAIN_FLOW6;
 	lpm6_prefetch(p->fib6, ip->dst_addr);
 	return PLAIN_FORWARD6;
 }
 
-/* What is not plain IPv4 may be plain IPv6. Out of line, so that IPv4 keeps its registers. */
-static __rte_noinline unsigned int plain_ip6_aside(
-	const struct plain_port *p, struct rte_mbuf *m, struct pkt_meta *meta)
+/* What the first eight bytes say about the link, and whether the rest is IPv4 without options: zero. */
+static __rte_always_inline uint64_t plain_differs4(const struct plain_port *p,
+	const struct rte_ether_hdr *ether, const struct parse_ip4_words *words)
 {
-	return plain_ip6(p, m, meta);
+	return ((link_first8(ether) & p->mask) ^ p->match) | parse_ip4_differs(words);
 }
 
-static __rte_always_inline unsigned int plain_one4(
-	struct worker *w, void *ctx, struct rte_mbuf *m, struct pkt_meta *meta)
+/* Plain IPv4, once plain_differs4() has said so much. */
+static __rte_always_inline unsigned int plain_ip4(const struct plain_port *p, struct rte_mbuf *m,
+	struct pkt_meta *meta, const struct parse_ip4_words *words, const bool is_tracked)
 {
-	struct plain_port *p = ctx;
-	const struct rte_ether_hdr *ether = pkt_ether(m);
-	struct parse_ip4_words words = parse_ip4_load(ether);
-	uint16_t len = parse_ip4_total_len(&words);
-	uint32_t dst_be = (uint32_t)(words.at26 >> 32);
+	uint16_t len = parse_ip4_total_len(words);
+	uint32_t dst_be = (uint32_t)(words->at26 >> 32);
 
-	if (unlikely(m->port != p->port))
-		plain_set_port(p, m->port);
-	if (unlikely(
-		    (((link_first8(ether) & p->mask) ^ p->match) | parse_ip4_differs(&words)) != 0))
-		return plain_ip6_aside(p, m, meta);
 	/* From 20 bytes to the MTU, in one comparison; all of the header in the first segment. */
 	if (unlikely((uint16_t)(len - sizeof(struct rte_ipv4_hdr)) > p->max_payload) ||
 		unlikely(m->data_len < PARSE_PLAIN_LEN))
 		return PLAIN_NOT;
-	if (unlikely(!parse_ip4_checksum_is_valid(&words)) ||
-		unlikely(!plain_has_good_addresses4(p->own4, (uint32_t)words.at26, dst_be)))
+	if (unlikely(!parse_ip4_checksum_is_valid(words)) ||
+		unlikely(!plain_has_good_addresses4(p->own4, (uint32_t)words->at26, dst_be)))
 		return PLAIN_NOT;
 	if (m->pkt_len != RTE_ETHER_HDR_LEN + (uint32_t)len) {
 		if (m->pkt_len < RTE_ETHER_HDR_LEN + (uint32_t)len || m->nb_segs != 1)
@@ -170,33 +171,97 @@ static __rte_always_inline unsigned int plain_one4(
 		parse_trim_single(m, RTE_ETHER_HDR_LEN + (uint32_t)len);
 	}
 	*meta = p->fresh;
-	if (unlikely(words.at20 & PARSE_FRAGMENT))
-		meta->flags = parse_ip4_fragment_flags(words.at20);
+	if (unlikely(words->at20 & PARSE_FRAGMENT))
+		meta->flags = parse_ip4_fragment_flags(words->at20);
 	meta->l3_len = len;
-	meta->proto = (uint8_t)(words.at20 >> 24);
-	meta->l3 = (void *)(uintptr_t)(ether + 1);
+	meta->proto = (uint8_t)(words->at20 >> 24);
+	meta->l3 = (void *)(pkt_ether(m) + 1);
+	if (is_tracked)
+		return PLAIN_FLOW4;
 	/* With many routes this is a cache miss; it is read when the whole burst has been here. */
 	lpm4_prefetch(p->fib4, rte_be_to_cpu_32(dst_be));
 	return PLAIN_FORWARD4;
 }
 
-/* The other way round, for bursts of IPv6. */
-static __rte_noinline unsigned int plain_ip4_aside(
-	struct worker *w, struct plain_port *p, struct rte_mbuf *m, struct pkt_meta *meta)
+static __rte_always_inline unsigned int plain_any(const struct plain_port *p, struct rte_mbuf *m,
+	struct pkt_meta *meta, const bool is_tracked)
 {
-	return plain_one4(w, p, m, meta);
+	const struct rte_ether_hdr *ether = pkt_ether(m);
+	struct parse_ip4_words words;
+
+	if (ether->ether_type == RTE_BE16(RTE_ETHER_TYPE_IPV6))
+		return plain_ip6(p, m, meta, is_tracked);
+	words = parse_ip4_load(ether);
+	if (plain_differs4(p, ether, &words) != 0)
+		return PLAIN_NOT;
+	return plain_ip4(p, m, meta, &words, is_tracked);
+}
+
+/*
+ * What is not of the family of the loop may be plain all the same, and so may what came in by a port of
+ * the other kind. Out of line, so that the loops keep their registers.
+ */
+static __rte_noinline unsigned int plain_aside(
+	const struct plain_port *p, struct rte_mbuf *m, struct pkt_meta *meta)
+{
+	struct plain_port other;
+
+	if (unlikely(p->is_other)) {
+		other = *p;
+		other.is_tracked = !p->is_tracked;
+		plain_set_port(&other, m->port);
+		p = &other;
+	}
+	return p->is_tracked ? plain_any(p, m, meta, true) : plain_any(p, m, meta, false);
+}
+
+static __rte_always_inline unsigned int plain_loop4(
+	struct plain_port *p, struct rte_mbuf *m, struct pkt_meta *meta, const bool is_tracked)
+{
+	const struct rte_ether_hdr *ether = pkt_ether(m);
+	struct parse_ip4_words words = parse_ip4_load(ether);
+
+	if (unlikely(m->port != p->port))
+		plain_set_port(p, m->port);
+	if (unlikely(plain_differs4(p, ether, &words) != 0))
+		return plain_aside(p, m, meta);
+	return plain_ip4(p, m, meta, &words, is_tracked);
+}
+
+static __rte_always_inline unsigned int plain_loop6(
+	struct plain_port *p, struct rte_mbuf *m, struct pkt_meta *meta, const bool is_tracked)
+{
+	if (unlikely(pkt_ether(m)->ether_type != RTE_BE16(RTE_ETHER_TYPE_IPV6)))
+		return plain_aside(p, m, meta);
+	if (unlikely(m->port != p->port))
+		plain_set_port(p, m->port);
+	if (unlikely(p->is_other))
+		return plain_aside(p, m, meta);
+	return plain_ip6(p, m, meta, is_tracked);
+}
+
+static __rte_always_inline unsigned int plain_one4(
+	struct worker *w, void *ctx, struct rte_mbuf *m, struct pkt_meta *meta)
+{
+	return plain_loop4(ctx, m, meta, false);
 }
 
 static __rte_always_inline unsigned int plain_one6(
 	struct worker *w, void *ctx, struct rte_mbuf *m, struct pkt_meta *meta)
 {
-	struct plain_port *p = ctx;
+	return plain_loop6(ctx, m, meta, false);
+}
 
-	if (unlikely(pkt_ether(m)->ether_type != RTE_BE16(RTE_ETHER_TYPE_IPV6)))
-		return plain_ip4_aside(w, p, m, meta);
-	if (unlikely(m->port != p->port))
-		plain_set_port(p, m->port);
-	return plain_ip6(p, m, meta);
+static __rte_always_inline unsigned int plain_tracked4(
+	struct worker *w, void *ctx, struct rte_mbuf *m, struct pkt_meta *meta)
+{
+	return plain_loop4(ctx, m, meta, true);
+}
+
+static __rte_always_inline unsigned int plain_tracked6(
+	struct worker *w, void *ctx, struct rte_mbuf *m, struct pkt_meta *meta)
+{
+	return plain_loop6(ctx, m, meta, true);
 }
 
 static __rte_noinline void plain_run6(
@@ -205,23 +270,44 @@ static __rte_noinline void plain_run6(
 	stage_each_first(w, node, PLAIN_FORWARD6, plain_one6, p);
 }
 
-/* A burst is mostly of one family: its first packet says which way is the likely one. */
+static __rte_noinline void plain_run_tracked4(
+	struct worker *w, struct stage_node *node, struct plain_port *p)
+{
+	stage_each_first(w, node, PLAIN_FLOW4, plain_tracked4, p);
+}
+
+static __rte_noinline void plain_run_tracked6(
+	struct worker *w, struct stage_node *node, struct plain_port *p)
+{
+	stage_each_first(w, node, PLAIN_FLOW6, plain_tracked6, p);
+}
+
+/* A burst is mostly of one family and kind of port: its first packet says which way is the likely one. */
 static void plain_run(struct worker *w, struct stage_node *node)
 {
 	struct plain_port p = { .ip_worker = worker_slot(w, &ip_module) };
+	bool is_ip6 = pkt_ether(node->pkts[0])->ether_type == RTE_BE16(RTE_ETHER_TYPE_IPV6);
 
 	plain_set_port(&p, node->pkts[0]->port);
-	if (pkt_ether(node->pkts[0])->ether_type == RTE_BE16(RTE_ETHER_TYPE_IPV6))
+	if (unlikely(p.is_other)) {
+		p.is_tracked = true;
+		plain_set_port(&p, node->pkts[0]->port);
+		if (is_ip6)
+			plain_run_tracked6(w, node, &p);
+		else
+			plain_run_tracked4(w, node, &p);
+	} else if (is_ip6) {
 		plain_run6(w, node, &p);
-	else
+	} else {
 		stage_each_first(w, node, PLAIN_FORWARD4, plain_one4, &p);
+	}
 }
 
 static void plain_format(const struct trace_record *record, char *buf, size_t size)
 {
 	if (record->exit == PLAIN_NOT)
 		snprintf(buf, size, "asks for a closer look");
-	else if (record->exit == PLAIN_FORWARD6)
+	else if (record->exit == PLAIN_FORWARD6 || record->exit == PLAIN_FLOW6)
 		ip6_format_packet(record, buf, size);
 	else
 		ip_format_packet(record, buf, size);
@@ -233,6 +319,8 @@ const struct stage plain_stage = {
 	.run = plain_run,
 	.exits = { [PLAIN_FORWARD4] = { "ip4", "ip4_forward" },
 		[PLAIN_FORWARD6] = { "ip6", "ip6_forward" },
+		[PLAIN_FLOW4] = { "tracked ip4", "flow4" },
+		[PLAIN_FLOW6] = { "tracked ip6", "flow6" },
 		[PLAIN_NOT] = { "other", "parse" } },
 	.format = plain_format,
 };

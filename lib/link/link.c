@@ -115,6 +115,11 @@ void link_set_tracked(struct dp *dp, uint16_t ns, bool is_tracked)
 	link_each(dp, link_publish_one, dp);
 }
 
+const struct steer *link_steer(const struct dp *dp)
+{
+	return link_state(dp)->steer;
+}
+
 void link_set_up(struct dp *dp, struct link *link, bool is_up)
 {
 	if (link->is_up == is_up)

@@ -100,6 +100,9 @@ struct worker *link_worker(const struct dp *dp, const struct link *link);
  */
 void link_set_tracked(struct dp *dp, uint16_t ns, bool is_tracked);
 
+/* Which worker owns what: constant pointer, read by workers. */
+const struct steer *link_steer(const struct dp *dp);
+
 /* The array that workers read, by ifindex (LINK_MAX entries). */
 const struct link_dp *link_dp_table(const struct dp *dp);
 

@@ -64,6 +64,14 @@ static inline uint16_t checksum_update16(uint16_t checksum, uint16_t old_word, u
 	return (uint16_t)~sum;
 }
 
+/* Folded sum of the pseudo header in front of len bytes of an IPv4 upper layer (RFC 768, 9293). */
+static inline uint16_t checksum_ip4_pseudo(
+	const struct rte_ipv4_hdr *ip, uint32_t len, uint8_t proto)
+{
+	return checksum_fold((uint64_t)ip->src_addr + ip->dst_addr +
+			     rte_cpu_to_be_16((uint16_t)len) + rte_cpu_to_be_16(proto));
+}
+
 /* Folded sum of the pseudo header in front of len bytes of an IPv6 upper layer (RFC 8200 8.1). */
 static inline uint16_t checksum_ip6_pseudo(
 	const struct rte_ipv6_hdr *ip, uint32_t len, uint8_t proto)

@@ -184,3 +184,20 @@ enum parse_error parse_l4(struct rte_mbuf *m, struct pkt_meta *meta)
 	meta->flags |= PKT_L4_PRESENT;
 	return PARSE_OK;
 }
+
+bool parse_l4_checksum_is_right(const struct rte_mbuf *m, const struct pkt_meta *meta)
+{
+	uint32_t len = meta->l3_len - (uint32_t)(meta->l4_off - meta->l3_off);
+	uint64_t sum;
+
+	if (meta->ethertype == RTE_ETHER_TYPE_IPV6)
+		sum = checksum_ip6_pseudo(pkt_ip6(m, meta), len, meta->proto);
+	else if (meta->proto == IPPROTO_ICMP)
+		sum = 0;
+	else if (meta->proto == IPPROTO_UDP &&
+		 ((const struct rte_udp_hdr *)pkt_l4(m, meta))->dgram_cksum == 0)
+		return true;
+	else
+		sum = checksum_ip4_pseudo(pkt_ip4(m, meta), len, meta->proto);
+	return checksum_fold(sum + checksum_mbuf_sum(m, meta->l4_off, len)) == 0xffff;
+}

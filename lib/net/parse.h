@@ -208,3 +208,9 @@ static inline void parse_trim_single(struct rte_mbuf *m, uint32_t len)
  * IP headers. Sets PKT_L4_PRESENT for TCP, UDP, ICMP and ICMPv6; others and later fragments pass without it.
  */
 enum parse_error parse_l4(struct rte_mbuf *m, struct pkt_meta *meta);
+
+/*
+ * Is the L4 checksum of a packet right that parse_l4() has set PKT_L4_PRESENT for? An absent one of UDP
+ * over IPv4 is (RFC 768).
+ */
+bool parse_l4_checksum_is_right(const struct rte_mbuf *m, const struct pkt_meta *meta);

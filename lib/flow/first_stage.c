@@ -1,0 +1,273 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+/*
+ * The stages between and behind the hooks: `flow_route` finds where a packet goes once its destination
+ * is settled, `flow_commit` makes the connection of what the hooks have accepted, or takes note of how
+ * one that was judged anew fared, and `flow_forward` does to a packet what its connection says and
+ * sends it on to be forwarded like any other. Both families. Run by the owning worker.
+ */
+#include "dp/trace.h"
+#include "flow/flow_priv.h"
+
+/* flow_route */
+
+enum { ROUTE_FORWARD = 1, ROUTE_INPUT, ROUTE_OUTPUT, ROUTE_IP4, ROUTE_IP6, ROUTE_OUT4, ROUTE_OUT6 };
+
+static uint32_t route_lookup(
+	const struct flow_worker *fw, const struct flow_first *f, const struct flow_tuple *sent)
+{
+	uint32_t value;
+
+	if (f->family == AF_INET6) {
+		value = fib6_lookup(fw->fib6[f->ns], sent->dst.bytes, f->in_link);
+		if (fib_value_is_multipath(value))
+			value = multipath_bucket(&fw->multipath, value,
+				multipath_hash6(
+					&fw->multipath, sent->src.bytes, sent->dst.bytes, 0));
+		return value;
+	}
+	value = lpm4_lookup(fw->fib4[f->ns], rte_be_to_cpu_32(sent->dst.v4_be));
+	if (fib_value_is_multipath(value))
+		value = multipath_bucket(&fw->multipath, value,
+			multipath_hash4(&fw->multipath, sent->src.v4_be, sent->dst.v4_be, 0));
+	return value;
+}
+
+void flow_find_route(const struct worker *w, struct flow_first *f)
+{
+	const struct flow_worker *fw = flow_worker(w);
+	struct flow_tuple sent = flow_invert(&f->reply);
+
+	/* Pairs with the release in lib/fib: what is looked up now is not older than this. */
+	f->route_gen = __atomic_load_n(fw->route_gen, __ATOMIC_ACQUIRE);
+	f->adj = route_lookup(fw, f, &sent);
+	f->out_link = f->adj >= ADJ_FIRST_DYNAMIC ? fw->adjs[f->adj].link : 0;
+}
+
+static unsigned int route_one(
+	struct worker *w, void *ctx, struct rte_mbuf *m, struct pkt_meta *meta)
+{
+	struct flow_first *f = flow_first(w, meta);
+
+	if (meta->adj == ADJ_BROADCAST) {
+		/* To a group or broadcast address that we take. */
+		f->adj = ADJ_BROADCAST;
+		f->status |= FLOW_LOCAL;
+		return ROUTE_INPUT;
+	}
+	flow_find_route(w, f);
+	meta->adj = f->adj;
+	if (f->adj >= ADJ_FIRST_DYNAMIC)
+		return f->status & FLOW_ORIGINATED ? ROUTE_OUTPUT : ROUTE_FORWARD;
+	if (f->status & FLOW_ORIGINATED)
+		return f->family == AF_INET6 ? ROUTE_OUT6 : ROUTE_OUT4;
+	if (f->adj == ADJ_LOCAL) {
+		f->status |= FLOW_LOCAL;
+		return ROUTE_INPUT;
+	}
+	if (f->status & FLOW_DST_NAT)
+		return pkt_drop(meta, &flow_module, FLOW_DROP_NO_ROUTE);
+	/* There it gets the error that any such packet gets. */
+	return f->family == AF_INET6 ? ROUTE_IP6 : ROUTE_IP4;
+}
+
+static void route_run(struct worker *w, struct stage_node *node)
+{
+	stage_each(w, node, ROUTE_FORWARD, route_one, NULL);
+}
+
+static void route_format(const struct trace_record *record, char *buf, size_t size)
+{
+	if (record->exit == ROUTE_INPUT)
+		snprintf(buf, size, "to us");
+	else
+		snprintf(buf, size, "adjacency %u", record->meta.adj);
+}
+
+const struct stage flow_route_stage = {
+	.name = "flow_route",
+	.help = "looks up where a packet goes whose destination is settled",
+	.run = route_run,
+	.exits = { [ROUTE_FORWARD] = { "forward", "flow_commit" },
+		[ROUTE_INPUT] = { "to us", "flow_commit" },
+		[ROUTE_OUTPUT] = { "made here", "flow_commit" },
+		[ROUTE_IP4] = { "no way ip4", "ip4_forward" },
+		[ROUTE_IP6] = { "no way ip6", "ip6_forward" },
+		[ROUTE_OUT4] = { "own without way ip4", "ip4_output" },
+		[ROUTE_OUT6] = { "own without way ip6", "ip6_output" } },
+	.format = route_format,
+};
+
+/* flow_commit */
+
+enum {
+	COMMIT_FORWARD = 1,
+	COMMIT_IP4,
+	COMMIT_IP6,
+	COMMIT_OUT4,
+	COMMIT_OUT6,
+	COMMIT_LOCAL4,
+	COMMIT_LOCAL6,
+};
+
+/* Accepted, but no connection's. */
+static unsigned int commit_none(const struct flow_first *f)
+{
+	if (f->status & FLOW_ORIGINATED)
+		return f->family == AF_INET6 ? COMMIT_OUT6 : COMMIT_OUT4;
+	if (f->adj == ADJ_BROADCAST)
+		return f->family == AF_INET6 ? COMMIT_LOCAL6 : COMMIT_LOCAL4;
+	return f->family == AF_INET6 ? COMMIT_IP6 : COMMIT_IP4;
+}
+
+static unsigned int commit_known(struct flow_worker *fw, struct flow_table *table, uint32_t ref,
+	const struct rte_mbuf *m, struct pkt_meta *meta, struct flow_first *f)
+{
+	switch (flow_update(fw, table, ref, m, meta, f)) {
+	case FLOW_PASS:
+		meta->flow = ref;
+		return COMMIT_FORWARD;
+	case FLOW_INVALID:
+		meta->drop_reason = f->invalid;
+		return STAGE_DROP;
+	case FLOW_OVER:
+		break;
+	}
+	return pkt_drop(meta, &flow_module, FLOW_DROP_TCP_STATE);
+}
+
+/* The rules still accept it: do they still translate it as they did? */
+static unsigned int commit_again(struct flow_worker *fw, const struct rte_mbuf *m,
+	struct pkt_meta *meta, struct flow_first *f)
+{
+	struct flow_table *table = flow_table_of(fw, meta);
+	struct flow_verdict *verdict = flow_verdict_at(table, f->flow);
+
+	if ((verdict->status & FLOW_NAT) != (f->status & FLOW_NAT)) {
+		flow_end(fw, table, f->flow);
+		return pkt_drop(meta, &flow_module, FLOW_DROP_NAT_CHANGED);
+	}
+	verdict->policy_gen = __atomic_load_n(&fw->state->policy_gen, __ATOMIC_ACQUIRE);
+	verdict->mark = f->mark;
+	verdict->class = f->class;
+	return commit_known(fw, table, f->flow << 1 | f->dir, m, meta, f);
+}
+
+static unsigned int commit_one(
+	struct worker *w, void *ctx, struct rte_mbuf *m, struct pkt_meta *meta)
+{
+	struct flow_worker *fw = ctx;
+	struct flow_first *f = flow_first(w, meta);
+	struct flow_table *table = flow_table_of(fw, meta);
+	enum flow_drop reason;
+	uint32_t ref;
+
+	meta->mark = f->mark;
+	if (f->state != FLOW_STATE_NEW)
+		return commit_none(f);
+	if (f->is_again)
+		return commit_again(fw, m, meta, f);
+	if (f->flow == FLOW_NONE) {
+		/* Another packet of the same burst may have been first. */
+		ref = flow_table_lookup(table, &f->orig, f->proto, f->ns);
+		if (ref != FLOW_NONE)
+			return commit_known(fw, table, ref, m, meta, f);
+		reason = flow_insert(w, m, meta, f);
+		if (reason != FLOW_N_DROPS)
+			return pkt_drop(meta, &flow_module, reason);
+	}
+	meta->flow = f->flow << 1 | FLOW_ORIG;
+	return COMMIT_FORWARD;
+}
+
+static void commit_run(struct worker *w, struct stage_node *node)
+{
+	stage_each(w, node, COMMIT_FORWARD, commit_one, flow_worker(w));
+}
+
+static void commit_format(const struct trace_record *record, char *buf, size_t size)
+{
+	if (record->exit == COMMIT_FORWARD)
+		snprintf(buf, size, "connection %u", record->meta.flow >> 1);
+	else
+		snprintf(buf, size, "no connection");
+}
+
+const struct stage flow_commit_stage = {
+	.name = "flow_commit",
+	.help = "makes the connection of a packet that the hooks have accepted",
+	.run = commit_run,
+	.exits = { [COMMIT_FORWARD] = { "connection", "flow_forward" },
+		[COMMIT_IP4] = { "ip4", "ip4_forward" },
+		[COMMIT_IP6] = { "ip6", "ip6_forward" },
+		[COMMIT_LOCAL4] = { "group ip4", "ip4_local" },
+		[COMMIT_LOCAL6] = { "group ip6", "ip6_local" },
+		[COMMIT_OUT4] = { "own ip4", "ip4_output" },
+		[COMMIT_OUT6] = { "own ip6", "ip6_output" } },
+	.format = commit_format,
+};
+
+/* flow_forward */
+
+enum { FORWARD_IP4 = 1, FORWARD_IP6, FORWARD_OUT4, FORWARD_OUT6 };
+
+/* Keeps the way of this direction for flow4 and flow6. */
+static void forward_keep_route(const struct flow_worker *fw, struct flow_table *table, uint32_t ref,
+	const struct pkt_meta *meta)
+{
+	struct flow_verdict *verdict = flow_verdict_at(table, ref >> 1);
+	uint32_t generation = __atomic_load_n(fw->route_gen, __ATOMIC_ACQUIRE);
+	struct flow_first f = {
+		.family = table->family,
+		.ns = verdict->ns,
+		.in_link = meta->in_link,
+	};
+	struct flow_tuple sent;
+
+	if (verdict->adj[ref & 1] != ADJ_NONE && verdict->route_gen[ref & 1] == generation)
+		return;
+	flow_tuple_at(table, ref >> 1, !(ref & 1), &sent);
+	sent = flow_invert(&sent);
+	verdict->adj[ref & 1] = route_lookup(fw, &f, &sent);
+	verdict->route_gen[ref & 1] = generation;
+}
+
+static unsigned int forward_one(
+	struct worker *w, void *ctx, struct rte_mbuf *m, struct pkt_meta *meta)
+{
+	struct flow_worker *fw = ctx;
+	struct flow_table *table = flow_table_of(fw, meta);
+	const struct flow_verdict *verdict = flow_verdict_at(table, meta->flow >> 1);
+
+	flow_count(table, meta->flow, meta->l3_len);
+	meta->mark = verdict->mark;
+	if (!pkt_writable(m) && (verdict->status & FLOW_NAT))
+		return pkt_drop(meta, &flow_module, FLOW_DROP_SHARED);
+	flow_translate(table, meta->flow, m, meta);
+	if (meta->flags & PKT_ORIGINATED)
+		return flow_is_ip6(meta) ? FORWARD_OUT6 : FORWARD_OUT4;
+	forward_keep_route(fw, table, meta->flow, meta);
+	return flow_is_ip6(meta) ? FORWARD_IP6 : FORWARD_IP4;
+}
+
+static void forward_run(struct worker *w, struct stage_node *node)
+{
+	stage_each(w, node, FORWARD_IP4, forward_one, flow_worker(w));
+}
+
+static void forward_format(const struct trace_record *record, char *buf, size_t size)
+{
+	snprintf(buf, size, "connection %u, %s direction", record->meta.flow >> 1,
+		record->meta.flow & 1 ? "reply" : "original");
+}
+
+const struct stage flow_forward_stage = {
+	.name = "flow_forward",
+	.help = "counts and translates a packet of a connection",
+	.run = forward_run,
+	.exits = { [FORWARD_IP4] = { "ip4", "ip4_forward" },
+		[FORWARD_IP6] = { "ip6", "ip6_forward" },
+		[FORWARD_OUT4] = { "own ip4", "ip4_output" },
+		[FORWARD_OUT6] = { "own ip6", "ip6_output" } },
+	.format = forward_format,
+};

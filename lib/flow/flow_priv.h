@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#pragma once
+
+/* What the files of this module share: tunables, state of both sides, the steps of tracking. */
+#include "fib/fib.h"
+#include "fib/multipath.h"
+#include "flow/flow.h"
+#include "flow/table.h"
+#include "ip/ip.h"
+
+#define FLOW_DROPS(X)                                                                              \
+	X(FLOW_DROP_TABLE_FULL, "flow_table_full",                                                 \
+		"a new connection, but the table has no room and nothing that could give way")     \
+	X(FLOW_DROP_CLASH, "flow_clash",                                                           \
+		"a new connection whose answers would look like those of another one")             \
+	X(FLOW_DROP_NO_ROUTE, "flow_no_route",                                                     \
+		"no way to the destination that a rule has put in place of the packet's")          \
+	X(FLOW_DROP_SHARED, "flow_shared",                                                         \
+		"to be translated, but somebody else still reads its bytes")                       \
+	X(FLOW_DROP_NAT_CHANGED, "flow_nat_changed",                                               \
+		"of a connection whose translation the rules no longer have")                      \
+	X(FLOW_DROP_TRUNCATED, "flow_invalid_truncated", "the packet ends within its L4 header")   \
+	X(FLOW_DROP_LENGTH, "flow_invalid_length", "a length in the L4 header is wrong")           \
+	X(FLOW_DROP_CHECKSUM, "flow_invalid_checksum",                                             \
+		"the first packet of a connection has a wrong L4 checksum")                        \
+	X(FLOW_DROP_TCP_FLAGS, "flow_invalid_tcp_flags", "TCP flags that no host sends together")  \
+	X(FLOW_DROP_TCP_STATE, "flow_invalid_tcp_state",                                           \
+		"a TCP segment that cannot come in this state of its connection")                  \
+	X(FLOW_DROP_TCP_WINDOW, "flow_invalid_tcp_window",                                         \
+		"a TCP segment outside of what its receiver has opened or acknowledged")           \
+	X(FLOW_DROP_ICMP, "flow_invalid_icmp", "an ICMP answer to nothing, or of an unknown type") \
+	X(FLOW_DROP_ICMP_ERROR, "flow_invalid_icmp_error",                                         \
+		"an ICMP error about no connection that is known")
+
+#define FLOW_DROP_ENUM(member, name, help) member,
+enum flow_drop { FLOW_DROPS(FLOW_DROP_ENUM) FLOW_N_DROPS };
+#undef FLOW_DROP_ENUM
+
+/* Tunables `sysctl: { conntrack: {...} }`, with the names of net.netfilter.nf_conntrack_*. */
+struct flow_sysctl {
+	struct object_head head;
+	int64_t max, max_ipv6;
+	bool checksum;
+	bool tcp_loose, tcp_be_liberal, tcp_ignore_invalid_rst;
+	int64_t tcp_max_retrans;
+	uint64_t timeout_ns[FLOW_N_TIMEOUTS];
+};
+
+/* Control thread, unless stated otherwise. */
+struct flow_control {
+	struct flow_sysctl sysctl;
+	bool is_tracked[NS_MAX];
+	bool has_tables;
+	/* Written here in single stores, read by workers. */
+	uint32_t now; /* tick */
+	struct flow_times times;
+	uint32_t policy_gen;
+};
+
+enum {
+	FLOW_IP4,
+	FLOW_IP6,
+	FLOW_N_FAMILIES,
+	FLOW_IP6_SHARE = 4, /* of the connections of IPv4, unless max_ipv6 says how many */
+};
+
+/* Per worker. */
+struct flow_worker {
+	/* Made by the control thread before packets are let in here; then the worker's. */
+	struct flow_table table[FLOW_N_FAMILIES];
+	const struct flow_control *state;
+	const struct adj *adjs;
+	const uint32_t *route_gen;
+	const struct lpm *fib4[NS_MAX], *fib6[NS_MAX];
+	struct multipath multipath;
+	const struct steer *steer;
+	unsigned int drop_base;
+	uint64_t n_new, n_early_drops;
+	unsigned int n_firsts; /* in this pass */
+	struct flow_first firsts[LANE_SIZE];
+};
+
+static inline struct flow_worker *flow_worker(const struct worker *w)
+{
+	return worker_slot(w, &flow_module);
+}
+
+static inline uint32_t flow_now(const struct flow_worker *fw)
+{
+	return __atomic_load_n(&fw->state->now, __ATOMIC_RELAXED);
+}
+
+static inline bool flow_is_ip6(const struct pkt_meta *meta)
+{
+	return meta->ethertype == RTE_ETHER_TYPE_IPV6;
+}
+
+static inline struct flow_table *flow_table_of(struct flow_worker *fw, const struct pkt_meta *meta)
+{
+	return &fw->table[flow_is_ip6(meta) ? FLOW_IP6 : FLOW_IP4];
+}
+
+/* tuple.c: the tuple of a packet */
+
+/* Type and code where a tuple has a destination port. */
+static inline uint16_t flow_icmp_kind_be(uint8_t type, uint8_t code)
+{
+	return rte_cpu_to_be_16((uint16_t)(type << 8 | code));
+}
+
+/*
+ * Reads a packet's tuple and what hooks may ask of its L4 header into f, which is otherwise untouched.
+ * FLOW_N_DROPS: all is well; else why it is invalid. *is_error: an ICMP error.
+ */
+enum flow_drop flow_read_packet(
+	struct rte_mbuf *m, struct pkt_meta *meta, struct flow_first *f, bool *is_error);
+/* The tuple of the answers to packets of that tuple. */
+struct flow_tuple flow_reply_tuple(uint8_t proto, const struct flow_tuple *orig);
+/* Can a connection begin with it? Not with an answer to a query (ICMP). */
+bool flow_may_begin(uint8_t proto, const struct flow_tuple *orig);
+
+/* translate.c: what translation does to packets */
+
+/* Works out the checksum deltas of a connection whose tuples are in place. */
+void flow_set_deltas(struct flow_table *table, uint32_t index);
+/* Rewrites a packet of that direction as the other side knows it. */
+void flow_translate(const struct flow_table *table, uint32_t ref, struct rte_mbuf *m,
+	const struct pkt_meta *meta);
+
+/*
+ * The same for the packet that an ICMP error quotes, which is one of the other direction. Of its L4 header
+ * l4_len bytes are there, 8 at least.
+ */
+void flow_translate_quote(
+	const struct flow_table *table, uint32_t ref, void *l3, uint8_t *l4, uint32_t l4_len);
+
+/*
+ * related.c: is it an ICMP error about a connection that we know? If that is translated, the error is
+ * now, too: its addresses, and the packet that it quotes.
+ */
+bool flow_relate(struct flow_worker *fw, struct rte_mbuf *m, struct pkt_meta *meta);
+
+/* track.c: what a packet does to the state of its connection */
+
+enum flow_verdict_of_packet {
+	FLOW_PASS,
+	FLOW_INVALID, /* f->invalid says why */
+	FLOW_OVER,    /* the connection was over: it is to be ended, this is a first packet */
+};
+enum flow_verdict_of_packet flow_update(struct flow_worker *fw, struct flow_table *table,
+	uint32_t ref, const struct rte_mbuf *m, const struct pkt_meta *meta, struct flow_first *f);
+
+/* The protocol state that a connection begins with, and its first timeout. */
+struct flow_begin {
+	struct tcp_track tcp;
+	struct tcp_track_rare rare;
+	enum flow_timeout timeout;
+};
+/* May one begin with this packet? FLOW_N_DROPS: it may; else why not. */
+enum flow_drop flow_begin(struct flow_worker *fw, const struct rte_mbuf *m,
+	const struct pkt_meta *meta, const struct flow_first *f, struct flow_begin *begin);
+/* Writes that into an entry. */
+void flow_begin_at(struct flow_worker *fw, struct flow_table *table, uint32_t index,
+	const struct flow_first *f, const struct flow_begin *begin);
+/* Counts a packet and its bytes. */
+void flow_count(struct flow_table *table, uint32_t ref, uint32_t bytes);
+/* After flow_hot_count(): carries into the upper halves. */
+void flow_count_high(struct flow_table *table, uint32_t ref, uint32_t bytes);
+
+/*
+ * insert.c: makes the connection of a packet that has walked the hooks. FLOW_N_DROPS: f->flow is its
+ * index; FLOW_DROP_CLASH: somebody has one of its tuples. A packet of the same burst may have made
+ * it meanwhile: look f->orig up first.
+ */
+enum flow_drop flow_insert(
+	struct worker *w, struct rte_mbuf *m, const struct pkt_meta *meta, struct flow_first *f);
+
+/* flow.c: ends a connection. Worker. */
+void flow_end(struct flow_worker *fw, struct flow_table *table, uint32_t index);
+
+/* What counting in the hot line does inline: true when a lower half has run over. */
+static __rte_always_inline bool flow_hot_count(
+	struct flow_hot *hot, unsigned int dir, uint32_t bytes)
+{
+	uint32_t sum = hot->bytes[dir] + bytes, packets = hot->packets[dir] + 1;
+
+	hot->bytes[dir] = sum;
+	hot->packets[dir] = packets;
+	return (sum < bytes) | (packets == 0);
+}
+
+extern const struct command flow_commands[];

@@ -1,0 +1,374 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+/*
+ * flow4, flow6: the quick way of packets whose connection is known, and nothing else. A burst is looked up
+ * in three passes, so that no packet waits for a cache line alone: the first hashes every tuple and asks
+ * for its bucket, the second reads tags and asks for the entries, the third does the packets. What
+ * is the least bit unusual leaves for `track` untouched, which also does all of this, only slower.
+ * Run by the owning worker.
+ *
+ * The two families are one body with a constant argument.
+ */
+#include "dp/trace.h"
+#include "flow/flow_priv.h"
+#include "neigh/rewrite.h"
+
+enum { FLOW_TX = 1, FLOW_TRACK, FLOW_FRAGMENT };
+
+/* A burst between its passes. */
+struct flow_burst {
+	struct flow_worker *fw;
+	struct flow_table *table;
+	uint32_t route_gen, policy_gen;
+	uint32_t now;
+	unsigned int i;		  /* of the packet in the third pass */
+	uint32_t ref[LANE_SIZE];  /* FLOW_NONE: to `track` */
+	uint64_t hash[LANE_SIZE]; /* 0: to `track` */
+};
+
+/* Of such a packet the tuple is in the first bytes of its headers. */
+static __rte_always_inline bool has_simple_tuple(const struct pkt_meta *meta)
+{
+	return !(meta->flags & (PKT_FRAGMENT | PKT_OPTIONS | PKT_ORIGINATED)) &&
+	       !flow_is_icmp(meta->proto);
+}
+
+/* Both ports, or none. */
+static __rte_always_inline uint32_t ports_of(const struct pkt_meta *meta, const uint8_t *l4)
+{
+	uint32_t ports = 0;
+
+	if (likely(flow_has_ports(meta->proto)))
+		memcpy(&ports, l4, sizeof(ports));
+	return ports;
+}
+
+static __rte_always_inline uint64_t hash_of(const struct flow_burst *b, const struct rte_mbuf *m,
+	const struct pkt_meta *meta, const bool is_ip6)
+{
+	const uint8_t *l3 = meta->l3;
+	uint32_t scope = flow_scope(meta->proto, meta->ns);
+	uint64_t addrs;
+
+	if (unlikely(!has_simple_tuple(meta)))
+		return 0;
+	if (is_ip6)
+		return flow6_hash(&b->table->seed, l3 + offsetof(struct rte_ipv6_hdr, src_addr),
+			ports_of(meta, l3 + sizeof(struct rte_ipv6_hdr)), scope);
+	memcpy(&addrs, l3 + offsetof(struct rte_ipv4_hdr, src_addr), sizeof(addrs));
+	return flow4_hash(
+		&b->table->seed, addrs, ports_of(meta, l3 + sizeof(struct rte_ipv4_hdr)), scope);
+}
+
+static __rte_always_inline void burst_hash(
+	struct flow_burst *b, const struct stage_node *node, const bool is_ip6)
+{
+	for (uint32_t i = 0; i < node->n; i++) {
+		struct rte_mbuf *m = node->pkts[i];
+
+		b->hash[i] = hash_of(b, m, pkt_meta(m), is_ip6);
+		rte_prefetch0(flow_bucket_of(b->table, b->hash[i]));
+	}
+}
+
+static __rte_always_inline void burst_find(
+	struct flow_burst *b, const struct stage_node *node, const bool is_ip6)
+{
+	const size_t size = is_ip6 ? sizeof(struct flow6) : sizeof(struct flow4);
+
+	for (uint32_t i = 0; i < node->n; i++) {
+		const struct flow_bucket *bucket = flow_bucket_of(b->table, b->hash[i]);
+		unsigned int match = flow_bucket_match(bucket, flow_tag(b->hash[i]));
+		const char *entry;
+
+		/* The first that may be it; whether it is shows when its line has come. */
+		b->ref[i] = FLOW_NONE;
+		if (unlikely(match == 0))
+			continue;
+		b->ref[i] = bucket->ref[__builtin_ctz(match) / 2];
+		entry = b->table->entries + (b->ref[i] >> 1) * size;
+		for (size_t line = 0; line < size; line += RTE_CACHE_LINE_SIZE)
+			rte_prefetch0(entry + line);
+	}
+}
+
+/* Is the entry found really this packet's? */
+static __rte_always_inline bool is_flow4(
+	const struct flow4 *flow, unsigned int dir, const struct pkt_meta *meta)
+{
+	const uint8_t *l3 = meta->l3;
+	uint32_t ports = ports_of(meta, l3 + sizeof(struct rte_ipv4_hdr));
+	uint32_t scope = flow_scope(meta->proto, meta->ns);
+	uint64_t addrs, have;
+	uint32_t have_ports, have_scope;
+
+	memcpy(&addrs, l3 + offsetof(struct rte_ipv4_hdr, src_addr), sizeof(addrs));
+	memcpy(&have, &flow->tuple[dir], sizeof(have));
+	memcpy(&have_ports, &flow->tuple[dir].sport_be, sizeof(have_ports));
+	memcpy(&have_scope, &flow->verdict, sizeof(have_scope));
+	return ((addrs ^ have) | (ports ^ have_ports) | (scope ^ have_scope)) == 0;
+}
+
+static __rte_always_inline bool is_flow6(
+	const struct flow6 *flow, unsigned int dir, const struct pkt_meta *meta)
+{
+	const uint8_t *l3 = meta->l3;
+	uint32_t ports = ports_of(meta, l3 + sizeof(struct rte_ipv6_hdr));
+	uint32_t scope = flow_scope(meta->proto, meta->ns);
+	uint32_t have_ports, have_scope;
+
+	memcpy(&have_ports, &flow->ports[dir], sizeof(have_ports));
+	memcpy(&have_scope, &flow->verdict, sizeof(have_scope));
+	return ((ports ^ have_ports) | (scope ^ have_scope)) == 0 &&
+	       memcmp(&flow->tuple[dir], l3 + offsetof(struct rte_ipv6_hdr, src_addr),
+		       sizeof(flow->tuple[dir])) == 0;
+}
+
+static __rte_always_inline uint16_t fold16(uint32_t sum)
+{
+	sum = (sum & 0xffff) + (sum >> 16);
+	return (uint16_t)(sum + (sum >> 16));
+}
+
+/* A delta of the original direction, as the given one needs it: of the other it is the complement. */
+static __rte_always_inline uint16_t delta_of(uint16_t delta, unsigned int dir)
+{
+	return delta ^ (uint16_t) - (uint16_t)dir;
+}
+
+static __rte_always_inline void sum_add(void *at, uint32_t add)
+{
+	uint16_t old;
+
+	memcpy(&old, at, sizeof(old));
+	old = (uint16_t)~fold16((uint16_t)~old + add);
+	memcpy(at, &old, sizeof(old));
+}
+
+/* Ports and checksum of TCP, UDP and what has its ports in the same place; ports as the packet is to have. */
+static __rte_always_inline void translate_l4_quick(
+	uint8_t *l4, uint8_t proto, uint32_t ports, uint16_t add)
+{
+	uint8_t *udp_sum = l4 + offsetof(struct rte_udp_hdr, dgram_cksum);
+	uint16_t sum;
+
+	if (proto == IPPROTO_TCP) {
+		sum_add(l4 + offsetof(struct rte_tcp_hdr, cksum), add);
+	} else if (proto == IPPROTO_UDP) {
+		memcpy(&sum, udp_sum, sizeof(sum));
+		/* Zero says that there is none (RFC 768); one that becomes zero is sent as ones. */
+		if (likely(sum != 0)) {
+			sum = (uint16_t)~fold16((uint16_t)~sum + add);
+			sum = sum == 0 ? 0xffff : sum;
+			memcpy(udp_sum, &sum, sizeof(sum));
+		}
+	}
+	if (likely(flow_has_ports(proto)))
+		memcpy(l4, &ports, sizeof(ports));
+}
+
+/* Time to live and, if it is translated, all the rest. */
+static __rte_always_inline void flow4_rewrite(
+	const struct flow4 *flow, unsigned int dir, uint8_t *l3)
+{
+	const struct flow_tuple4 *other = &flow->tuple[!dir];
+	struct rte_ipv4_hdr *ip = (struct rte_ipv4_hdr *)l3;
+	uint32_t add = 0xfffe; /* one less in the first byte of a word */
+	uint64_t addrs;
+	uint32_t ports;
+
+	ip->time_to_live--;
+	if (flow->verdict.status & FLOW_NAT) {
+		memcpy(&addrs, &other->src_be, sizeof(addrs));
+		addrs = addrs << 32 | addrs >> 32;
+		memcpy(&ip->src_addr, &addrs, sizeof(addrs));
+		memcpy(&ports, &other->sport_be, sizeof(ports));
+		translate_l4_quick(l3 + sizeof(*ip), flow->verdict.proto, ports << 16 | ports >> 16,
+			delta_of(flow->verdict.l4_delta, dir));
+		add += delta_of(flow->verdict.ip_delta, dir);
+	}
+	sum_add(&ip->hdr_checksum, add);
+}
+
+static __rte_always_inline void flow6_rewrite(
+	const struct flow6 *flow, unsigned int dir, uint8_t *l3)
+{
+	struct rte_ipv6_hdr *ip = (struct rte_ipv6_hdr *)l3;
+	uint32_t ports;
+
+	ip->hop_limits--;
+	if (!(flow->verdict.status & FLOW_NAT))
+		return;
+	memcpy(ip->src_addr, flow->tuple[!dir].dst, sizeof(ip->src_addr));
+	memcpy(ip->dst_addr, flow->tuple[!dir].src, sizeof(ip->dst_addr));
+	memcpy(&ports, &flow->ports[!dir], sizeof(ports));
+	translate_l4_quick(l3 + sizeof(*ip), flow->verdict.proto, ports << 16 | ports >> 16,
+		delta_of(flow->verdict.l4_delta, dir));
+}
+
+/* Is nothing about to change in the connection's state by this packet of UDP or an unknown protocol? */
+static __rte_always_inline bool is_steady(const struct flow_burst *b,
+	const struct flow_verdict *verdict, const struct flow_hot *hot, unsigned int dir)
+{
+	if (likely(verdict->status & FLOW_ASSURED))
+		return true;
+	if (!(verdict->status & FLOW_SEEN_REPLY))
+		return dir == FLOW_ORIG;
+	return (int32_t)(b->now - hot->udp_stream_at) < 0;
+}
+
+/* Lengths in the L4 header fit the packet, and the protocol's state goes on as it was. */
+static __rte_always_inline bool l4_is_quick(const struct flow_burst *b, const uint8_t *l4,
+	uint32_t l4_len, const struct flow_verdict *verdict, struct flow_hot *hot, unsigned int dir)
+{
+	if (verdict->proto == IPPROTO_TCP) {
+		const struct rte_tcp_hdr *tcp = (const struct rte_tcp_hdr *)l4;
+		uint32_t header_len = (tcp->data_off >> 4) * 4u;
+		struct tcp_segment segment;
+
+		if (unlikely(l4_len < sizeof(*tcp)) || unlikely(header_len < sizeof(*tcp)) ||
+			unlikely(header_len > l4_len))
+			return false;
+		segment = tcp_segment_read(tcp, l4_len - header_len);
+		return tcp_track_quick(&hot->tcp, &segment, dir);
+	}
+	if (verdict->proto == IPPROTO_UDP) {
+		uint16_t len = rte_be_to_cpu_16(((const struct rte_udp_hdr *)l4)->dgram_len);
+
+		if (unlikely(len > l4_len) || unlikely(len < sizeof(struct rte_udp_hdr)))
+			return false;
+	} else if (flow_has_ports(verdict->proto) &&
+		   unlikely(l4_len < sizeof(struct rte_udp_hdr))) {
+		return false;
+	}
+	return is_steady(b, verdict, hot, dir);
+}
+
+static __rte_always_inline unsigned int flow_one(struct worker *w, struct flow_burst *b,
+	struct rte_mbuf *m, struct pkt_meta *meta, const bool is_ip6)
+{
+	const uint32_t ref = b->ref[b->i++];
+	const unsigned int dir = ref & 1;
+	const unsigned int header_len =
+		is_ip6 ? sizeof(struct rte_ipv6_hdr) : sizeof(struct rte_ipv4_hdr);
+	struct flow_verdict *verdict;
+	uint8_t *l3 = meta->l3;
+	struct flow_hot *hot;
+	const struct adj *adj;
+	uint8_t *ttl;
+
+	if (unlikely(ref == FLOW_NONE) || unlikely(!has_simple_tuple(meta)))
+		return meta->flags & PKT_FRAGMENT ? FLOW_FRAGMENT : FLOW_TRACK;
+	if (is_ip6) {
+		struct flow6 *flow = flow6_at(b->table, ref >> 1);
+
+		if (unlikely(!is_flow6(flow, dir, meta)))
+			return FLOW_TRACK;
+		verdict = &flow->verdict;
+		hot = &flow->hot;
+		ttl = l3 + offsetof(struct rte_ipv6_hdr, hop_limits);
+	} else {
+		struct flow4 *flow = flow4_at(b->table, ref >> 1);
+
+		if (unlikely(!is_flow4(flow, dir, meta)))
+			return FLOW_TRACK;
+		verdict = &flow->verdict;
+		hot = &flow->hot;
+		ttl = l3 + offsetof(struct rte_ipv4_hdr, time_to_live);
+	}
+	if (unlikely(((verdict->route_gen[dir] ^ b->route_gen) |
+			     (verdict->policy_gen ^ b->policy_gen)) != 0) ||
+		unlikely(verdict->status & FLOW_POLICED))
+		return FLOW_TRACK;
+	adj = &b->fw->adjs[verdict->adj[dir]];
+	if (unlikely(*ttl <= 1) || unlikely(meta->l3_len > adj->mtu) ||
+		unlikely(meta->flags & (PKT_LINK_BROADCAST | PKT_LINK_MULTICAST | PKT_LINK_SCOPE)))
+		return FLOW_TRACK;
+	/* The rest of a first segment that is shorter may be anywhere. */
+	if (unlikely(m->data_len < meta->l4_off + RTE_MIN(meta->l3_len - header_len, 40u)))
+		return FLOW_TRACK;
+	if (unlikely(!adj_rewrite_quick(meta, l3, adj)))
+		return FLOW_TRACK;
+	if (unlikely(
+		    !l4_is_quick(b, l3 + header_len, meta->l3_len - header_len, verdict, hot, dir)))
+		return FLOW_TRACK;
+	hot->last_seen = b->now;
+	if (unlikely(flow_hot_count(hot, dir, meta->l3_len)))
+		flow_count_high(b->table, ref, meta->l3_len);
+	meta->mark = verdict->mark;
+	meta->flow = ref;
+	if (is_ip6)
+		flow6_rewrite(flow6_at(b->table, ref >> 1), dir, l3);
+	else
+		flow4_rewrite(flow4_at(b->table, ref >> 1), dir, l3);
+	return FLOW_TX;
+}
+
+static unsigned int flow4_one(
+	struct worker *w, void *ctx, struct rte_mbuf *m, struct pkt_meta *meta)
+{
+	return flow_one(w, ctx, m, meta, false);
+}
+
+static unsigned int flow6_one(
+	struct worker *w, void *ctx, struct rte_mbuf *m, struct pkt_meta *meta)
+{
+	return flow_one(w, ctx, m, meta, true);
+}
+
+static __rte_always_inline void flow_run(
+	struct worker *w, struct stage_node *node, const bool is_ip6)
+{
+	struct flow_burst b;
+
+	b.fw = flow_worker(w);
+	b.table = &b.fw->table[is_ip6 ? FLOW_IP6 : FLOW_IP4];
+	b.now = flow_now(b.fw);
+	b.i = 0;
+	/* Pair with the releases of whoever changes routes and rules. */
+	b.route_gen = __atomic_load_n(b.fw->route_gen, __ATOMIC_ACQUIRE);
+	b.policy_gen = __atomic_load_n(&b.fw->state->policy_gen, __ATOMIC_ACQUIRE);
+	burst_hash(&b, node, is_ip6);
+	burst_find(&b, node, is_ip6);
+	stage_each(w, node, FLOW_TX, is_ip6 ? flow6_one : flow4_one, &b);
+}
+
+static void flow4_run(struct worker *w, struct stage_node *node)
+{
+	flow_run(w, node, false);
+}
+
+static void flow6_run(struct worker *w, struct stage_node *node)
+{
+	flow_run(w, node, true);
+}
+
+static void flow_format(const struct trace_record *record, char *buf, size_t size)
+{
+	if (record->exit == FLOW_TX)
+		snprintf(buf, size, "connection %u, %s direction, out of link %u",
+			record->meta.flow >> 1, record->meta.flow & 1 ? "reply" : "original",
+			record->meta.out_link);
+	else
+		snprintf(buf, size, "asks for a closer look");
+}
+
+const struct stage flow4_stage = {
+	.name = "flow4",
+	.help = "sends on IPv4 packets of established connections",
+	.run = flow4_run,
+	.exits = { [FLOW_TX] = { "tx", "tx" },
+		[FLOW_TRACK] = { "closer look", "track" },
+		[FLOW_FRAGMENT] = { "fragment", "track" } },
+	.format = flow_format,
+};
+
+const struct stage flow6_stage = {
+	.name = "flow6",
+	.help = "sends on IPv6 packets of established connections",
+	.run = flow6_run,
+	.exits = { [FLOW_TX] = { "tx", "tx" },
+		[FLOW_TRACK] = { "closer look", "track" },
+		[FLOW_FRAGMENT] = { "fragment", "track" } },
+	.format = flow_format,
+};

@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+/*
+ * track: everything that `flow4` and `flow6` leave aside. Finds the connection of a packet, judges the
+ * packet by it (track.c), tells ICMP errors about connections from others (related.c), and sends what
+ * belongs to no connection, or to one that older rules have judged, through the hooks with a
+ * struct flow_first. Both families; also packets made here, which enter again at this stage. Run by
+ * the owning worker.
+ *
+ * Packets that are judged by no connection, because they can have none: to groups, and those made here
+ * without an address yet, or in answer to what had no connection.
+ */
+#include "dp/trace.h"
+#include "flow/flow_priv.h"
+
+enum {
+	TRACK_KNOWN = 1,
+	TRACK_FIRST,	/* received: to the first hook */
+	TRACK_OWN,	/* made here: its route comes before its first hook */
+	TRACK_RELATED4, /* ICMP errors about a connection need no hook */
+	TRACK_RELATED6,
+	TRACK_OUTPUT4, /* and so do packets made here about what has none */
+	TRACK_OUTPUT6,
+};
+
+struct flow_first *flow_first(const struct worker *w, const struct pkt_meta *meta)
+{
+	return &flow_worker(w)->firsts[meta->first];
+}
+
+static struct flow_first *first_new(struct flow_worker *fw, struct pkt_meta *meta)
+{
+	struct flow_first *f = &fw->firsts[fw->n_firsts];
+
+	RTE_ASSERT(fw->n_firsts < LANE_SIZE);
+	meta->first = (uint16_t)fw->n_firsts++;
+	*f = (struct flow_first){
+		.family = flow_is_ip6(meta) ? AF_INET6 : AF_INET,
+		.ns = meta->ns,
+		.in_link = meta->flags & PKT_ORIGINATED ? 0 : meta->in_link,
+		.flow = FLOW_NONE,
+		.status = meta->flags & PKT_ORIGINATED ? FLOW_ORIGINATED : 0,
+	};
+	for (unsigned int hook = 0; hook < FLOW_HOOKS; hook++)
+		f->rule[hook] = FLOW_NO_RULE;
+	return f;
+}
+
+static unsigned int to_hooks(const struct pkt_meta *meta)
+{
+	return meta->flags & PKT_ORIGINATED ? TRACK_OWN : TRACK_FIRST;
+}
+
+static unsigned int to_output(const struct pkt_meta *meta)
+{
+	return flow_is_ip6(meta) ? TRACK_OUTPUT6 : TRACK_OUTPUT4;
+}
+
+static unsigned int related(const struct pkt_meta *meta)
+{
+	if (meta->flags & PKT_ORIGINATED)
+		return to_output(meta);
+	return flow_is_ip6(meta) ? TRACK_RELATED6 : TRACK_RELATED4;
+}
+
+/* What it is about nobody knows: the rules say what becomes of it. */
+static unsigned int invalid(const struct flow_worker *fw, const struct pkt_meta *meta,
+	struct flow_first *f, unsigned int reason)
+{
+	f->state = FLOW_STATE_INVALID;
+	f->reply = flow_invert(&f->orig);
+	if (reason != FLOW_N_DROPS)
+		f->invalid = (uint16_t)(fw->drop_base + reason);
+	return to_hooks(meta);
+}
+
+/* Wrong sums begin no connection. Later packets of it are the receiver's to check. */
+static bool checksum_is_wrong(
+	const struct flow_worker *fw, const struct rte_mbuf *m, const struct pkt_meta *meta)
+{
+	if (!fw->state->sysctl.checksum || (meta->flags & (PKT_ORIGINATED | PKT_FRAGMENT)) ||
+		!(meta->flags & PKT_L4_PRESENT))
+		return false;
+	return !parse_l4_checksum_is_right(m, meta);
+}
+
+static unsigned int first(struct flow_worker *fw, const struct rte_mbuf *m,
+	const struct pkt_meta *meta, struct flow_first *f)
+{
+	struct flow_begin begin;
+	enum flow_drop reason;
+
+	if (checksum_is_wrong(fw, m, meta))
+		return invalid(fw, meta, f, FLOW_DROP_CHECKSUM);
+	reason = flow_begin(fw, m, meta, f, &begin);
+	if (reason != FLOW_N_DROPS)
+		return invalid(fw, meta, f, reason);
+	f->state = FLOW_STATE_NEW;
+	f->reply = flow_reply_tuple(f->proto, &f->orig);
+	return to_hooks(meta);
+}
+
+/* The connection's first packet walks the hooks once more, with this packet in its place. */
+static unsigned int judge_anew(
+	struct flow_table *table, uint32_t ref, const struct pkt_meta *meta, struct flow_first *f)
+{
+	const struct flow_cold *cold = &table->cold[ref >> 1];
+	const struct flow_verdict *verdict = flow_verdict_at(table, ref >> 1);
+
+	flow_tuple_at(table, ref >> 1, FLOW_ORIG, &f->orig);
+	flow_tuple_at(table, ref >> 1, FLOW_REPLY, &f->now);
+	f->reply = flow_reply_tuple(verdict->proto, &f->orig);
+	f->dir = ref & 1;
+	f->flow = ref >> 1;
+	f->is_again = true;
+	f->state = FLOW_STATE_NEW;
+	f->in_link = cold->in_link;
+	f->status = verdict->status & FLOW_ORIGINATED;
+	f->tcp_flags = cold->tcp_flags;
+	f->dscp = cold->dscp;
+	f->has_l4 = true;
+	if (flow_is_icmp(verdict->proto)) {
+		f->icmp_type = (uint8_t)(rte_be_to_cpu_16(f->orig.dport_be) >> 8);
+		f->icmp_code = (uint8_t)rte_be_to_cpu_16(f->orig.dport_be);
+	}
+	return f->status & FLOW_ORIGINATED ? TRACK_OWN : TRACK_FIRST;
+}
+
+static unsigned int known(struct flow_worker *fw, struct flow_table *table, uint32_t ref,
+	struct rte_mbuf *m, struct pkt_meta *meta, struct flow_first *f)
+{
+	const struct flow_verdict *verdict = flow_verdict_at(table, ref >> 1);
+	uint32_t policy = __atomic_load_n(&fw->state->policy_gen, __ATOMIC_ACQUIRE);
+
+	if (verdict->policy_gen != policy)
+		return judge_anew(table, ref, meta, f);
+	switch (flow_update(fw, table, ref, m, meta, f)) {
+	case FLOW_PASS:
+		meta->flow = ref;
+		fw->n_firsts--; /* no hook asks for it */
+		return TRACK_KNOWN;
+	case FLOW_INVALID:
+		return invalid(fw, meta, f, FLOW_N_DROPS);
+	case FLOW_OVER:
+		flow_end(fw, table, ref >> 1);
+		return first(fw, m, meta, f);
+	}
+	return STAGE_DROP;
+}
+
+static bool is_to_group(const struct flow_first *f)
+{
+	return f->family == AF_INET6 ? f->orig.dst.bytes[0] == 0xff
+				     : rte_be_to_cpu_32(f->orig.dst.v4_be) >= UINT32_C(0xe0000000);
+}
+
+static bool has_source(const struct flow_first *f)
+{
+	return (f->orig.src.words[0] | f->orig.src.words[1]) != 0;
+}
+
+static uint8_t dscp_of(const struct rte_mbuf *m, const struct pkt_meta *meta)
+{
+	if (flow_is_ip6(meta))
+		return (uint8_t)(rte_be_to_cpu_32(pkt_ip6(m, meta)->vtc_flow) >> 22 & 0x3f);
+	return pkt_ip4(m, meta)->type_of_service >> 2;
+}
+
+/* ND and MLD of the link: to us they are no rule's business, elsewhere no connection's. */
+static unsigned int link_control(
+	const struct flow_worker *fw, const struct pkt_meta *meta, struct flow_first *f)
+{
+	if (fib6_lookup(fw->fib6[f->ns], f->orig.dst.bytes, meta->in_link) == ADJ_LOCAL)
+		return TRACK_RELATED6;
+	f->state = FLOW_STATE_UNTRACKED;
+	f->reply = flow_invert(&f->orig);
+	return to_hooks(meta);
+}
+
+static unsigned int track_one(
+	struct worker *w, void *ctx, struct rte_mbuf *m, struct pkt_meta *meta)
+{
+	struct flow_worker *fw = ctx;
+	struct flow_table *table = flow_table_of(fw, meta);
+	struct flow_first *f = first_new(fw, meta);
+	enum flow_drop reason;
+	bool is_error;
+	uint32_t ref;
+
+	reason = flow_read_packet(m, meta, f, &is_error);
+	f->dscp = dscp_of(m, meta);
+	if (f->family == AF_INET6 && f->proto == IPPROTO_ICMPV6 && f->has_l4 &&
+		ip6_is_link_control(f->icmp_type))
+		return link_control(fw, meta, f);
+	if (reason != FLOW_N_DROPS)
+		return invalid(fw, meta, f, reason);
+	if (is_error) {
+		if (flow_relate(fw, m, meta))
+			return related(meta);
+		return meta->flags & PKT_ORIGINATED ? to_output(meta)
+						    : invalid(fw, meta, f, FLOW_DROP_ICMP_ERROR);
+	}
+	ref = flow_table_lookup(table, &f->orig, f->proto, f->ns);
+	if (ref != FLOW_NONE)
+		return known(fw, table, ref, m, meta, f);
+	if (meta->flags & PKT_ORIGINATED) {
+		/* An answer to what had no connection: a reset, or an echo from a group's member. */
+		return to_output(meta);
+	}
+	if (meta->adj == ADJ_BROADCAST || is_to_group(f) || !has_source(f)) {
+		f->state = FLOW_STATE_UNTRACKED;
+		f->reply = flow_invert(&f->orig);
+		return to_hooks(meta);
+	}
+	return first(fw, m, meta, f);
+}
+
+static void track_run(struct worker *w, struct stage_node *node)
+{
+	struct flow_worker *fw = flow_worker(w);
+
+	fw->n_firsts = 0;
+	stage_each(w, node, TRACK_KNOWN, track_one, fw);
+}
+
+static void track_format(const struct trace_record *record, char *buf, size_t size)
+{
+	switch (record->exit) {
+	case TRACK_KNOWN:
+		snprintf(buf, size, "connection %u, %s direction", record->meta.flow >> 1,
+			record->meta.flow & 1 ? "reply" : "original");
+		break;
+	case TRACK_FIRST:
+	case TRACK_OWN:
+		snprintf(buf, size, "to the hooks");
+		break;
+	case TRACK_RELATED4:
+	case TRACK_RELATED6:
+		snprintf(buf, size, "an ICMP error about a connection");
+		break;
+	default:
+		snprintf(buf, size, "made here, about no connection that goes on");
+	}
+}
+
+const struct stage track_stage = {
+	.name = "track",
+	.help = "finds the connection of packets that are not plainly part of one",
+	.run = track_run,
+	.exits = { [TRACK_KNOWN] = { "known", "flow_forward" },
+		[TRACK_FIRST] = { "first", "flow_route" },
+		[TRACK_OWN] = { "own first", "flow_route" },
+		[TRACK_RELATED4] = { "related ip4", "ip4_forward" },
+		[TRACK_RELATED6] = { "related ip6", "ip6_forward" },
+		[TRACK_OUTPUT4] = { "own ip4", "ip4_output" },
+		[TRACK_OUTPUT6] = { "own ip6", "ip6_output" } },
+	.format = track_format,
+};

@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+/*
+ * Connection tracking without any rule: packets of connections take the quick way, states and times
+ * are nf_conntrack's, the table gives way where it may and nowhere else.
+ */
+#include "kit.h"
+
+#include "flow/flow.h"
+
+static struct bench *track_start(const char *config)
+{
+	struct bench *b = bench_start(config);
+
+	ck_assert_int_eq(flow_set_tracking(b->dp, 0, true), 0);
+	return b;
+}
+
+static uint64_t stage_packets(const struct bench *b, const char *name)
+{
+	return b->dp->workers[0]->nodes[dp_stage_index(b->dp, name)].packets;
+}
+
+static const struct ip4_spec there = { .src = "192.0.2.10", .dst = "10.1.2.3", .payload_len = 10 };
+static const struct ip4_spec back = { .src_mac = DMZ_HOST,
+	.dst_mac = DMZ_MAC,
+	.src = "10.1.2.3",
+	.dst = "192.0.2.10",
+	.sport = 2000,
+	.dport = 1000,
+	.payload_len = 10 };
+
+static void exchange(struct bench *b)
+{
+	struct frame frame, got;
+
+	frame_ip4(&frame, &there);
+	bench_push(b, LAN, &frame);
+	bench_expect(b, DMZ, &got);
+	frame_check_ip4(&got);
+	frame_forward(&frame, DMZ_MAC, DMZ_HOST);
+	ck_assert_mem_eq(frame.bytes, got.bytes, frame.len);
+	frame_ip4(&frame, &back);
+	bench_push(b, DMZ, &frame);
+	bench_expect(b, LAN, &got);
+	frame_forward(&frame, LAN_MAC, HOST_MAC);
+	ck_assert_mem_eq(frame.bytes, got.bytes, frame.len);
+}
+
+START_TEST(second_packets_take_the_quick_way)
+{
+	struct bench *b = track_start(router_config);
+	uint64_t before;
+
+	exchange(b);
+	ck_assert_uint_eq(flow_n_tracked(b->dp), 1);
+	before = stage_packets(b, "track");
+	for (unsigned int i = 0; i < 3; i++)
+		exchange(b);
+	/* The first reply changes the connection's state, and each direction's way is found once. */
+	ck_assert_uint_eq(stage_packets(b, "track"), before);
+	ck_assert_uint_eq(stage_packets(b, "flow4"), 8);
+	ck_assert_uint_eq(flow_n_tracked(b->dp), 1);
+	bench_destroy(b);
+}
+END_TEST
+
+START_TEST(silent_connections_end)
+{
+	struct bench *b = track_start(router_config);
+
+	exchange(b);
+	bench_advance(b, 29000);
+	ck_assert_uint_eq(flow_n_tracked(b->dp), 1);
+	bench_advance(b, 2000);
+	ck_assert_uint_eq(flow_n_tracked(b->dp), 0);
+	bench_destroy(b);
+}
+END_TEST
+
+PACKET_MAIN(
+	"flow", PLAIN_TEST(second_packets_take_the_quick_way), PLAIN_TEST(silent_connections_end))
