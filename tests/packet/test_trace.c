@@ -52,16 +52,22 @@ static void wait_until(struct bench *b, bool (*is_so)(const struct bench *b))
 	}
 }
 
-static void trace_start(struct bench *b, struct client *client, unsigned int count)
+static void trace_start_filter(
+	struct bench *b, struct client *client, unsigned int count, const char *filter)
 {
-	char line[128];
+	char line[160];
 
 	snprintf(line, sizeof(line),
 		"{\"jsonrpc\": \"2.0\", \"id\": 1, \"method\": \"trace.start\", "
-		"\"params\": {\"count\": %u}}",
-		count);
+		"\"params\": {\"count\": %u, \"filter\": \"%s\"}}",
+		count, filter);
 	bench_write(client, line);
 	wait_until(b, is_armed);
+}
+
+static void trace_start(struct bench *b, struct client *client, unsigned int count)
+{
+	trace_start_filter(b, client, count, "");
 }
 
 static void trace_end(struct bench *b, struct client *client, unsigned int count)
@@ -212,6 +218,17 @@ static void make_owned(struct frame *frame, unsigned int worker)
 	while (steer.owner[steer_bucket(&steer, frame->bytes)] != worker);
 }
 
+/* The packet's three passes, with so many ticks of the control plane after each. */
+static void pass_over(struct bench *b, const struct frame *frame, unsigned int n_ticks)
+{
+	bench_send(b, LAN, frame);
+	for (unsigned int i = 0; i < 3; i++) {
+		worker_pass(b->dp->workers[i % 2]);
+		for (unsigned int t = 0; t < n_ticks; t++)
+			dp_tick(b->dp, b->now_ns);
+	}
+}
+
 START_TEST(a_trace_follows_a_packet_to_its_owner_and_back)
 {
 	struct bench *b = bench_create(trace_config, 2, 8192);
@@ -220,7 +237,7 @@ START_TEST(a_trace_follows_a_packet_to_its_owner_and_back)
 	char *way;
 
 	bench_advance(b, 2000);
-	trace_start(b, client, 2);
+	trace_start(b, client, 4);
 	make_owned(&frame, 0);
 	bench_push(b, LAN, &frame);
 	way = trace_way(b, client, 1);
@@ -232,7 +249,14 @@ START_TEST(a_trace_follows_a_packet_to_its_owner_and_back)
 	way = trace_way(b, client, 2);
 	ck_assert_str_eq(way, "rx steer handover plain ip4_forward tx handover tx");
 	free(way);
-	trace_end(b, client, 2);
+	/* Whether all of it is read at once, or each part when it comes. */
+	for (unsigned int i = 0; i < 2; i++) {
+		pass_over(b, &frame, 3 * i);
+		way = trace_way(b, client, 3 + i);
+		ck_assert_str_eq(way, "rx steer handover plain ip4_forward tx handover tx");
+		free(way);
+	}
+	trace_end(b, client, 4);
 	bench_discard(b);
 	client_close(client);
 	bench_destroy(b);
@@ -287,15 +311,16 @@ START_TEST(what_lies_in_a_fresh_buffer_is_not_believed)
 	for (unsigned int i = 0; i < n; i++)
 		pkt_meta(all[i])->trace = 1;
 	bench_give_buffers(all, n);
-	trace_start(b, client, 2);
+	trace_start_filter(b, client, 1, "tcp");
 	make_owned(&frame, 1);
-	for (unsigned int i = 1; i <= 2; i++) {
-		bench_push(b, LAN, &frame);
-		way = trace_way(b, client, i);
-		ck_assert_str_eq(way, "rx steer handover plain ip4_forward tx handover tx");
-		free(way);
-	}
-	trace_end(b, client, 2);
+	bench_push(b, LAN, &frame);
+	frame_ip4(&frame, &(struct ip4_spec){
+				  .src = "192.0.2.10", .dst = "192.0.2.1", .proto = IPPROTO_TCP });
+	bench_push(b, LAN, &frame);
+	way = trace_way(b, client, 1);
+	ck_assert_ptr_nonnull(strstr(way, "ip4_local"));
+	free(way);
+	trace_end(b, client, 1);
 	bench_discard(b);
 	client_close(client);
 	bench_destroy(b);
