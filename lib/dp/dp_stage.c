@@ -18,6 +18,8 @@ static void inject_run(struct worker *w, struct stage_node *node)
 	n = rte_ring_sc_dequeue_burst(w->inject, (void **)pkts, max, NULL);
 	for (unsigned int i = 0; i < n; i++)
 		stage_push(&w->pending, &w->nodes[pkt_meta(pkts[i])->start_stage], pkts[i]);
+	if (unlikely(w->trace != NULL))
+		trace_note_all(w, node, STAGE_CONSUMED, pkts, n);
 	w->room -= n;
 	node->packets += n;
 }
@@ -35,6 +37,16 @@ const struct stage inject_stage = {
 	.format = inject_format,
 };
 
+static __rte_noinline void handover_trace(
+	struct worker *w, const struct stage_node *node, const uintptr_t *entries, unsigned int n)
+{
+	for (unsigned int i = 0; i < n; i++) {
+		struct rte_mbuf *m = handover_packet(entries[i]);
+
+		trace_note_all(w, node, STAGE_CONSUMED, &m, 1);
+	}
+}
+
 static void handover_run(struct worker *w, struct stage_node *node)
 {
 	uintptr_t entries[WORKER_HANDOVER_BURST];
@@ -49,9 +61,16 @@ static void handover_run(struct worker *w, struct stage_node *node)
 		pkt_prefetch(m);
 		stage_push(&w->pending, &w->nodes[handover_stage_of(entries[i])], m);
 	}
+	if (unlikely(w->trace != NULL))
+		handover_trace(w, node, entries, n);
 	w->room -= n;
 	w->taken_over += n;
 	node->packets += n;
+}
+
+static void handover_format(const struct trace_record *record, char *buf, size_t size)
+{
+	snprintf(buf, size, "worker %u takes it over", record->w->id);
 }
 
 const struct stage handover_stage = {
@@ -59,6 +78,7 @@ const struct stage handover_stage = {
 	.help = "takes in packets that other workers hand over",
 	.run = handover_run,
 	.is_source = true,
+	.format = handover_format,
 };
 
 static void drop_run(struct worker *w, struct stage_node *node)
@@ -69,7 +89,7 @@ static void drop_run(struct worker *w, struct stage_node *node)
 		w->drops[meta->drop_reason * w->n_stages + meta->drop_stage]++;
 	}
 	if (unlikely(w->trace != NULL))
-		trace_note_lane(w, node, STAGE_CONSUMED);
+		trace_note_all(w, node, STAGE_CONSUMED, node->pkts, node->n);
 	rte_pktmbuf_free_bulk(node->pkts, node->n);
 }
 

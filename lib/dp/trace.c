@@ -1,10 +1,17 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
 /*
- * Packet trace, both sides. Worker: trace_pick() and trace_note() write into a single-producer
+ * Packet trace, both sides. Worker: trace_receive() and trace_note() write into a single-producer
  * ring of records. Control thread: `weirctl trace` arms one buffer per worker by mail, reads
  * records on every tick, sends one notification per packet once it has come to its end, and
  * finishes when the wanted number of packets has been told or the client leaves.
+ *
+ * The steps of a packet that changes workers lie in several buffers, and one of them may be read
+ * before an earlier step has come into another: steps are sorted by TSC, and a packet is told on
+ * the tick after the one that saw its last step, when all that came before has been read.
+ *
+ * Ids go on from one trace to the next, so that a packet of an earlier one that was held meanwhile
+ * (neighbour queue, ring) is not taken for one of this; they come round after 65535.
  *
  * Disarming is mail too; a buffer is freed through dp_retire() after that, so a worker never sees
  * one that is gone. One trace at a time: a second client gets EBUSY.
@@ -29,6 +36,7 @@ struct trace_packet {
 	uint16_t id;
 	unsigned int n_steps;
 	uint64_t seen_ns;
+	uint64_t seen_tick; /* of the session */
 	struct trace_record *steps;
 };
 
@@ -37,30 +45,44 @@ struct trace_session {
 	struct bpf_program program;
 	bool has_program;
 	unsigned int n_wanted, n_told;
+	uint64_t n_ticks;
+	uint16_t first_id, n_ids; /* that packets of this trace can have */
 	struct trace *buffers[WORKER_MAX];
 	struct trace_packet *packets;
 	unsigned int n_packets;
 };
 
+/* Control state of the module. */
+struct trace_state {
+	struct trace_session *session; /* that runs, or NULL */
+	uint16_t next_id;	       /* of the next trace */
+};
+
 /* Worker side */
 
-uint16_t trace_pick(struct worker *w, const struct rte_mbuf *m)
+/* The id under which this packet is traced from here on; 0: it is not. */
+static uint16_t trace_pick(const struct worker *w, const struct rte_mbuf *m)
 {
 	struct trace *trace = w->trace;
+	uint16_t id = trace->next_id;
 
-	if (trace->n_left == 0)
+	/* Before that, another worker may hand over leftovers that look like what is picked now. */
+	if (atomic_load_explicit(&trace->first->n_armed, memory_order_relaxed) < trace->id_step ||
+		trace->n_left == 0)
 		return 0;
 	if (trace->program != NULL &&
 		bpf_filter(trace->program, rte_pktmbuf_mtod(m, const u_char *), m->pkt_len,
 			m->data_len) == 0)
 		return 0;
 	trace->n_left--;
-	trace->last_id += trace->id_step;
-	return trace->last_id;
+	trace->next_id += trace->id_step;
+	return id;
 }
 
-void trace_note(struct worker *w, unsigned int stage, unsigned int exit, struct rte_mbuf *m,
-	const struct pkt_meta *meta, uint16_t id)
+static const struct trace_extra trace_no_extra = { .to = TRACE_NO_WORKER };
+
+static void trace_write(struct worker *w, unsigned int stage, unsigned int exit, struct rte_mbuf *m,
+	const struct pkt_meta *meta, uint16_t id, const struct trace_extra *extra)
 {
 	struct trace *trace = w->trace;
 	uint32_t head = atomic_load_explicit(&trace->head, memory_order_relaxed);
@@ -71,10 +93,12 @@ void trace_note(struct worker *w, unsigned int stage, unsigned int exit, struct 
 		trace->n_lost++;
 		return;
 	}
-	record->tsc = w->now;
+	record->tsc = rte_rdtsc(); /* of few packets: the pass's would not order two workers */
+	record->w = w;
 	record->id = id;
 	record->stage = (uint8_t)stage;
 	record->exit = (uint8_t)exit;
+	record->extra = *extra;
 	record->meta = *meta;
 	record->pkt_len = m != NULL ? m->pkt_len : 0;
 	record->bytes_len = m != NULL ? RTE_MIN(m->data_len, (uint16_t)TRACE_BYTES) : 0;
@@ -84,13 +108,34 @@ void trace_note(struct worker *w, unsigned int stage, unsigned int exit, struct 
 	atomic_store_explicit(&trace->head, head + 1, memory_order_release);
 }
 
-void trace_note_lane(struct worker *w, const struct stage_node *node, unsigned int exit)
+void trace_note(struct worker *w, unsigned int stage, unsigned int exit, struct rte_mbuf *m,
+	const struct pkt_meta *meta, uint16_t id)
 {
-	for (uint32_t i = 0; i < node->n; i++) {
-		const struct pkt_meta *meta = pkt_meta(node->pkts[i]);
+	trace_write(w, stage, exit, m, meta, id, &trace_no_extra);
+}
 
-		if (meta->trace != 0)
-			trace_note(w, node->index, exit, node->pkts[i], meta, meta->trace);
+void trace_note_extra(struct worker *w, unsigned int stage, unsigned int exit, struct rte_mbuf *m,
+	const struct trace_extra *extra)
+{
+	const struct pkt_meta *meta = pkt_meta(m);
+
+	if (meta->trace != 0)
+		trace_write(w, stage, exit, m, meta, meta->trace, extra);
+}
+
+void trace_note_all(struct worker *w, const struct stage_node *node, unsigned int exit,
+	struct rte_mbuf *const *pkts, unsigned int n)
+{
+	for (unsigned int i = 0; i < n; i++)
+		trace_note_extra(w, node->index, exit, pkts[i], &trace_no_extra);
+}
+
+void trace_receive(struct worker *w, const struct stage_node *node, unsigned int exit,
+	struct rte_mbuf *const *pkts, unsigned int n, const struct trace_extra *extra)
+{
+	for (unsigned int i = 0; i < n; i++) {
+		pkt_meta(pkts[i])->trace = trace_pick(w, pkts[i]);
+		trace_note_extra(w, node->index, exit, pkts[i], extra);
 	}
 }
 
@@ -99,12 +144,13 @@ static void trace_on_arm(void *receiver, const struct mail *mail)
 	struct worker *w = receiver;
 
 	w->trace = (struct trace *)(uintptr_t)mail->arg[0];
+	if (w->trace != NULL)
+		atomic_fetch_add_explicit(&w->trace->first->n_armed, 1, memory_order_relaxed);
 }
 
 /* Control side */
 
-/* The session that runs, or NULL: all the state there is. */
-static struct trace_session **trace_session(const struct dp *dp)
+static struct trace_state *trace_state(const struct dp *dp)
 {
 	return dp_slot(dp, &trace_module);
 }
@@ -120,10 +166,10 @@ static void trace_free(void *ptr, uint64_t arg)
  */
 static void session_destroy(struct dp *dp)
 {
-	struct trace_session *session = *trace_session(dp);
+	struct trace_session *session = trace_state(dp)->session;
 	struct mail disarm = { .fn = trace_on_arm };
 
-	*trace_session(dp) = NULL;
+	trace_state(dp)->session = NULL;
 	dp_mail_all(dp, &disarm);
 	for (unsigned int i = 0; i < dp->n_workers; i++)
 		dp_retire(dp, trace_free, session->buffers[i], 0);
@@ -146,6 +192,20 @@ static struct trace_packet *session_packet(struct trace_session *session, uint16
 	return &session->packets[session->n_packets++];
 }
 
+/* Steps of one packet on two workers may be read in the wrong order. */
+static void packet_add_step(struct trace_packet *packet, const struct trace_record *record)
+{
+	unsigned int i = packet->n_steps;
+
+	if (i == TRACE_STEPS_MAX)
+		return;
+	packet->steps = mem_realloc(packet->steps, i + 1, sizeof(*record));
+	for (; i > 0 && packet->steps[i - 1].tsc > record->tsc; i--)
+		packet->steps[i] = packet->steps[i - 1];
+	packet->steps[i] = *record;
+	packet->n_steps++;
+}
+
 static void session_read(struct dp *dp, struct trace_session *session, struct trace *trace)
 {
 	uint32_t tail = atomic_load_explicit(&trace->tail, memory_order_relaxed);
@@ -154,13 +214,14 @@ static void session_read(struct dp *dp, struct trace_session *session, struct tr
 
 	for (; tail != head; tail++) {
 		const struct trace_record *record = &trace->records[tail % TRACE_RECORDS];
-		struct trace_packet *packet = session_packet(session, record->id);
+		struct trace_packet *packet;
 
-		packet->seen_ns = dp->now_ns;
-		if (packet->n_steps == TRACE_STEPS_MAX)
+		if ((uint16_t)(record->id - session->first_id) >= session->n_ids)
 			continue;
-		packet->steps = mem_realloc(packet->steps, packet->n_steps + 1, sizeof(*record));
-		packet->steps[packet->n_steps++] = *record;
+		packet = session_packet(session, record->id);
+		packet->seen_ns = dp->now_ns;
+		packet->seen_tick = session->n_ticks;
+		packet_add_step(packet, record);
 	}
 	atomic_store_explicit(&trace->tail, tail, memory_order_release);
 }
@@ -196,14 +257,15 @@ static void print_bytes(FILE *out, const struct trace_record *record)
 }
 
 /* One notification: the steps as JSON, and the same as text for people. */
-static json_t *packet_json(const struct dp *dp, const struct trace_packet *packet)
+static json_t *packet_json(
+	const struct dp *dp, const struct trace_packet *packet, unsigned int number)
 {
 	json_t *steps = json_array(), *event;
 	char *text;
 	size_t len;
 	FILE *out = open_memstream(&text, &len);
 
-	fprintf(out, "packet %u\n", packet->id);
+	fprintf(out, "packet %u\n", number);
 	print_bytes(out, &packet->steps[0]);
 	for (unsigned int i = 0; i < packet->n_steps; i++) {
 		json_t *step = step_json(dp, &packet->steps[i]);
@@ -215,41 +277,46 @@ static json_t *packet_json(const struct dp *dp, const struct trace_packet *packe
 		json_array_append_new(steps, step);
 	}
 	fclose(out);
-	event = json_pack("{s:i, s:o, s:s}", "packet", packet->id, "steps", steps, "text", text);
+	event = json_pack("{s:i, s:o, s:s}", "packet", number, "steps", steps, "text", text);
 	free(text);
 	return event;
 }
 
 /* Has the packet come to its end, as far as can be seen? A held one may still go on. */
-static bool packet_is_done(const struct dp *dp, const struct trace_packet *packet)
+static bool packet_is_done(
+	const struct dp *dp, const struct trace_session *session, const struct trace_packet *packet)
 {
 	const struct trace_record *last = &packet->steps[packet->n_steps - 1];
+	const struct stage *stage = dp->stages[last->stage];
 	uint64_t age_ns = dp->now_ns - packet->seen_ns;
 
-	if (last->exit == STAGE_CONSUMED && dp->stages[last->stage]->exits[1].name == NULL &&
-		strcmp(dp->stages[last->stage]->name, "neigh_hold") != 0)
+	if (packet->seen_tick == session->n_ticks)
+		return false;
+	if (last->exit == STAGE_CONSUMED && stage->exits[1].name == NULL && !stage->is_source &&
+		last->extra.to == TRACE_NO_WORKER && strcmp(stage->name, "neigh_hold") != 0)
 		return true;
 	return age_ns > (uint64_t)TRACE_LINGER_MS * 1000000;
 }
 
 static void trace_tick(struct dp *dp, uint64_t now_ns)
 {
-	struct trace_session *session = *trace_session(dp);
+	struct trace_session *session = trace_state(dp)->session;
 	unsigned int i = 0;
 
 	if (session == NULL)
 		return;
+	session->n_ticks++;
 	for (unsigned int w = 0; w < dp->n_workers; w++)
 		session_read(dp, session, session->buffers[w]);
 	while (i < session->n_packets && session->n_told < session->n_wanted) {
 		struct trace_packet *packet = &session->packets[i];
 
-		if (!packet_is_done(dp, packet)) {
+		if (!packet_is_done(dp, session, packet)) {
 			i++;
 			continue;
 		}
-		call_notify(session->call, packet_json(dp, packet));
 		session->n_told++;
+		call_notify(session->call, packet_json(dp, packet, session->n_told));
 		free(packet->steps);
 		*packet = session->packets[--session->n_packets];
 	}
@@ -262,7 +329,7 @@ static void trace_tick(struct dp *dp, uint64_t now_ns)
 
 static void trace_fini(struct dp *dp)
 {
-	if (*trace_session(dp) != NULL)
+	if (trace_state(dp)->session != NULL)
 		session_destroy(dp);
 }
 
@@ -319,18 +386,32 @@ static int trace_compile(struct trace_session *session, struct call *call, const
 	return err;
 }
 
+static void session_take_ids(struct dp *dp, struct trace_session *session)
+{
+	struct trace_state *state = trace_state(dp);
+
+	static_assert(TRACE_PACKETS_MAX * WORKER_MAX < UINT16_MAX, "a trace's ids do not wrap");
+	session->n_ids = (uint16_t)(session->n_wanted * dp->n_workers);
+	/* 0 is no id. */
+	if (state->next_id == 0 || state->next_id > UINT16_MAX - session->n_ids)
+		state->next_id = 1;
+	session->first_id = state->next_id;
+	state->next_id += session->n_ids;
+}
+
 static void session_arm(struct dp *dp, struct trace_session *session)
 {
+	session_take_ids(dp, session);
 	for (unsigned int i = 0; i < dp->n_workers; i++) {
 		struct trace *trace = mem_zalloc(sizeof(*trace));
 		struct mail arm = { .fn = trace_on_arm };
 
 		trace->program = session->has_program ? session->program.bf_insns : NULL;
 		trace->n_left = session->n_wanted;
-		trace->last_id = (uint16_t)(i + 1);
+		trace->next_id = (uint16_t)(session->first_id + i);
 		trace->id_step = (uint16_t)dp->n_workers;
-		trace->pick_stage = (uint8_t)dp_stage_index(dp, "plain");
 		session->buffers[i] = trace;
+		trace->first = session->buffers[0];
 		arm.arg[0] = (uintptr_t)trace;
 		dp_mail(dp, dp->workers[i], &arm);
 	}
@@ -343,7 +424,7 @@ static int trace_run(struct call *call, const void *args)
 	struct dp *dp = call->ctx;
 	int err;
 
-	if (*trace_session(dp) != NULL)
+	if (trace_state(dp)->session != NULL)
 		return call_fail(call, -EBUSY, "another trace is running");
 	session = mem_zalloc(sizeof(*session));
 	session->call = call;
@@ -355,7 +436,7 @@ static int trace_run(struct call *call, const void *args)
 			return err;
 		}
 	}
-	*trace_session(dp) = session;
+	trace_state(dp)->session = session;
 	session_arm(dp, session);
 	call_defer(call, trace_cancel, dp);
 	return 0;
@@ -375,7 +456,7 @@ static const struct command trace_commands[] = {
 struct module trace_module = {
 	.name = "trace",
 	.commands = trace_commands,
-	.state_size = sizeof(struct trace_session *),
+	.state_size = sizeof(struct trace_state),
 	.fini = trace_fini,
 	.tick = trace_tick,
 };

@@ -151,8 +151,7 @@ void stage_each_traced(struct worker *w, struct stage_node *node, stage_pkt_fn *
 	for (uint32_t i = 0; i < n; i++) {
 		struct rte_mbuf *m = node->pkts[i];
 		struct pkt_meta *meta = pkt_meta(m);
-		bool is_picker = node->index == w->trace->pick_stage;
-		uint16_t id = is_picker ? trace_pick(w, m) : meta->trace;
+		uint16_t id = meta->trace;
 		struct pkt_meta before = *meta;
 		unsigned int exit;
 
@@ -163,7 +162,7 @@ void stage_each_traced(struct worker *w, struct stage_node *node, stage_pkt_fn *
 				trace_note(w, node->index, exit, NULL, &before, id);
 			continue;
 		}
-		meta->trace = id;
+		meta->trace = id; /* plain and parse have reset the metadata */
 		if (id != 0)
 			trace_note(w, node->index, exit, m, meta, id);
 		stage_leave(w, node, m, exit);

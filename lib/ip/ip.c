@@ -131,7 +131,8 @@ void ip_format_route(const struct trace_record *record, bool is_sent, char *buf,
 	if (meta->adj < RTE_DIM(special))
 		snprintf(buf, size, "%s", special[meta->adj]);
 	else if (is_sent)
-		snprintf(buf, size, "adjacency %u, out of link %u", meta->adj, meta->out_link);
+		snprintf(buf, size, "adjacency %u, out of link %s", meta->adj,
+			link_name(record->w->dp, meta->out_link));
 	else
 		snprintf(buf, size, "adjacency %u", meta->adj);
 }

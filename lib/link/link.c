@@ -29,6 +29,13 @@ struct link *link_by_index(const struct dp *dp, uint16_t ifindex)
 	return ifindex < LINK_MAX ? link_state(dp)->links[ifindex] : NULL;
 }
 
+const char *link_name(const struct dp *dp, uint16_t ifindex)
+{
+	const struct link *link = link_by_index(dp, ifindex);
+
+	return link != NULL ? link->name : "(gone)";
+}
+
 void link_each(const struct dp *dp, void (*fn)(struct link *link, void *ctx), void *ctx)
 {
 	const struct link_state *state = link_state(dp);

@@ -89,6 +89,8 @@ struct link {
 /* By name or index; NULL: no such link. Control thread. */
 struct link *link_by_name(const struct dp *dp, const char *name);
 struct link *link_by_index(const struct dp *dp, uint16_t ifindex);
+/* For traces: its name, or what says that it is gone. Control thread. */
+const char *link_name(const struct dp *dp, uint16_t ifindex);
 /* Calls fn for every link in the order of their indexes. */
 void link_each(const struct dp *dp, void (*fn)(struct link *link, void *ctx), void *ctx);
 /* A worker that can send on this link by itself, for packets of the control plane. */

@@ -23,6 +23,17 @@ static void rx_mark(struct rte_mbuf **pkts, uint16_t n, uint16_t port)
 
 enum { RX_FRAMES = 1, RX_STEER };
 
+static __rte_noinline void rx_trace(struct worker *w, const struct stage_node *node,
+	const struct link_poll *poll, struct rte_mbuf *const *pkts, unsigned int n)
+{
+	const struct trace_extra extra = {
+		.to = TRACE_NO_WORKER,
+		.arg = { poll->ifindex, poll->port, poll->queue },
+	};
+
+	trace_receive(w, node, poll->is_steered ? RX_STEER : RX_FRAMES, pkts, n, &extra);
+}
+
 /* Asks one queue. Its packets go straight into the lane of their stage. */
 static void rx_poll(struct worker *w, struct link_worker *lw, struct stage_node *node,
 	const struct link_poll *poll)
@@ -41,6 +52,8 @@ static void rx_poll(struct worker *w, struct link_worker *lw, struct stage_node 
 		n_bytes += pkts[i]->pkt_len;
 	if (unlikely(poll->is_unmarked))
 		rx_mark(pkts, n, poll->port);
+	if (unlikely(w->trace != NULL))
+		rx_trace(w, node, poll, pkts, n);
 	counters->rx_packets += n;
 	counters->rx_bytes += n_bytes;
 	next->n += n;
@@ -92,6 +105,14 @@ static void rx_disarm(struct worker *w)
 		(void)rte_eth_dev_rx_intr_disable(polls->poll[i].port, polls->poll[i].queue);
 }
 
+static void rx_format(const struct trace_record *record, char *buf, size_t size)
+{
+	const uint16_t *arg = record->extra.arg;
+
+	snprintf(buf, size, "link %s, port %u, queue %u, worker %u",
+		link_name(record->w->dp, arg[0]), arg[1], arg[2], record->w->id);
+}
+
 const struct stage rx_stage = {
 	.name = "rx",
 	.help = "polls this worker's receive queues",
@@ -100,6 +121,7 @@ const struct stage rx_stage = {
 	.arm = rx_arm,
 	.disarm = rx_disarm,
 	.exits = { [RX_FRAMES] = { "frames", "plain" }, [RX_STEER] = { "steer", "steer" } },
+	.format = rx_format,
 };
 
 /* parse */
@@ -182,8 +204,8 @@ static void parse_format(const struct trace_record *record, char *buf, size_t si
 {
 	const struct pkt_meta *meta = &record->meta;
 
-	snprintf(buf, size, "link %u, EtherType 0x%04x, IP length %u, protocol %u%s%s",
-		meta->in_link, meta->ethertype, meta->l3_len, meta->proto,
+	snprintf(buf, size, "link %s, EtherType 0x%04x, IP length %u, protocol %u%s%s",
+		link_name(record->w->dp, meta->in_link), meta->ethertype, meta->l3_len, meta->proto,
 		meta->flags & PKT_FRAGMENT ? ", fragment" : "",
 		meta->flags & PKT_OPTIONS ? ", options" : "");
 }
@@ -275,6 +297,19 @@ static void tx_send_mixed(struct worker *w, struct stage_node *node, struct link
 	}
 }
 
+static __rte_noinline void tx_trace(
+	struct worker *w, const struct stage_node *node, const struct link_worker *lw)
+{
+	for (uint32_t i = 0; i < node->n; i++) {
+		const struct link_dp *link = &lw->table[pkt_meta(node->pkts[i])->out_link];
+		const struct link_tx *tx = &lw->tx[link->port];
+		bool is_ours = !(link->flags & LINK_UP) || tx->queue != LINK_NO_QUEUE;
+		const struct trace_extra extra = { .to = is_ours ? TRACE_NO_WORKER : tx->owner };
+
+		trace_note_extra(w, node->index, STAGE_CONSUMED, node->pkts[i], &extra);
+	}
+}
+
 static void tx_run(struct worker *w, struct stage_node *node)
 {
 	struct link_worker *lw = worker_slot(w, &link_module);
@@ -287,7 +322,7 @@ static void tx_run(struct worker *w, struct stage_node *node)
 		n_bytes += node->pkts[i]->pkt_len;
 	}
 	if (unlikely(w->trace != NULL))
-		trace_note_lane(w, node, STAGE_CONSUMED);
+		tx_trace(w, node, lw);
 	if (likely(differs == 0))
 		tx_send(w, node, lw, first, node->pkts, node->n, n_bytes);
 	else
@@ -296,7 +331,11 @@ static void tx_run(struct worker *w, struct stage_node *node)
 
 static void tx_format(const struct trace_record *record, char *buf, size_t size)
 {
-	snprintf(buf, size, "link %u, %u bytes", record->meta.out_link, record->pkt_len);
+	int n = snprintf(buf, size, "link %s, %u bytes",
+		link_name(record->w->dp, record->meta.out_link), record->pkt_len);
+
+	if (record->extra.to != TRACE_NO_WORKER)
+		snprintf(buf + n, size - (size_t)n, ", handed over to worker %u", record->extra.to);
 }
 
 const struct stage tx_stage = {

@@ -9,6 +9,7 @@
  * Packets of one flow stay in order: they come through one queue, have one owner, and the ring
  * to it is first in, first out.
  */
+#include "dp/trace.h"
 #include "link/link_priv.h"
 
 enum { STEER_OWN = 1 };
@@ -25,12 +26,34 @@ static void steer_flush(struct worker *w, struct link_worker *lw)
 	}
 }
 
+/* Before any of them is another worker's. */
+static __rte_noinline void steer_trace(
+	struct worker *w, const struct stage_node *node, const struct steer *steer)
+{
+	for (uint32_t i = 0; i < node->n; i++) {
+		struct rte_mbuf *m = node->pkts[i];
+		unsigned int bucket = steer_bucket(steer, rte_pktmbuf_mtod(m, const uint8_t *));
+		unsigned int owner = w->id;
+		struct trace_extra extra = { .to = TRACE_NO_WORKER };
+
+		if (bucket != STEER_BUCKET_NONE)
+			owner = __atomic_load_n(&steer->owner[bucket], __ATOMIC_RELAXED);
+		if (owner != w->id)
+			extra.to = (uint16_t)owner;
+		extra.arg[0] = (uint16_t)bucket;
+		trace_note_extra(
+			w, node->index, owner == w->id ? STEER_OWN : STAGE_CONSUMED, m, &extra);
+	}
+}
+
 static void steer_run(struct worker *w, struct stage_node *node)
 {
 	struct link_worker *lw = worker_slot(w, &link_module);
 	struct stage_node *own = node->next[STEER_OWN];
 	const struct steer *steer = lw->steer;
 
+	if (unlikely(w->trace != NULL))
+		steer_trace(w, node, steer);
 	for (uint32_t i = 0; i < node->n; i++) {
 		struct rte_mbuf *m = node->pkts[i];
 		struct link_steered *steered;
@@ -55,9 +78,22 @@ static void steer_run(struct worker *w, struct stage_node *node)
 	steer_flush(w, lw);
 }
 
+static void steer_format(const struct trace_record *record, char *buf, size_t size)
+{
+	unsigned int bucket = record->extra.arg[0], to = record->extra.to;
+
+	if (bucket == STEER_BUCKET_NONE)
+		snprintf(buf, size, "not IP, stays with worker %u", record->w->id);
+	else if (to == TRACE_NO_WORKER)
+		snprintf(buf, size, "bucket %u, owner is worker %u itself", bucket, record->w->id);
+	else
+		snprintf(buf, size, "bucket %u, handed over to its owner, worker %u", bucket, to);
+}
+
 const struct stage steer_stage = {
 	.name = "steer",
 	.help = "hands packets to the workers that own them",
 	.run = steer_run,
 	.exits = { [STEER_OWN] = { "own", "plain" } },
+	.format = steer_format,
 };

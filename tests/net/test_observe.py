@@ -97,7 +97,7 @@ def test_trace_tells_a_packets_way_through_the_nodes(router):
     nodes = [step["node"] for step in packet["steps"]]
     graph = [row["node"] for row in router.weir.ctl("graph", "show")]
     assert nodes == sorted(nodes, key=graph.index), "one step after the other, downwards"
-    assert {"plain", "ip4_forward", "tx"} <= set(nodes)
+    assert {"rx", "plain", "ip4_forward", "tx"} <= set(nodes)
 
 
 def test_trace_is_readable_and_names_the_reason_of_a_drop(router):

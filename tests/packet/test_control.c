@@ -353,10 +353,10 @@ static void check_steps(
 
 START_TEST(a_trace_tells_each_packets_way)
 {
-	static const char *const forwarded[] = { "plain", "ip4_forward", "tx", NULL };
-	static const char *const refused_way[] = { "plain", "parse", "drop", NULL };
-	static const char *const held[] = { "plain", "ip4_forward", "neigh_hold", "ip4_forward",
-		"tx", NULL };
+	static const char *const forwarded[] = { "rx", "plain", "ip4_forward", "tx", NULL };
+	static const char *const refused_way[] = { "rx", "plain", "parse", "drop", NULL };
+	static const char *const held[] = { "rx", "plain", "ip4_forward", "neigh_hold", "inject",
+		"ip4_forward", "tx", NULL };
 	struct bench *b = bench_start(router_config);
 	struct client *client = bench_connect(b);
 	struct frame frame, answer;

@@ -1,0 +1,333 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+/*
+ * The trace has a step for every stage of the pipeline: packets of every kind are traced, and the
+ * stages that printed a step are compared with the table. Then: over workers, in order, and nothing
+ * but what this trace has picked.
+ *
+ *	lan (p0, worker 0, steered in software)   wan (p1, worker 1)
+ */
+#include "kit6.h"
+
+#include "link/steer.h"
+
+static const char trace_config[] =
+	"sysctl: { addrconf: { dad_transmits = 0; }; ipv6: { icmp_ratelimit = 0; }; };\n"
+	"links = ( { name = \"lan\"; device = \"net_ring_p0\"; steering = \"software\";\n"
+	"    mac = \"" LAN_MAC "\"; addresses = [ \"192.0.2.1/24\", \"" LAN6 "/64\" ]; },\n"
+	"  { name = \"wan\"; device = \"net_ring_p1\"; mac = \"" WAN_MAC "\"; mtu = 1280;\n"
+	"    addresses = [ \"198.51.100.1/24\", \"" WAN6 "/64\" ]; } );\n"
+	"neighbors = ( { to = \"192.0.2.10\"; lladdr = \"" HOST_MAC "\"; dev = \"lan\"; },\n"
+	"  { to = \"198.51.100.10\"; lladdr = \"" PEER_MAC "\"; dev = \"wan\"; },\n"
+	"  { to = \"" HOST6 "\"; lladdr = \"" HOST_MAC "\"; dev = \"lan\"; },\n"
+	"  { to = \"" PEER6 "\"; lladdr = \"" PEER_MAC "\"; dev = \"wan\"; } );\n"
+	"routes = ( { to = \"default\"; via = \"198.51.100.10\"; },\n"
+	"  { to = \"::/0\"; via = \"" PEER6 "\"; } );\n";
+
+/* Which stages have printed a step. */
+static bool was_seen[STAGE_MAX];
+
+static bool is_armed(const struct bench *b)
+{
+	for (unsigned int i = 0; i < b->dp->n_workers; i++)
+		if (b->dp->workers[i]->trace == NULL)
+			return false;
+	return true;
+}
+
+static bool is_disarmed(const struct bench *b)
+{
+	for (unsigned int i = 0; i < b->dp->n_workers; i++)
+		if (b->dp->workers[i]->trace != NULL)
+			return false;
+	return true;
+}
+
+static void wait_until(struct bench *b, bool (*is_so)(const struct bench *b))
+{
+	for (unsigned int i = 0; !is_so(b); i++) {
+		REQUIRE_MSG(i < 100000, "the trace does not start or end");
+		event_base_loop(b->events, EVLOOP_NONBLOCK);
+		bench_run(b);
+	}
+}
+
+static void trace_start_filter(
+	struct bench *b, struct client *client, unsigned int count, const char *filter)
+{
+	char line[160];
+
+	snprintf(line, sizeof(line),
+		"{\"jsonrpc\": \"2.0\", \"id\": 1, \"method\": \"trace.start\", "
+		"\"params\": {\"count\": %u, \"filter\": \"%s\"}}",
+		count, filter);
+	bench_write(client, line);
+	wait_until(b, is_armed);
+}
+
+static void trace_start(struct bench *b, struct client *client, unsigned int count)
+{
+	trace_start_filter(b, client, count, "");
+}
+
+static void trace_end(struct bench *b, struct client *client, unsigned int count)
+{
+	json_t *end = bench_read(b, client);
+
+	ck_assert_int_eq(json_int_at(end, "result.packets"), count);
+	json_decref(end);
+	wait_until(b, is_disarmed);
+}
+
+/* The next packet's steps as "stage stage ...": heap. Every one of them says something. */
+static char *trace_way(struct bench *b, struct client *client, unsigned int number)
+{
+	json_t *event = bench_read(b, client), *step;
+	char *way = NULL;
+	size_t i, len;
+	FILE *out = open_memstream(&way, &len);
+
+	ck_assert_int_eq(json_int_at(event, "params.packet"), number);
+	json_array_foreach(json_at(event, "params.steps"), i, step) {
+		const char *node = json_text_at(step, "node");
+
+		ck_assert_msg(json_text_at(step, "decision")[0] != '\0', "%s says nothing", node);
+		was_seen[dp_stage_index(b->dp, node)] = true;
+		fprintf(out, "%s%s", i > 0 ? " " : "", node);
+	}
+	fclose(out);
+	json_decref(event);
+	return way;
+}
+
+/* Sends a frame to lan under a trace of its own, up to `ms` later. */
+static void see(struct bench *b, struct client *client, const struct frame *frame, unsigned int ms)
+{
+	trace_start(b, client, 1);
+	bench_push(b, LAN, frame);
+	bench_advance(b, ms);
+	free(trace_way(b, client, 1));
+	trace_end(b, client, 1);
+}
+
+static void see_ip4(struct bench *b, struct client *client, const struct ip4_spec *spec)
+{
+	struct frame frame;
+
+	frame_ip4(&frame, spec);
+	see(b, client, &frame, 0);
+}
+
+static void see_ip6(struct bench *b, struct client *client, const struct ip6_spec *spec)
+{
+	struct frame frame;
+
+	frame_ip6(&frame, spec);
+	see(b, client, &frame, 0);
+}
+
+/* Forwarded by each way and owner; too large; no more TTL; to us; in fragments. */
+static void see_all_ip4(struct bench *b, struct client *client)
+{
+	static const uint8_t nop[4] = { 1, 1, 1, 1 };
+
+	for (uint16_t i = 0; i < 8; i++)
+		see_ip4(b, client,
+			&(struct ip4_spec){
+				.src = "192.0.2.10", .dst = "8.8.8.8", .sport = 1000 + i });
+	see_ip4(b, client,
+		&(struct ip4_spec){ .src = "192.0.2.10",
+			.dst = "8.8.8.8",
+			.options = nop,
+			.options_len = sizeof(nop) });
+	see_ip4(b, client,
+		&(struct ip4_spec){ .src = "192.0.2.10", .dst = "8.8.8.8", .payload_len = 1400 });
+	see_ip4(b, client, &(struct ip4_spec){ .src = "192.0.2.10", .dst = "8.8.8.8", .ttl = 1 });
+	see_ip4(b, client,
+		&(struct ip4_spec){ .src = "192.0.2.10",
+			.dst = "192.0.2.1",
+			.proto = IPPROTO_ICMP,
+			.icmp_type = 8 });
+}
+
+static void see_all_ip6(struct bench *b, struct client *client)
+{
+	struct frame frame;
+
+	see_ip6(b, client, &(struct ip6_spec){ .hop_limit = 64 });
+	see_ip6(b, client, &(struct ip6_spec){ .hop_limit = 1 });
+	see_ip6(b, client,
+		&(struct ip6_spec){ .dst = LAN6, .proto = IPPROTO_ICMPV6, .icmp_type = 128 });
+	frame_nd(&frame, &(struct nd_spec){ .target = LAN6, .lladdr = HOST_MAC });
+	see(b, client, &frame, 0);
+}
+
+/* What waits and goes on later: for its other half, which never comes, and for a next hop. */
+static void see_all_held(struct bench *b, struct client *client)
+{
+	struct frame frame;
+
+	frame_ip4(&frame, &(struct ip4_spec){ .src = "192.0.2.10",
+				  .dst = "192.0.2.1",
+				  .fragment = RTE_IPV4_HDR_MF_FLAG,
+				  .payload_len = 64 });
+	see(b, client, &frame, 5000);
+	trace_start(b, client, 1);
+	frame_ip4(&frame, &(struct ip4_spec){ .src = "192.0.2.10", .dst = "198.51.100.20" });
+	bench_push(b, LAN, &frame);
+	json_decref(bench_call(b, "neigh.replace",
+		"{\"to\": \"198.51.100.20\", \"lladdr\": \"" PEER_MAC "\", \"dev\": \"wan\"}"));
+	free(trace_way(b, client, 1));
+	trace_end(b, client, 1);
+}
+
+START_TEST(every_stage_of_the_pipeline_has_a_step)
+{
+	struct bench *b = bench_create(trace_config, 2, 8192);
+	struct client *client = bench_connect(b);
+	struct frame frame;
+
+	memset(was_seen, 0, sizeof(was_seen));
+	bench_advance(b, 2000);
+	see_all_ip4(b, client);
+	see_all_ip6(b, client);
+	see_all_held(b, client);
+	frame_arp(&frame, HOST_MAC, ANY_MAC, RTE_ARP_OP_REQUEST, HOST_MAC, "192.0.2.10", NO_MAC,
+		"192.0.2.1");
+	see(b, client, &frame, 0);
+	for (unsigned int i = 0; pipeline[i] != NULL; i++) {
+		ck_assert_msg(pipeline[i]->format != NULL, "%s has no format", pipeline[i]->name);
+		ck_assert_msg(was_seen[i], "no packet here has a step of %s", pipeline[i]->name);
+	}
+	bench_discard(b);
+	client_close(client);
+	bench_destroy(b);
+}
+END_TEST
+
+/* A packet of lan whose bucket is that worker's. */
+static void make_owned(struct frame *frame, unsigned int worker)
+{
+	struct steer steer;
+	uint16_t sport = 1000;
+
+	steer_init(&steer, 2);
+	do
+		frame_ip4(frame, &(struct ip4_spec){
+					 .src = "192.0.2.10", .dst = "8.8.8.8", .sport = sport++ });
+	while (steer.owner[steer_bucket(&steer, frame->bytes)] != worker);
+}
+
+/* The packet's three passes, with so many ticks of the control plane after each. */
+static void pass_over(struct bench *b, const struct frame *frame, unsigned int n_ticks)
+{
+	bench_send(b, LAN, frame);
+	for (unsigned int i = 0; i < 3; i++) {
+		worker_pass(b->dp->workers[i % 2]);
+		for (unsigned int t = 0; t < n_ticks; t++)
+			dp_tick(b->dp, b->now_ns);
+	}
+}
+
+START_TEST(a_trace_follows_a_packet_to_its_owner_and_back)
+{
+	struct bench *b = bench_create(trace_config, 2, 8192);
+	struct client *client = bench_connect(b);
+	struct frame frame;
+	char *way;
+
+	bench_advance(b, 2000);
+	trace_start(b, client, 4);
+	make_owned(&frame, 0);
+	bench_push(b, LAN, &frame);
+	way = trace_way(b, client, 1);
+	ck_assert_str_eq(way, "rx steer plain ip4_forward tx");
+	free(way);
+	/* A ring port has one transmit queue, worker 0's. */
+	make_owned(&frame, 1);
+	bench_push(b, LAN, &frame);
+	way = trace_way(b, client, 2);
+	ck_assert_str_eq(way, "rx steer handover plain ip4_forward tx handover tx");
+	free(way);
+	/* Whether all of it is read at once, or each part when it comes. */
+	for (unsigned int i = 0; i < 2; i++) {
+		pass_over(b, &frame, 3 * i);
+		way = trace_way(b, client, 3 + i);
+		ck_assert_str_eq(way, "rx steer handover plain ip4_forward tx handover tx");
+		free(way);
+	}
+	trace_end(b, client, 4);
+	bench_discard(b);
+	client_close(client);
+	bench_destroy(b);
+}
+END_TEST
+
+START_TEST(a_packet_of_an_earlier_trace_is_none_of_the_next)
+{
+	struct bench *b = bench_create(trace_config, 2, 8192);
+	struct client *client = bench_connect(b);
+	struct frame frame;
+	char *way;
+
+	bench_advance(b, 2000);
+	trace_start(b, client, 1);
+	frame_ip4(&frame, &(struct ip4_spec){ .src = "192.0.2.10", .dst = "198.51.100.20" });
+	bench_push(b, LAN, &frame);
+	/* Told while it still waits; more than the trace lingers would have it given up. */
+	json_decref(bench_call(
+		b, "sysctl.set", "{\"name\": \"neigh.retrans_time\", \"value\": \"10s\"}"));
+	bench_advance(b, 4500);
+	free(trace_way(b, client, 1));
+	trace_end(b, client, 1);
+	trace_start(b, client, 1);
+	json_decref(bench_call(b, "neigh.replace",
+		"{\"to\": \"198.51.100.20\", \"lladdr\": \"" PEER_MAC "\", \"dev\": \"wan\"}"));
+	bench_run(b);
+	make_owned(&frame, 0);
+	bench_push(b, LAN, &frame);
+	way = trace_way(b, client, 1);
+	ck_assert_str_eq(way, "rx steer plain ip4_forward tx");
+	free(way);
+	trace_end(b, client, 1);
+	bench_discard(b);
+	client_close(client);
+	bench_destroy(b);
+}
+END_TEST
+
+START_TEST(what_lies_in_a_fresh_buffer_is_not_believed)
+{
+	struct bench *b = bench_create(trace_config, 2, 8192);
+	struct client *client = bench_connect(b);
+	struct rte_mbuf **all;
+	struct frame frame;
+	unsigned int n;
+	char *way;
+
+	bench_advance(b, 2000);
+	/* Every buffer looks as if it were the first packet of the trace to come. */
+	all = bench_take_buffers(b, &n);
+	for (unsigned int i = 0; i < n; i++)
+		pkt_meta(all[i])->trace = 1;
+	bench_give_buffers(all, n);
+	trace_start_filter(b, client, 1, "tcp");
+	make_owned(&frame, 1);
+	bench_push(b, LAN, &frame);
+	frame_ip4(&frame, &(struct ip4_spec){
+				  .src = "192.0.2.10", .dst = "192.0.2.1", .proto = IPPROTO_TCP });
+	bench_push(b, LAN, &frame);
+	way = trace_way(b, client, 1);
+	ck_assert_ptr_nonnull(strstr(way, "ip4_local"));
+	free(way);
+	trace_end(b, client, 1);
+	bench_discard(b);
+	client_close(client);
+	bench_destroy(b);
+}
+END_TEST
+
+PACKET_MAIN("trace", PLAIN_TEST(every_stage_of_the_pipeline_has_a_step),
+	PLAIN_TEST(a_trace_follows_a_packet_to_its_owner_and_back),
+	PLAIN_TEST(a_packet_of_an_earlier_trace_is_none_of_the_next),
+	PLAIN_TEST(what_lies_in_a_fresh_buffer_is_not_believed))
