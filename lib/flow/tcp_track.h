@@ -1,0 +1,357 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#pragma once
+
+/*
+ * What a TCP connection allows its next segment to be, seen from the middle: a state machine over both
+ * directions and the sequence windows of both ends. Behaves as Linux's nf_conntrack does, so that
+ * what users know of it (states, sysctls, what is `invalid`) holds here.
+ *
+ * Sources: RFC 9293 (states, sequence numbers), RFC 7323 (window scale), RFC 2018 (SACK), RFC 5961
+ * (blind RST and SYN, challenge ACK), Guido van Rooij, "Real Stateful TCP Packet Filtering in IP
+ * Filter" (the four bounds of a segment that is in window).
+ *
+ * Pure functions on the caller's memory, called by the worker that owns the connection. Numbers are
+ * in host order, windows in bytes. Header lengths have been checked by the parser; options are
+ * checked here. Checksums are not.
+ */
+#include <assert.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "flow/flow.h"
+
+#include <rte_byteorder.h>
+#include <rte_tcp.h>
+
+/* States under nf_conntrack's names: what both ends together are in. */
+enum tcp_state {
+	TCP_STATE_NONE,
+	TCP_STATE_SYN_SENT,
+	TCP_STATE_SYN_RECV,
+	TCP_STATE_ESTABLISHED,
+	TCP_STATE_FIN_WAIT,   /* one FIN seen */
+	TCP_STATE_CLOSE_WAIT, /* and something after it acknowledged */
+	TCP_STATE_LAST_ACK,   /* FINs seen in both directions */
+	TCP_STATE_TIME_WAIT,
+	TCP_STATE_CLOSE,
+	TCP_STATE_SYN_SENT2, /* SYNs seen in both directions */
+	TCP_N_STATES,
+};
+
+/* How long a connection may be silent: the sysctls nf_conntrack_tcp_timeout_*. */
+enum tcp_timeout {
+	TCP_TIMEOUT_SYN_SENT,
+	TCP_TIMEOUT_SYN_RECV,
+	TCP_TIMEOUT_ESTABLISHED,
+	TCP_TIMEOUT_FIN_WAIT,
+	TCP_TIMEOUT_CLOSE_WAIT,
+	TCP_TIMEOUT_LAST_ACK,
+	TCP_TIMEOUT_TIME_WAIT,
+	TCP_TIMEOUT_CLOSE,
+	TCP_TIMEOUT_MAX_RETRANS,
+	TCP_TIMEOUT_UNACKNOWLEDGED,
+	TCP_N_TIMEOUTS,
+	TCP_TIMEOUT_KEEP = TCP_N_TIMEOUTS, /* the connection expires when it would have anyway */
+};
+
+/* What a segment is to the state machine, by its flags. RST wins over SYN over FIN over ACK. */
+enum tcp_class {
+	TCP_CLASS_SYN,
+	TCP_CLASS_SYNACK,
+	TCP_CLASS_FIN,
+	TCP_CLASS_ACK,
+	TCP_CLASS_RST,
+	TCP_CLASS_NONE,
+	TCP_N_CLASSES,
+};
+
+enum tcp_verdict {
+	TCP_ACCEPT,	 /* belongs to the connection */
+	TCP_ACCEPT_LAST, /* and ends it: delete it once the segment has passed (refused connection) */
+	TCP_IGNORE,	 /* let it pass; it proves nothing, state and timeout stay */
+	TCP_INVALID,	 /* is `invalid` to the rules */
+	TCP_REPEAT,	 /* delete the connection, this is the first segment of the next one */
+};
+
+/* Why a segment is ignored or invalid: member, name in counters and traces, what it means. */
+#define TCP_REASONS(X)                                                                             \
+	X(NONE, "none", "nothing is wrong")                                                        \
+	X(FLAGS, "tcp_flags", "no TCP sends this combination of flags")                            \
+	X(STATE, "tcp_state", "the connection's state does not allow such a segment")              \
+	X(PICKUP, "tcp_pickup", "begins no connection, and tcp_loose is off")                      \
+	X(RST, "tcp_rst", "reset from below what is acknowledged already")                         \
+	X(SEQ_OVER, "tcp_seq_over", "sequence number beyond the receiver's window")                \
+	X(ACK_OVER, "tcp_ack_over", "acknowledges what was never sent")                            \
+	X(SEQ_UNDER, "tcp_seq_under", "repeats what is acknowledged since long")                   \
+	X(ACK_UNDER, "tcp_ack_under", "acknowledgement delayed by more than a window")             \
+	X(OVERSHOT, "tcp_overshot", "somewhat more than the receiver's window")                    \
+	X(UNSYNCED, "tcp_unsynced", "may be of a connection that both ends know better")           \
+	X(CHALLENGE, "tcp_challenge", "challenge ACK to a SYN that was let through")
+
+#define TCP_REASON_MEMBER(member, name, help) TCP_REASON_##member,
+enum tcp_reason { TCP_REASONS(TCP_REASON_MEMBER) TCP_N_REASONS };
+#undef TCP_REASON_MEMBER
+
+/* The sysctls nf_conntrack_tcp_*. Written by the control thread, read by workers. */
+struct tcp_sysctl {
+	uint64_t timeout_ns[TCP_N_TIMEOUTS];
+	int64_t max_retrans;	 /* that many equal ACKs: TCP_TIMEOUT_MAX_RETRANS */
+	bool loose;		 /* connections may be picked up in the middle */
+	bool be_liberal;	 /* only resets have to be in window */
+	bool ignore_invalid_rst; /* a reset below the acknowledged is not invalid */
+};
+
+/* What one end has sent. */
+struct tcp_side {
+	uint32_t end;	  /* highest sequence number + 1 */
+	uint32_t max_end; /* highest that the other end's window allows */
+	uint32_t max_win; /* largest window it has offered, scaled; 0: nothing seen of this end */
+	uint32_t max_ack; /* highest acknowledgement, if TCP_SIDE_ACKED */
+};
+
+enum tcp_side_flag {
+	TCP_SIDE_SCALE = 0xf,		/* mask: how far its windows are to be shifted */
+	TCP_SIDE_HAS_SCALE = 1 << 4,	/* its SYN had a window scale option */
+	TCP_SIDE_HAS_SACK = 1 << 5,	/* its SYN permits SACK */
+	TCP_SIDE_ACKED = 1 << 6,	/* max_ack is known */
+	TCP_SIDE_UNACKED = 1 << 7,	/* sent what is not acknowledged */
+	TCP_SIDE_CLOSED_FIRST = 1 << 8, /* its FIN was the first */
+	TCP_SIDE_IS_LIBERAL = 1 << 9,	/* picked up: its scale is not known */
+	TCP_SIDE_ZERO_WINDOW = 1 << 10, /* sent the last ACK, and that closed the window */
+	TCP_SIDE_SEEN = 1 << 11,	/* has taken part (the reply side: `seen reply`) */
+	TCP_SIDE_ASSURED = 1 << 12,	/* on the original side: the connection is */
+};
+
+/* A connection. Lives in the flow's hot line: everything that ordinary segments touch. */
+struct tcp_track {
+	struct tcp_side side[2]; /* by enum flow_dir of what it sends */
+	uint16_t side_flags[2];	 /* enum tcp_side_flag */
+	uint32_t last_end;	 /* of the last ACK or ignored segment */
+	uint16_t last_hash;	 /* of seq, ack and window of that: is this the same again? */
+	uint8_t state : 4;	 /* enum tcp_state */
+	uint8_t last_class : 3;	 /* enum tcp_class of the last segment */
+	uint8_t last_dir : 1;	 /* and its direction */
+	uint8_t n_retrans;	 /* how often the last ACK came again; stops at 255 */
+};
+static_assert(sizeof(struct tcp_side) == 16, "four sequence numbers");
+static_assert(sizeof(struct tcp_track) == 44, "no holes; the rest of the line is the flow's");
+static_assert(TCP_N_STATES <= 16 && TCP_N_CLASSES <= 8, "widths of the bit fields");
+
+/* What only SYNs and challenges need. Lives in the flow's cold line. */
+struct tcp_track_rare {
+	uint32_t challenge_ack; /* acknowledged by the ACK that answered our SYN */
+	uint16_t syn_win;	/* window of the SYN that was let through unsynced */
+	uint16_t syn_flags;	/* its scale and options, as tcp_track.side_flags */
+	bool is_challenged;	/* an ACK in LAST_ACK may answer that SYN, not the FIN */
+	bool is_simultaneous;	/* SYNs crossed */
+};
+static_assert(sizeof(struct tcp_track_rare) <= 16, "as little as possible of the cold line");
+
+/* A segment: its header's numbers, and where its options are (valid as long as the packet). */
+struct tcp_segment {
+	uint32_t seq, ack;
+	uint32_t end; /* seq + payload, SYN and FIN counted as one each */
+	uint16_t win; /* as sent, not scaled */
+	uint8_t flags;
+	uint8_t options_len;
+	const uint8_t *options;
+};
+
+/* What became of a segment. */
+struct tcp_result {
+	uint8_t verdict; /* enum tcp_verdict */
+	uint8_t reason;	 /* enum tcp_reason: of TCP_IGNORE and TCP_INVALID */
+	/*
+	 * enum tcp_timeout that begins anew now, or TCP_TIMEOUT_KEEP. An invalid segment can only
+	 * shorten: what would live for more than TCP_SHORTEN_NS shall live no longer than that timeout.
+	 */
+	uint8_t timeout;
+};
+
+#define TCP_SHORTEN_NS UINT64_C(120000000000)
+
+/*
+ * The first segment of a connection, of the original direction: TCP_ACCEPT, or TCP_INVALID if it
+ * cannot begin one. Initialises both structures.
+ */
+struct tcp_result tcp_track_new(struct tcp_track *track, struct tcp_track_rare *rare,
+	const struct tcp_sysctl *conf, const struct tcp_segment *seg);
+
+/*
+ * A further segment. `rare` is read and written for SYNs, resets and what is out of the ordinary
+ * only, never for ACKs, data and FINs that follow the rules in an established connection.
+ */
+struct tcp_result tcp_track_update(struct tcp_track *track, struct tcp_track_rare *rare,
+	const struct tcp_sysctl *conf, const struct tcp_segment *seg, unsigned int dir);
+
+/* Names for counters, traces and `conntrack list`. Any thread. */
+const char *tcp_state_name(enum tcp_state state);
+const char *tcp_reason_name(enum tcp_reason reason);
+
+static inline bool tcp_track_has_reply(const struct tcp_track *track)
+{
+	return (track->side_flags[FLOW_REPLY] & TCP_SIDE_SEEN) != 0;
+}
+
+static inline bool tcp_track_is_assured(const struct tcp_track *track)
+{
+	return (track->side_flags[FLOW_ORIG] & TCP_SIDE_ASSURED) != 0;
+}
+
+/* May go early when the table is full, although assured: it is closing. */
+static inline bool tcp_track_is_closing(const struct tcp_track *track)
+{
+	return track->state >= TCP_STATE_FIN_WAIT && track->state <= TCP_STATE_CLOSE;
+}
+
+/*
+ * Reads a header whose length field the parser has checked against the packet; payload_len bytes
+ * follow the options. A length field below 5 (no parser lets it pass) means no options.
+ */
+static inline struct tcp_segment tcp_segment_read(
+	const struct rte_tcp_hdr *header, uint32_t payload_len)
+{
+	uint8_t flags = header->tcp_flags;
+	unsigned int header_len = (header->data_off >> 4) * 4u;
+	uint32_t seq = rte_be_to_cpu_32(header->sent_seq);
+	uint32_t n_controls = !!(flags & RTE_TCP_SYN_FLAG) + !!(flags & RTE_TCP_FIN_FLAG);
+
+	return (struct tcp_segment){
+		.seq = seq,
+		.ack = rte_be_to_cpu_32(header->recv_ack),
+		.end = seq + payload_len + n_controls,
+		.win = rte_be_to_cpu_16(header->rx_win),
+		.flags = flags,
+		.options_len = header_len > sizeof(*header) ? header_len - sizeof(*header) : 0,
+		.options = (const uint8_t *)(header + 1),
+	};
+}
+
+static inline bool tcp_seq_is_before(uint32_t a, uint32_t b)
+{
+	return (int32_t)(a - b) < 0;
+}
+
+/* Are the options nothing, or the timestamps of RFC 7323 appendix A and nothing else? */
+static inline bool tcp_segment_has_plain_options(const struct tcp_segment *seg)
+{
+	static const uint8_t timestamps[4] = { 1, 1, 8, 10 };
+
+	return seg->options_len == 0 ||
+	       (seg->options_len == 12 &&
+		       memcmp(seg->options, timestamps, sizeof(timestamps)) == 0);
+}
+
+/* The oldest acknowledgement that is still believed: van Rooij's 66000, or the largest window. */
+static inline uint32_t tcp_side_ack_window(const struct tcp_side *sender)
+{
+	const uint32_t least = 66000;
+
+	return sender->max_win > least ? sender->max_win : least;
+}
+
+/*
+ * The inner part of both paths: moves the windows on by a segment that is in window. ack and sack
+ * are what it acknowledges without and with SACK, win is scaled, has_ack whether it has one at all.
+ */
+static inline void tcp_track_advance(struct tcp_track *track, uint32_t end, uint32_t ack,
+	uint32_t sack, uint32_t win, bool has_ack, unsigned int dir)
+{
+	struct tcp_side *sender = &track->side[dir], *receiver = &track->side[dir ^ 1];
+	uint16_t sender_flags = track->side_flags[dir];
+	uint32_t seen_win = win + (sack - ack);
+
+	if (sender->max_win < seen_win)
+		sender->max_win = seen_win;
+	if (tcp_seq_is_before(sender->end, end)) {
+		sender->end = end;
+		sender_flags |= TCP_SIDE_UNACKED;
+	}
+	if (has_ack &&
+		(!(sender_flags & TCP_SIDE_ACKED) || tcp_seq_is_before(sender->max_ack, ack))) {
+		sender->max_ack = ack;
+		sender_flags |= TCP_SIDE_ACKED;
+	}
+	/* It may have begun in the window and ended beyond: the window was larger than we knew. */
+	if (receiver->max_win != 0 && tcp_seq_is_before(sender->max_end, end))
+		receiver->max_win += end - sender->max_end;
+	/* A closed window still takes a probe of one byte (RFC 9293 3.8.6.1). */
+	if (!tcp_seq_is_before(sack + win, receiver->max_end))
+		receiver->max_end = sack + win + (win == 0);
+	if (ack == receiver->end)
+		track->side_flags[dir ^ 1] &= ~TCP_SIDE_UNACKED;
+	track->side_flags[dir] = sender_flags;
+}
+
+/* Counts ACKs that come again and again, the sign of an end that is gone. */
+static inline void tcp_track_count_retrans(
+	struct tcp_track *track, const struct tcp_segment *seg, unsigned int dir)
+{
+	uint16_t hash =
+		(seg->seq * 0x9e3779b1u + seg->ack * 0x85ebca77u + seg->win * 0xc2b2ae3du) >> 16;
+
+	if (track->last_dir == dir && track->last_end == seg->end && track->last_hash == hash) {
+		track->n_retrans += track->n_retrans < UINT8_MAX;
+		return;
+	}
+	track->last_end = seg->end;
+	track->last_hash = hash;
+	track->n_retrans = 0;
+	track->side_flags[0] &= ~TCP_SIDE_ZERO_WINDOW;
+	track->side_flags[1] &= ~TCP_SIDE_ZERO_WINDOW;
+	if (seg->win == 0)
+		track->side_flags[dir] |= TCP_SIDE_ZERO_WINDOW;
+}
+
+/*
+ * The common case: an ACK, with or without data, in window, of an established and assured
+ * connection. False: not that case, nothing has changed, ask tcp_track_update(). True: accepted,
+ * exactly as tcp_track_update() would have; the timeout is tcp_track_timeout()'s.
+ */
+static inline bool tcp_track_quick(
+	struct tcp_track *track, const struct tcp_segment *seg, unsigned int dir)
+{
+	const struct tcp_side *sender = &track->side[dir], *receiver = &track->side[dir ^ 1];
+	const uint8_t unlike_ack =
+		RTE_TCP_SYN_FLAG | RTE_TCP_FIN_FLAG | RTE_TCP_RST_FLAG | RTE_TCP_ACK_FLAG;
+	uint32_t oldest = receiver->end - tcp_side_ack_window(sender);
+
+	if (track->state != TCP_STATE_ESTABLISHED || (seg->flags & unlike_ack) != RTE_TCP_ACK_FLAG)
+		return false;
+	if (!tcp_track_is_assured(track) || sender->max_win == 0 || receiver->max_win == 0 ||
+		!tcp_segment_has_plain_options(seg))
+		return false;
+	/* Without shortcuts: four subtractions and one branch. */
+	if (tcp_seq_is_before(sender->max_end, seg->seq) |
+		tcp_seq_is_before(seg->end, sender->end - receiver->max_win) |
+		tcp_seq_is_before(receiver->end, seg->ack) | tcp_seq_is_before(seg->ack, oldest))
+		return false;
+	tcp_track_advance(track, seg->end, seg->ack, seg->ack,
+		(uint32_t)seg->win << (track->side_flags[dir] & TCP_SIDE_SCALE), true, dir);
+	tcp_track_count_retrans(track, seg, dir);
+	track->last_class = TCP_CLASS_ACK;
+	track->last_dir = dir;
+	return true;
+}
+
+/* The timeout that begins anew with the segment just accepted. */
+static inline enum tcp_timeout tcp_track_timeout(
+	const struct tcp_track *track, const struct tcp_sysctl *conf)
+{
+	unsigned int flags = track->side_flags[0] | track->side_flags[1];
+	enum tcp_timeout plain = track->state == TCP_STATE_SYN_SENT2
+					 ? TCP_TIMEOUT_SYN_SENT
+					 : (enum tcp_timeout)(track->state - TCP_STATE_SYN_SENT);
+	uint64_t plain_ns = conf->timeout_ns[plain];
+
+	if (track->n_retrans >= conf->max_retrans &&
+		plain_ns > conf->timeout_ns[TCP_TIMEOUT_MAX_RETRANS])
+		return TCP_TIMEOUT_MAX_RETRANS;
+	if (track->last_class == TCP_CLASS_RST)
+		return TCP_TIMEOUT_CLOSE;
+	if ((flags & TCP_SIDE_UNACKED) && plain_ns > conf->timeout_ns[TCP_TIMEOUT_UNACKNOWLEDGED])
+		return TCP_TIMEOUT_UNACKNOWLEDGED;
+	if ((flags & TCP_SIDE_ZERO_WINDOW) && plain_ns > conf->timeout_ns[TCP_TIMEOUT_MAX_RETRANS])
+		return TCP_TIMEOUT_MAX_RETRANS;
+	return plain;
+}
