@@ -79,7 +79,7 @@ static bool list_has(const struct match_list *list, unsigned __int128 value)
 static bool key_matches(const struct match_spec *spec, const struct match_key *key,
 	enum match_key_id id, const struct match_links *links)
 {
-	const struct match_list *list = match_spec_list(spec, id, key->family);
+	const struct match_list *list = &spec->lists[match_list_id(id, key->family)];
 
 	if (list->n == 0)
 		return true;

@@ -25,6 +25,9 @@ enum match_key_id {
 	MATCH_N_KEYS,
 };
 
+/* Lists of a spec: one for each key, of which those of addresses are the IPv4 ones, and these. */
+enum { MATCH_SRC6 = MATCH_N_KEYS, MATCH_DST6, MATCH_N_LISTS };
+
 /* One bit each, those of enum flow_state. */
 enum match_state {
 	MATCH_NEW = 1 << 0,
@@ -74,10 +77,9 @@ struct match_list {
 
 /* What a rule asks. */
 struct match_spec {
-	struct match_list keys[MATCH_N_KEYS]; /* addresses: the IPv4 ones */
-	struct match_list src6, dst6;	      /* the IPv6 ones */
-	uint32_t mark_mask;		      /* that of all values of MATCH_MARK */
-	bool has_v4, has_v6;		      /* of which families the packets are that can match */
+	struct match_list lists[MATCH_N_LISTS];
+	uint32_t mark_mask;  /* that of all values of MATCH_MARK */
+	bool has_v4, has_v6; /* of which families the packets are that can match */
 	/* In one line, as written: "in lan proto tcp dport != { 22, 80-90 }"; "": asks nothing. */
 	char *text;
 };

@@ -26,18 +26,18 @@ struct match_key_row {
 extern const struct match_key_row match_keys[MATCH_N_KEYS];
 extern const struct match_name match_icmp_names[], match_icmpv6_names[];
 
-/* The value of a key that is a number, not an address. */
-uint32_t match_key_value(const struct match_key *key, enum match_key_id id);
 /* -1: no such name. */
 int64_t match_name_value(const struct match_name *names, const char *text, size_t len);
 /* NULL: the value has no name. */
 const char *match_name_of(const struct match_name *names, uint32_t value);
-/* Of both families' addresses and of all other keys the list that packets of a family are held to. */
-const struct match_list *match_spec_list(
-	const struct match_spec *spec, enum match_key_id id, uint8_t family);
+/* Which list of a spec packets of that family are held to. */
+static inline unsigned int match_list_id(enum match_key_id id, uint8_t family)
+{
+	if (family == AF_INET6 && id == MATCH_SRC)
+		return MATCH_SRC6;
+	return family == AF_INET6 && id == MATCH_DST ? MATCH_DST6 : (unsigned int)id;
+}
 bool match_link_is(const char *pattern, const char *name);
-/* Does the rule ask for icmpv6 and nothing else? */
-bool match_spec_is_icmpv6(const struct match_spec *spec);
 
 /* What a compiled table is made of; table.c says how it works. */
 

@@ -134,16 +134,6 @@ const char *match_name_of(const struct match_name *names, uint32_t value)
 	return NULL;
 }
 
-const struct match_list *match_spec_list(
-	const struct match_spec *spec, enum match_key_id id, uint8_t family)
-{
-	if (family == AF_INET6 && id == MATCH_SRC)
-		return &spec->src6;
-	if (family == AF_INET6 && id == MATCH_DST)
-		return &spec->dst6;
-	return &spec->keys[id];
-}
-
 #define KEY(name_text, member, value)                                                              \
 	.name = name_text, .conf_offset = offsetof(struct match_conf, member),                     \
 	.key_offset = offsetof(struct match_key, value)

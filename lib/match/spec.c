@@ -44,6 +44,31 @@ static int not_allowed(struct parse *p)
 	return parse_error(p, "must be %s", p->row->allowed);
 }
 
+/* Protocols that other keys ask about; 0 closes a list. */
+static const uint8_t only_tcp[] = { IPPROTO_TCP, 0 }, only_icmp[] = { IPPROTO_ICMP, 0 },
+		     only_icmpv6[] = { IPPROTO_ICMPV6, 0 },
+		     with_ports[] = { IPPROTO_TCP, IPPROTO_UDP, IPPROTO_SCTP, IPPROTO_UDPLITE,
+			     IPPROTO_DCCP, 0 };
+
+static bool protos_have(const uint8_t *protos, unsigned __int128 proto)
+{
+	while (*protos != 0 && *protos != proto)
+		protos++;
+	return *protos != 0;
+}
+
+/* Does the rule name protocols, and none but these? */
+static bool proto_is(const struct match_spec *spec, const uint8_t *protos)
+{
+	const struct match_list *list = &spec->lists[MATCH_PROTO];
+
+	for (unsigned int i = 0; i < list->n; i++)
+		for (unsigned __int128 v = list->ranges[i].first; v <= list->ranges[i].last; v++)
+			if (!protos_have(protos, v))
+				return false;
+	return list->n > 0 && !list->is_negated;
+}
+
 static void list_add(struct match_list *list, unsigned __int128 first, unsigned __int128 last)
 {
 	list->ranges = mem_realloc(list->ranges, list->n + 1, sizeof(*list->ranges));
@@ -168,8 +193,7 @@ static int add_addresses(struct parse *p, char *text)
 		return not_allowed(p);
 	if (range.first > range.last)
 		return parse_error(p, "is a range that ends before it begins");
-	list_add((struct match_list *)(uintptr_t)match_spec_list(p->spec, p->id, addr.family),
-		range.first, range.last);
+	list_add(&p->spec->lists[match_list_id(p->id, addr.family)], range.first, range.last);
 	return 0;
 }
 
@@ -337,7 +361,7 @@ static const struct field_list *key_items(const struct match_conf *conf, enum ma
 
 static void parse_items(struct parse *p, const struct field_list *items)
 {
-	struct match_list *list = &p->spec->keys[p->id];
+	struct match_list *list = &p->spec->lists[p->id];
 
 	/* A list that was left out has no memory. */
 	if (items->items != NULL && items->n == 0)
@@ -362,73 +386,32 @@ static void parse_items(struct parse *p, const struct field_list *items)
 
 static void parse_key(struct parse *p, const struct match_conf *conf, enum match_key_id id)
 {
-	struct match_list *list = &p->spec->keys[id];
-	struct match_list *list6 = id == MATCH_SRC   ? &p->spec->src6
-				   : id == MATCH_DST ? &p->spec->dst6
-						     : NULL;
+	unsigned int id6 = match_list_id(id, AF_INET6);
+	struct match_list *lists = p->spec->lists;
 
 	set_key(p, id);
 	/* Which words there are depends on proto, which stands in front in enum match_key_id. */
 	if (id == MATCH_ICMP_TYPE)
-		p->names = match_spec_is_icmpv6(p->spec) ? match_icmpv6_names : match_icmp_names;
+		p->names = proto_is(p->spec, only_icmpv6) ? match_icmpv6_names : match_icmp_names;
 	parse_items(p, key_items(conf, id));
-	if (id != MATCH_IN && id != MATCH_OUT)
-		list_normalize(list);
-	if (list6 == NULL)
+	if (id == MATCH_IN || id == MATCH_OUT)
 		return;
-	list_normalize(list6);
-	list6->is_negated = list->is_negated;
+	list_normalize(&lists[id]);
+	list_normalize(&lists[id6]);
+	lists[id6].is_negated = lists[id].is_negated;
 }
 
 /* What keys mean together */
 
-/* Does the rule name protocols, and only such that fn is true of? */
-static bool proto_is(const struct match_spec *spec, bool (*fn)(uint32_t proto))
-{
-	const struct match_list *list = &spec->keys[MATCH_PROTO];
-
-	for (unsigned int i = 0; i < list->n; i++)
-		for (unsigned __int128 v = list->ranges[i].first; v <= list->ranges[i].last; v++)
-			if (!fn((uint32_t)v))
-				return false;
-	return list->n > 0 && !list->is_negated;
-}
-
-static bool proto_has_ports(uint32_t proto)
-{
-	return proto == IPPROTO_TCP || proto == IPPROTO_UDP || proto == IPPROTO_SCTP ||
-	       proto == IPPROTO_UDPLITE || proto == IPPROTO_DCCP;
-}
-
-static bool proto_is_tcp(uint32_t proto)
-{
-	return proto == IPPROTO_TCP;
-}
-
-static bool proto_is_icmp(uint32_t proto)
-{
-	return proto == IPPROTO_ICMP;
-}
-
-static bool proto_is_icmpv6(uint32_t proto)
-{
-	return proto == IPPROTO_ICMPV6;
-}
-
-bool match_spec_is_icmpv6(const struct match_spec *spec)
-{
-	return proto_is(spec, proto_is_icmpv6);
-}
-
 static const struct need {
 	enum match_key_id id;
-	bool (*fn)(uint32_t proto), (*or_fn)(uint32_t proto);
+	const uint8_t *protos, *or_protos;
 	const char *words;
 } needs[] = {
-	{ MATCH_SPORT, proto_has_ports, proto_has_ports, "tcp, udp, sctp, udplite or dccp" },
-	{ MATCH_DPORT, proto_has_ports, proto_has_ports, "tcp, udp, sctp, udplite or dccp" },
-	{ MATCH_ICMP_TYPE, proto_is_icmp, proto_is_icmpv6, "either icmp or icmpv6" },
-	{ MATCH_TCP_FLAGS, proto_is_tcp, proto_is_tcp, "tcp" },
+	{ MATCH_SPORT, with_ports, with_ports, "tcp, udp, sctp, udplite or dccp" },
+	{ MATCH_DPORT, with_ports, with_ports, "tcp, udp, sctp, udplite or dccp" },
+	{ MATCH_ICMP_TYPE, only_icmp, only_icmpv6, "either icmp or icmpv6" },
+	{ MATCH_TCP_FLAGS, only_tcp, only_tcp, "tcp" },
 };
 
 static void check_needs(struct parse *p)
@@ -436,8 +419,8 @@ static void check_needs(struct parse *p)
 	for (size_t i = 0; i < RTE_DIM(needs); i++) {
 		const struct need *need = &needs[i];
 
-		if (p->spec->keys[need->id].n == 0 || proto_is(p->spec, need->fn) ||
-			proto_is(p->spec, need->or_fn))
+		if (p->spec->lists[need->id].n == 0 || proto_is(p->spec, need->protos) ||
+			proto_is(p->spec, need->or_protos))
 			continue;
 		set_key(p, need->id);
 		parse_error(p, "needs proto, which must be %s", need->words);
@@ -451,14 +434,14 @@ static void check_families(struct parse *p)
 
 	spec->has_v4 = spec->has_v6 = true;
 	for (size_t i = 0; i < RTE_DIM(ids); i++) {
-		const struct match_list *v4 = match_spec_list(spec, ids[i], AF_INET);
-		const struct match_list *v6 = match_spec_list(spec, ids[i], AF_INET6);
+		const struct match_list *v4 = &spec->lists[ids[i]];
+		const struct match_list *v6 = &spec->lists[match_list_id(ids[i], AF_INET6)];
 		bool is_proto = ids[i] == MATCH_PROTO;
 
 		if (v4->n == 0 && v6->n == 0)
 			continue;
-		spec->has_v4 &= is_proto ? !match_spec_is_icmpv6(spec) : v4->n > 0;
-		spec->has_v6 &= is_proto ? !proto_is(spec, proto_is_icmp) : v6->n > 0;
+		spec->has_v4 &= is_proto ? !proto_is(spec, only_icmpv6) : v4->n > 0;
+		spec->has_v6 &= is_proto ? !proto_is(spec, only_icmp) : v6->n > 0;
 		if (spec->has_v4 || spec->has_v6)
 			continue;
 		set_key(p, ids[i]);
@@ -535,10 +518,8 @@ static void list_fini(struct match_list *list, bool is_links)
 
 void match_spec_fini(struct match_spec *spec)
 {
-	for (unsigned int id = 0; id < MATCH_N_KEYS; id++)
-		list_fini(&spec->keys[id], id == MATCH_IN || id == MATCH_OUT);
-	list_fini(&spec->src6, false);
-	list_fini(&spec->dst6, false);
+	for (unsigned int id = 0; id < MATCH_N_LISTS; id++)
+		list_fini(&spec->lists[id], id == MATCH_IN || id == MATCH_OUT);
 	free(spec->text);
 	*spec = (struct match_spec){ 0 };
 }

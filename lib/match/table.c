@@ -282,7 +282,8 @@ static const struct match_list *rule_list(
 	const struct build *b, const struct match_dimension *d, uint32_t rule)
 {
 	const struct match_spec *spec = b->specs[rule];
-	const struct match_list *list = match_spec_list(spec, (enum match_key_id)d->id, b->family);
+	const struct match_list *list =
+		&spec->lists[match_list_id((enum match_key_id)d->id, b->family)];
 
 	if (list->n == 0 || (d->id == MATCH_MARK && spec->mark_mask != d->mask))
 		return NULL;
@@ -427,7 +428,7 @@ static int build_marks(struct build *b)
 	for (uint32_t rule = 0; err == 0 && rule < b->table->n_rules; rule++) {
 		uint32_t mask = b->specs[rule]->mark_mask;
 
-		if (b->specs[rule]->keys[MATCH_MARK].n == 0 || !rule_is_live(b, rule))
+		if (b->specs[rule]->lists[MATCH_MARK].n == 0 || !rule_is_live(b, rule))
 			continue;
 		for (k = 0; k < n && masks[k] != mask;)
 			k++;
@@ -444,7 +445,8 @@ static int build_marks(struct build *b)
 static bool is_asked(const struct build *b, enum match_key_id id)
 {
 	for (uint32_t rule = 0; rule < b->table->n_rules; rule++)
-		if (rule_is_live(b, rule) && match_spec_list(b->specs[rule], id, b->family)->n > 0)
+		if (rule_is_live(b, rule) &&
+			b->specs[rule]->lists[match_list_id(id, b->family)].n > 0)
 			return true;
 	return false;
 }

@@ -508,12 +508,12 @@ START_TEST(values_that_touch_become_one_range)
 		parse_good("proto = \"tcp\"; dport = \"10,8-9,20-30,25-40,11\"; src = "
 			   "\"255.255.255.255,255.255.255.254,0.0.0.0/1\";");
 
-	ck_assert_uint_eq(spec.keys[MATCH_DPORT].n, 2);
-	ck_assert_uint_eq((unsigned int)spec.keys[MATCH_DPORT].ranges[0].first, 8);
-	ck_assert_uint_eq((unsigned int)spec.keys[MATCH_DPORT].ranges[0].last, 11);
-	ck_assert_uint_eq((unsigned int)spec.keys[MATCH_DPORT].ranges[1].first, 20);
-	ck_assert_uint_eq((unsigned int)spec.keys[MATCH_DPORT].ranges[1].last, 40);
-	ck_assert_uint_eq(spec.keys[MATCH_SRC].n, 2);
+	ck_assert_uint_eq(spec.lists[MATCH_DPORT].n, 2);
+	ck_assert_uint_eq((unsigned int)spec.lists[MATCH_DPORT].ranges[0].first, 8);
+	ck_assert_uint_eq((unsigned int)spec.lists[MATCH_DPORT].ranges[0].last, 11);
+	ck_assert_uint_eq((unsigned int)spec.lists[MATCH_DPORT].ranges[1].first, 20);
+	ck_assert_uint_eq((unsigned int)spec.lists[MATCH_DPORT].ranges[1].last, 40);
+	ck_assert_uint_eq(spec.lists[MATCH_SRC].n, 2);
 	match_spec_fini(&spec);
 }
 END_TEST
@@ -771,7 +771,7 @@ static void edge_address(const struct match_list *v4, const struct match_list *v
 /* A packet that nearly, or just, matches that rule. */
 static struct match_key random_key(const struct match_spec *spec, uint8_t family)
 {
-	const struct match_list *keys = spec->keys;
+	const struct match_list *keys = spec->lists;
 	struct match_key key = {
 		.family = family,
 		.in = (uint16_t)random_below(11),
@@ -789,8 +789,8 @@ static struct match_key random_key(const struct match_spec *spec, uint8_t family
 
 	if (random_below(2) && keys[MATCH_PROTO].n > 0)
 		key.proto = (uint8_t)keys[MATCH_PROTO].ranges[0].first;
-	edge_address(&keys[MATCH_SRC], &spec->src6, family, key.src.v6);
-	edge_address(&keys[MATCH_DST], &spec->dst6, family, key.dst.v6);
+	edge_address(&keys[MATCH_SRC], &keys[MATCH_SRC6], family, key.src.v6);
+	edge_address(&keys[MATCH_DST], &keys[MATCH_DST6], family, key.dst.v6);
 	return key;
 }
 
