@@ -630,11 +630,10 @@ static char *random_value(enum match_key_id id, uint8_t family, const char *bang
 		return mem_printf("%s%s", bang, flags[random_below(5)]);
 	case MATCH_STATE:
 		return mem_printf("%s%s", bang, states[random_below(5)]);
-	case MATCH_MARK:
-		return mem_printf("%s%u/0xf", bang, random_below(16));
 	case MATCH_DSCP:
 		return mem_printf("%s%u", bang, random_below(64));
 	case MATCH_PROTO:
+	case MATCH_MARK:
 	case MATCH_N_KEYS:
 		break;
 	}
@@ -648,6 +647,16 @@ static void random_list(struct field_list *list, enum match_key_id id, uint8_t f
 
 	for (unsigned int i = 0; i < n; i++)
 		conf_add(list, random_value(id, family, bang));
+}
+
+/* One mask for the whole list. */
+static void random_marks(struct field_list *list)
+{
+	static const char *const masks[] = { "", "/0xf", "/15", "/0x3f" };
+	const char *bang = random_below(4) == 0 ? "!" : "", *mask = masks[random_below(4)];
+
+	for (unsigned int i = 1 + random_below(3); i > 0; i--)
+		conf_add(list, mem_printf("%s%u%s", bang, random_below(16), mask));
 }
 
 /* Each key is asked for with a chance of one in `rarity`. */
@@ -667,7 +676,7 @@ static void random_conf(struct match_conf *conf, unsigned int rarity)
 	if (random_below(rarity) == 0)
 		random_list(&conf->state, MATCH_STATE, family);
 	if (random_below(rarity) == 0)
-		random_list(&conf->mark, MATCH_MARK, family);
+		random_marks(&conf->mark);
 	if (random_below(rarity) == 0)
 		random_list(&conf->dscp, MATCH_DSCP, family);
 	if (proto == 0)
