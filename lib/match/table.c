@@ -3,10 +3,10 @@
 /*
  * Compiles rules to a table by aggregated bit vectors (T. V. Lakshman, D. Stiliadis: High-Speed
  * Policy-based Packet Forwarding, SIGCOMM 1998; F. Baboescu, G. Varghese: Scalable Packet
- * Classification, SIGCOMM 2001). Each key that any rule asks for is a dimension. The bounds of all its
- * ranges cut the values of a dimension into intervals in which the same rules match: a vector with a bit
- * for each rule. The first bit that is set in the vectors of all dimensions is the answer. Lists,
- * negations and ranges need no multiplication of rules.
+ * Classification, SIGCOMM 2001). Each key that any rule asks for is a dimension. The bounds of all
+ * its ranges cut the values of a dimension into intervals in which the same rules match: a vector
+ * with a bit for each rule. The first bit that is set in the vectors of all dimensions is the
+ * answer. Lists, negations and ranges need no multiplication of rules.
  *
  * A full vector for each interval would take memory by the square of the number of rules. So a
  * dimension has one base vector: the rules that do not ask for it, and those that ask negated. An
@@ -14,10 +14,10 @@
  * and of those only the words that are not zero are kept, behind a bitmap of them (the aggregate).
  * Equal vectors are kept once.
  *
- * The table is built by one sweep over the bounds of each dimension in order, toggling the bit of the
- * rule whose range begins or ends there. Any thread may build; the table is constant after that.
- * How many rules there are is up to the operator, so running out of memory is an error and not
- * the end of the process.
+ * The table is built by one sweep over the bounds of each dimension in order, toggling the bit of
+ * the rule whose range begins or ends there. Any thread may build; the table is constant after
+ * that. How many rules there are is up to the operator, so running out of memory is an error and
+ * not the end of the process.
  */
 #include <errno.h>
 #include <stdlib.h>

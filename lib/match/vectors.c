@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
 /*
- * The vectors of a table while it is built: a bit for each rule, of which only words that are not zero are
- * kept, behind a bitmap of them; equal vectors are kept once, found by a hash. There is one vector that
- * is not kept so but changes from bit to bit, that of the interval where the sweep of table.c is.
+ * The vectors of a table while it is built: a bit for each rule, of which only words that are not
+ * zero are kept, behind a bitmap of them; equal vectors are kept once, found by a hash. There is
+ * one vector that is not kept so but changes from bit to bit, that of the interval where the sweep
+ * of table.c is.
  *
- * Whoever compiles a table has one struct vectors and is the only one to use it. How large it gets is up
- * to the operator, so running out of memory is an error.
+ * Whoever compiles a table has one struct vectors and is the only one to use it. How large it gets
+ * is up to the operator, so running out of memory is an error.
  */
 #include "match/vectors.h"
 

@@ -28,7 +28,7 @@ int vectors_init(struct vectors *v, unsigned int n_words, unsigned int n_groups)
 /* Gives what was kept to the table; all else is freed. */
 void vectors_fini(struct vectors *v, struct match_group **groups, uint64_t **pool);
 
-/* The vector of the sweep: none of the rules; one rule more or less; its number among those kept. */
+/* The vector of the sweep: no rule; one rule more or less; its number among those kept. */
 void vectors_clear(struct vectors *v);
 void vectors_toggle(struct vectors *v, uint32_t rule);
 int vectors_keep(struct vectors *v, uint32_t *out);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
 /*
- * Rule keys: what each value means, which are refused and in what words, and compiled tables against a
- * linear scan with the plain evaluator, over random rules and packets at the edges of their values.
+ * Rule keys: what each value means, which are refused and in what words, and compiled tables
+ * against a linear scan with the plain evaluator, over random rules and packets at the edges of
+ * their values.
  */
 #include "match/match.h"
 #include "base/mem.h"
