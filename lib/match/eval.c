@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
 /*
- * What a spec means, key by key and value by value: the measure for the compiled tables, and the answer
- * where only one rule is asked. Pure functions, any thread; far too slow for a list of rules.
+ * What a spec means, key by key and value by value: the measure for the compiled tables, and the
+ * answer where only one rule is asked. Pure functions, any thread; far too slow for a list of
+ * rules.
  */
 #include <endian.h>
 

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
 /*
- * Asks a compiled table for the first rule that a packet matches. Called by workers for the first packet
- * of a connection, several times when a rule does not end the search. The table is constant and its
- * owner keeps it until the next quiescent point. Nothing is allocated; the time grows with the number
- * of rules by one bit each at worst. How tables are made and why is told in table.c.
+ * Asks a compiled table for the first rule that a packet matches. Called by workers for the first
+ * packet of a connection, several times when a rule does not end the search. The table is constant
+ * and its owner keeps it until the next quiescent point. Nothing is allocated; the time grows with
+ * the number of rules by one bit each at worst. How tables are made and why is told in table.c.
  */
 #include <endian.h>
 

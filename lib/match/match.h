@@ -69,7 +69,7 @@ struct match_range {
 struct match_list {
 	union {
 		struct match_range *ranges; /* sorted, none touches another */
-		char **links;		    /* MATCH_IN, MATCH_OUT: names; one may end in a * */
+		char **links;		    /* MATCH_IN, MATCH_OUT: names, maybe with a * */
 	};
 	unsigned int n; /* 0: the rule does not ask */
 	bool is_negated;
@@ -95,8 +95,8 @@ struct match_source {
 };
 
 /*
- * Decodes the keys of a rule. Every value may begin with "!"; in a list all do or none does, and then
- * a packet must have none of the values. A comma may stand in place of a list. As in nft:
+ * Decodes the keys of a rule. Every value may begin with "!"; in a list all do or none does, and
+ * then a packet must have none of the values. A comma may stand in place of a list. As in nft:
  *   - a key that the packet has no value for is not matched, also if it is negated;
  *   - an address, also a negated one, is asked for in packets of its own family only, icmp is IPv4
  *     and icmpv6 is IPv6 if that is all that proto names;
@@ -128,9 +128,10 @@ struct match_stats {
 };
 
 /*
- * Compiles n rules for packets of one family. A name that is no link's matches nothing, so a table is
- * to be compiled anew when links come or go. -E2BIG: more than MATCH_RULES_MAX rules, or 32 different masks of marks; -ENOMEM. Any thread;
- * the specs are only read, and not needed afterwards.
+ * Compiles n rules for packets of one family. A name that is no link's matches nothing, so a table
+ * is to be compiled anew when links come or go. -E2BIG: more than MATCH_RULES_MAX rules, or more
+ * than 32 different masks of marks; -ENOMEM. Any thread; the specs are only read, and not needed
+ * afterwards.
  */
 int match_compile(const struct match_spec *const *specs, unsigned int n, uint8_t family,
 	const struct match_links *links, struct match_table **out);
@@ -138,8 +139,8 @@ void match_table_free(struct match_table *table);
 const struct match_stats *match_table_stats(const struct match_table *table);
 
 /*
- * The first rule that matches, of those from `from` on; n: none does. The key must be of the table's
- * family. Worker; the table is constant.
+ * The first rule that matches, of those from `from` on; n: none does. The key must be of the
+ * table's family. Worker; the table is constant.
  */
 unsigned int match_first(
 	const struct match_table *table, const struct match_key *key, unsigned int from);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
 /*
- * The table of keys: what each is called, where it lies in a configuration and in a packet's key, how
- * wide it is; and the words for its values, which are those of nft. Constant, any thread.
+ * The table of keys: what each is called, where it lies in a configuration and in a packet's key,
+ * how wide it is; and the words for its values, which are those of nft. Constant, any thread.
  */
 #include "match/match_priv.h"
 

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
 /*
- * From the keys of a rule as text to what they ask for. Every value becomes a range of numbers (a prefix
- * is one, so is an ICMP type with all its codes; TCP flags are a number of 8 bits, of which all that
- * fit are listed), so that the compiler knows ranges only. Names of links stay names.
+ * From the keys of a rule as text to what they ask for. Every value becomes a range of numbers (a
+ * prefix is one, so is an ICMP type with all its codes; TCP flags are a number of 8 bits, of which
+ * all that fit are listed), so that the compiler knows ranges only. Names of links stay names.
  *
- * Called for configurations and requests, by the control thread or any single thread; there is no state.
- * What keys mean together is checked here, too: which need a proto, which contradict each other.
- * Whether a rule can ever be reached is not.
+ * Called for configurations and requests, by the control thread or any single thread; there is no
+ * state. What keys mean together is checked here, too: which need a proto, which contradict each
+ * other. Whether a rule can ever be reached is not.
  */
 #include <errno.h>
 #include <stdarg.h>

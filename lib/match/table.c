@@ -3,10 +3,10 @@
 /*
  * Compiles rules to a table by aggregated bit vectors (T. V. Lakshman, D. Stiliadis: High-Speed
  * Policy-based Packet Forwarding, SIGCOMM 1998; F. Baboescu, G. Varghese: Scalable Packet
- * Classification, SIGCOMM 2001). Each key that any rule asks for is a dimension. The bounds of all its
- * ranges cut the values of a dimension into intervals in which the same rules match: a vector with a bit
- * for each rule. The first bit that is set in the vectors of all dimensions is the answer. Lists,
- * negations and ranges need no multiplication of rules.
+ * Classification, SIGCOMM 2001). Each key that any rule asks for is a dimension. The bounds of all
+ * its ranges cut the values of a dimension into intervals in which the same rules match: a vector
+ * with a bit for each rule. The first bit that is set in the vectors of all dimensions is the
+ * answer. Lists, negations and ranges need no multiplication of rules.
  *
  * A full vector for each interval would take memory by the square of the number of rules. So a
  * dimension has one base vector: the rules that do not ask for it, and those that ask negated. An
@@ -14,29 +14,23 @@
  * and of those only the words that are not zero are kept, behind a bitmap of them (the aggregate).
  * Equal vectors are kept once.
  *
- * The table is built by one sweep over the bounds of each dimension in order, toggling the bit of the
- * rule whose range begins or ends there. Any thread may build; the table is constant after that.
- * How many rules there are is up to the operator, so running out of memory is an error and not
- * the end of the process.
+ * The table is built by one sweep over the bounds of each dimension in order, toggling the bit of
+ * the rule whose range begins or ends there. Any thread may build; the table is constant after
+ * that. How many rules there are is up to the operator, so running out of memory is an error and
+ * not the end of the process.
  */
 #include <errno.h>
 #include <stdlib.h>
 #include <time.h>
 
-#include "match/match_priv.h"
+#include "match/vectors.h"
 
-enum { WORD_BITS = 64, GROUP_WORDS = 64, INDEX_BITS_MAX = 16 };
+enum { INDEX_BITS_MAX = 16 };
 
 /* Where the bit of a rule changes. */
 struct bound {
 	unsigned __int128 value;
 	uint32_t rule;
-};
-
-/* An array that grows. */
-struct array {
-	void *items;
-	size_t n, n_max;
 };
 
 struct build {
@@ -45,179 +39,9 @@ struct build {
 	const struct match_links *links;
 	unsigned int n_links; /* the highest ifindex that has a name, and one */
 	uint8_t family;
-	struct array bounds; /* struct bound: of one dimension */
-	struct array groups; /* struct match_group */
-	struct array pool;   /* uint64_t */
-	uint32_t *slots;     /* hash of vectors: the number of one, plus 1; 0: free */
-	uint32_t n_slots;    /* a power of two */
-	uint32_t n_vectors;
-	uint64_t *delta, *delta_words; /* the vector of the interval where the sweep is */
+	struct array bounds;	/* struct bound: of one dimension */
+	struct vectors vectors; /* the sweep's, and those that came of it */
 };
-
-/* Room for n more items, NULL: out of memory. */
-static void *array_add(struct array *array, size_t n, size_t size)
-{
-	size_t want = array->n + n, n_max = array->n_max;
-	void *items;
-
-	if (want > n_max || array->items == NULL) {
-		n_max = RTE_MAX(RTE_MAX(want, n_max * 2), 64u);
-		items = realloc(array->items, n_max * size);
-		if (items == NULL)
-			return NULL;
-		array->items = items;
-		array->n_max = n_max;
-	}
-	array->n = want;
-	return (char *)array->items + (want - n) * size;
-}
-
-/* Gives back what was allocated too much. */
-static void *array_take(struct array *array, size_t size)
-{
-	size_t len = array->n * size;
-	void *items = realloc(array->items, len > 0 ? len : 1);
-
-	return items != NULL ? items : array->items;
-}
-
-/* Vectors */
-
-static void vector_set(uint64_t *bits, uint64_t *words, uint32_t rule)
-{
-	uint32_t word = rule / WORD_BITS;
-
-	bits[word] |= UINT64_C(1) << (rule % WORD_BITS);
-	words[word / GROUP_WORDS] |= UINT64_C(1) << (word % GROUP_WORDS);
-}
-
-static void delta_toggle(struct build *b, uint32_t rule)
-{
-	uint32_t word = rule / WORD_BITS;
-	uint64_t *words = &b->delta_words[word / GROUP_WORDS];
-	uint64_t bit = UINT64_C(1) << (word % GROUP_WORDS);
-
-	b->delta[word] ^= UINT64_C(1) << (rule % WORD_BITS);
-	*words = b->delta[word] != 0 ? *words | bit : *words & ~bit;
-}
-
-static void delta_clear(struct build *b)
-{
-	memset(b->delta, 0, b->table->n_words * sizeof(*b->delta));
-	memset(b->delta_words, 0, b->table->n_groups * sizeof(*b->delta_words));
-}
-
-static struct match_group *vector_groups(const struct build *b, uint32_t vector)
-{
-	return (struct match_group *)b->groups.items + (size_t)vector * b->table->n_groups;
-}
-
-static bool vector_is_equal(const struct build *b, uint32_t a, uint32_t c)
-{
-	const struct match_group *x = vector_groups(b, a), *y = vector_groups(b, c);
-	const uint64_t *pool = b->pool.items;
-
-	for (unsigned int g = 0; g < b->table->n_groups; g++) {
-		size_t len = (size_t)__builtin_popcountll(x[g].words) * sizeof(*pool);
-
-		if (x[g].words != y[g].words ||
-			memcmp(pool + x[g].start, pool + y[g].start, len) != 0)
-			return false;
-	}
-	return true;
-}
-
-/* Multiply and rotate; the upper half has seen all bits. Only this table's own words are hashed. */
-static uint64_t hash_add(uint64_t hash, uint64_t word)
-{
-	hash = (hash ^ word) * UINT64_C(0x9e3779b97f4a7c15);
-	return hash ^ hash >> 32;
-}
-
-static uint64_t vector_hash(const struct build *b, uint32_t vector)
-{
-	const struct match_group *group = vector_groups(b, vector);
-	const uint64_t *pool = b->pool.items;
-	uint64_t hash = 0;
-
-	for (unsigned int g = 0; g < b->table->n_groups; g++) {
-		unsigned int n = (unsigned int)__builtin_popcountll(group[g].words);
-
-		hash = hash_add(hash, group[g].words);
-		for (unsigned int i = 0; i < n; i++)
-			hash = hash_add(hash, pool[group[g].start + i]);
-	}
-	return hash;
-}
-
-/* The slot of a vector equal to this one, or a free one. */
-static uint32_t *slot_find(const struct build *b, uint32_t vector)
-{
-	uint32_t i = (uint32_t)vector_hash(b, vector) & (b->n_slots - 1);
-
-	while (b->slots[i] != 0 && !vector_is_equal(b, b->slots[i] - 1, vector))
-		i = (i + 1) & (b->n_slots - 1);
-	return &b->slots[i];
-}
-
-/* Keeps at least half of the slots free. */
-static int slots_grow(struct build *b)
-{
-	uint32_t n_slots = b->n_slots * 2;
-	uint32_t *slots;
-
-	if (b->n_vectors < b->n_slots / 2)
-		return 0;
-	slots = calloc(n_slots, sizeof(*slots));
-	if (slots == NULL)
-		return -ENOMEM;
-	free(b->slots);
-	b->slots = slots;
-	b->n_slots = n_slots;
-	for (uint32_t v = 0; v < b->n_vectors; v++)
-		*slot_find(b, v) = v + 1;
-	return 0;
-}
-
-/* Copies the words of the sweep that are not zero to the end of the pool, as a vector. */
-static int vector_append(struct build *b)
-{
-	const struct match_table *t = b->table;
-	struct match_group *group = array_add(&b->groups, t->n_groups, sizeof(*group));
-
-	for (unsigned int g = 0; group != NULL && g < t->n_groups; g++) {
-		uint64_t words = b->delta_words[g];
-		unsigned int n = (unsigned int)__builtin_popcountll(words);
-		uint64_t *out;
-
-		group[g] = (struct match_group){ .words = words, .start = b->pool.n };
-		out = array_add(&b->pool, n, sizeof(*out));
-		if (out == NULL)
-			return -ENOMEM;
-		for (; words != 0; words &= words - 1)
-			*out++ = b->delta[g * GROUP_WORDS + (unsigned int)__builtin_ctzll(words)];
-	}
-	return group != NULL ? 0 : -ENOMEM;
-}
-
-/* The vector of the interval where the sweep is. */
-static int vector_get(struct build *b, uint32_t *out)
-{
-	size_t pool_n = b->pool.n;
-	uint32_t *slot;
-
-	if (slots_grow(b) < 0 || vector_append(b) < 0)
-		return -ENOMEM;
-	slot = slot_find(b, b->n_vectors);
-	if (*slot == 0) {
-		*slot = ++b->n_vectors;
-	} else {
-		b->groups.n -= b->table->n_groups;
-		b->pool.n = pool_n;
-	}
-	*out = *slot - 1;
-	return 0;
-}
 
 /* What rules ask of a dimension */
 
@@ -301,18 +125,18 @@ static int collect(struct build *b, struct match_dimension *d)
 	int err = 0;
 
 	b->bounds.n = 0;
-	delta_clear(b);
+	vectors_clear(&b->vectors);
 	for (uint32_t rule = 0; err == 0 && rule < b->table->n_rules; rule++) {
 		const struct match_list *list = rule_list(b, d, rule);
 
 		if (!rule_is_live(b, rule))
 			continue;
 		if (list == NULL || list->is_negated)
-			vector_set(d->base, d->base_words, rule);
+			vector_set_bit(d->base, d->base_words, rule);
 		if (list == NULL)
 			continue;
 		if (list->is_negated)
-			delta_toggle(b, rule);
+			vectors_toggle(&b->vectors, rule);
 		err = add_list(b, d, rule, list);
 	}
 	return err;
@@ -343,12 +167,12 @@ static int sweep(struct build *b, struct match_dimension *d)
 
 	if (b->bounds.n > 0)
 		qsort(bound, b->bounds.n, sizeof(*bound), bound_compare);
-	delta_clear(b);
+	vectors_clear(&b->vectors);
 	while (err == 0) {
 		for (; bound < end && bound->value == value; bound++)
-			delta_toggle(b, bound->rule);
+			vectors_toggle(&b->vectors, bound->rule);
 		bound_set(d, d->n_bounds, value);
-		err = vector_get(b, &d->vectors[d->n_bounds]);
+		err = vectors_keep(&b->vectors, &d->vectors[d->n_bounds]);
 		d->n_bounds++;
 		if (bound == end)
 			break;
@@ -413,7 +237,7 @@ static int build_dimension(struct build *b, enum match_key_id id, uint32_t mask)
 	d->base_words = calloc(t->n_groups + 1, sizeof(*d->base_words));
 	if (d->base == NULL || d->base_words == NULL)
 		return -ENOMEM;
-	if (collect(b, d) < 0 || (d->is_l4 && vector_get(b, &d->absent) < 0))
+	if (collect(b, d) < 0 || (d->is_l4 && vectors_keep(&b->vectors, &d->absent) < 0))
 		return -ENOMEM;
 	return build_bounds(b, d);
 }
@@ -481,13 +305,13 @@ static void set_stats(struct match_table *t, const struct build *b, uint64_t bui
 			size += ((size_t)1 << (match_keys[d->id].bits - d->shift)) *
 				sizeof(*d->index);
 	}
-	size += b->groups.n * sizeof(struct match_group) + b->pool.n * sizeof(uint64_t);
+	size += vectors_size(&b->vectors);
 	t->stats = (struct match_stats){
 		.size = size,
 		.build_ns = build_ns,
 		.n_rules = t->n_rules,
 		.n_dimensions = t->n_dimensions,
-		.n_vectors = b->n_vectors,
+		.n_vectors = b->vectors.n,
 	};
 }
 
@@ -506,28 +330,13 @@ static int build_init(struct build *b)
 
 	t->live = calloc(t->n_words + 1, sizeof(*t->live));
 	t->live_words = calloc(t->n_groups + 1, sizeof(*t->live_words));
-	b->delta = calloc(t->n_words + 1, sizeof(*b->delta));
-	b->delta_words = calloc(t->n_groups + 1, sizeof(*b->delta_words));
-	b->n_slots = 1024;
-	b->slots = calloc(b->n_slots, sizeof(*b->slots));
-	if (t->live == NULL || t->live_words == NULL || b->delta == NULL ||
-		b->delta_words == NULL || b->slots == NULL)
+	if (t->live == NULL || t->live_words == NULL ||
+		vectors_init(&b->vectors, t->n_words, t->n_groups) < 0)
 		return -ENOMEM;
 	for (uint32_t rule = 0; rule < t->n_rules; rule++)
 		if (rule_is_live(b, rule))
-			vector_set(t->live, t->live_words, rule);
+			vector_set_bit(t->live, t->live_words, rule);
 	return 0;
-}
-
-/* What only the building needs; the rest becomes the table's, also of one that failed. */
-static void build_fini(struct build *b)
-{
-	b->table->groups = array_take(&b->groups, sizeof(struct match_group));
-	b->table->pool = array_take(&b->pool, sizeof(uint64_t));
-	free(b->bounds.items);
-	free(b->slots);
-	free(b->delta);
-	free(b->delta_words);
 }
 
 static uint64_t now_ns(void)
@@ -553,14 +362,15 @@ int match_compile(const struct match_spec *const *specs, unsigned int n, uint8_t
 	if (b.table == NULL)
 		return -ENOMEM;
 	b.table->n_rules = n;
-	b.table->n_words = (n + WORD_BITS - 1) / WORD_BITS;
-	b.table->n_groups = (b.table->n_words + GROUP_WORDS - 1) / GROUP_WORDS;
+	b.table->n_words = (n + 63) / 64;
+	b.table->n_groups = (b.table->n_words + 63) / 64;
 	err = build_init(&b);
 	if (err == 0)
 		err = build_dimensions(&b);
 	if (err == 0)
 		set_stats(b.table, &b, now_ns() - start_ns);
-	build_fini(&b);
+	free(b.bounds.items);
+	vectors_fini(&b.vectors, &b.table->groups, &b.table->pool);
 	if (err == 0)
 		*out = b.table;
 	else

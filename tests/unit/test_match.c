@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
 /*
- * Rule keys: what each value means, which are refused and in what words, and compiled tables against a
- * linear scan with the plain evaluator, over random rules and packets at the edges of their values.
+ * Rule keys: what each value means, which are refused and in what words, and compiled tables
+ * against a linear scan with the plain evaluator, over random rules and packets at the edges of
+ * their values.
  */
 #include "match/match.h"
 #include "base/mem.h"
@@ -630,11 +631,10 @@ static char *random_value(enum match_key_id id, uint8_t family, const char *bang
 		return mem_printf("%s%s", bang, flags[random_below(5)]);
 	case MATCH_STATE:
 		return mem_printf("%s%s", bang, states[random_below(5)]);
-	case MATCH_MARK:
-		return mem_printf("%s%u/0xf", bang, random_below(16));
 	case MATCH_DSCP:
 		return mem_printf("%s%u", bang, random_below(64));
 	case MATCH_PROTO:
+	case MATCH_MARK:
 	case MATCH_N_KEYS:
 		break;
 	}
@@ -648,6 +648,16 @@ static void random_list(struct field_list *list, enum match_key_id id, uint8_t f
 
 	for (unsigned int i = 0; i < n; i++)
 		conf_add(list, random_value(id, family, bang));
+}
+
+/* One mask for the whole list. */
+static void random_marks(struct field_list *list)
+{
+	static const char *const masks[] = { "", "/0xf", "/15", "/0x3f" };
+	const char *bang = random_below(4) == 0 ? "!" : "", *mask = masks[random_below(4)];
+
+	for (unsigned int i = 1 + random_below(3); i > 0; i--)
+		conf_add(list, mem_printf("%s%u%s", bang, random_below(16), mask));
 }
 
 /* Each key is asked for with a chance of one in `rarity`. */
@@ -667,7 +677,7 @@ static void random_conf(struct match_conf *conf, unsigned int rarity)
 	if (random_below(rarity) == 0)
 		random_list(&conf->state, MATCH_STATE, family);
 	if (random_below(rarity) == 0)
-		random_list(&conf->mark, MATCH_MARK, family);
+		random_marks(&conf->mark);
 	if (random_below(rarity) == 0)
 		random_list(&conf->dscp, MATCH_DSCP, family);
 	if (proto == 0)
@@ -840,6 +850,58 @@ START_TEST(table_finds_what_a_linear_scan_finds)
 }
 END_TEST
 
+/* Pieces of values in any order: taken, or refused with a reason, and never both. */
+static char *random_text(void)
+{
+	static const char *const pieces[] = { "!", ",", "-", "/", "*", "", "0", "8", "80", "0x",
+		"255", "65535", "4294967296", "10.0.0.1", "::", "fe80::1", "128", "tcp", "icmp",
+		"icmpv6", "syn", "none", "all", "new", "ef", "eth", "echo-request", " ", "\xff" };
+	char *text = mem_strdup(""), *longer;
+
+	for (unsigned int i = random_below(6); i > 0; i--) {
+		longer = mem_printf(
+			"%s%s", text, pieces[random_below(sizeof(pieces) / sizeof(pieces[0]))]);
+		free(text);
+		text = longer;
+	}
+	return text;
+}
+
+START_TEST(any_text_is_taken_or_refused_with_a_reason)
+{
+	static const char *const protos[] = { "tcp", "udp", "icmp", "icmpv6" };
+	unsigned int n_taken = 0;
+
+	for (unsigned int round = 0; round < 40000; round++) {
+		struct match_source source = { .path = "rule" };
+		struct match_conf conf = { 0 };
+		struct field_list *lists = (struct field_list *)&conf;
+		struct match_key key = key_of("10.0.0.1", "10.0.0.2");
+		struct match_spec spec;
+		struct diag diag;
+		int err;
+
+		diag_init(&diag, NULL);
+		source.diag = &diag;
+		if (random_below(4) > 0)
+			conf_add(&conf.proto, mem_strdup(protos[random_below(4)]));
+		for (unsigned int i = 1 + random_below(2); i > 0; i--)
+			conf_add(&lists[random_below(MATCH_N_KEYS)], random_text());
+		err = match_spec_parse(&conf, &source, &spec);
+		ck_assert_int_eq(err, diag.n_entries == 0 ? 0 : -EINVAL);
+		n_taken += err == 0;
+		/* Nothing asked of a rule that was refused: it matches nothing. */
+		ck_assert(err == 0 || !match_spec_matches(&spec, &key, &links));
+		if (err == 0)
+			rule_matches(&spec, &key);
+		match_spec_fini(&spec);
+		conf_fini(&conf);
+		diag_fini(&diag);
+	}
+	ck_assert_uint_gt(n_taken, 1000);
+}
+END_TEST
+
 enum { N_MANY = 10000 };
 
 static void check_many(const char *what, const struct rules *rules, size_t size_max)
@@ -897,5 +959,6 @@ SUITE_MAIN("match", LOOP_TEST(value_means_what_nft_means, value_rows),
 	LOOP_TEST(text_is_what_was_written_in_the_order_of_keys, text_rows),
 	PLAIN_TEST(values_that_touch_become_one_range), PLAIN_TEST(no_rules_match_nothing),
 	PLAIN_TEST(keys_that_no_rule_asks_for_cost_nothing), PLAIN_TEST(too_much_is_refused),
+	PLAIN_TEST(any_text_is_taken_or_refused_with_a_reason),
 	PLAIN_TEST(table_finds_what_a_linear_scan_finds), PLAIN_TEST(ten_thousand_random_rules),
 	PLAIN_TEST(ten_thousand_hosts_and_ports))
