@@ -352,6 +352,23 @@ START_TEST(datagrams_in_one_pass_do_not_mix)
 }
 END_TEST
 
+START_TEST(namespaces_do_not_share_datagrams)
+{
+	struct dp *dp = lab_create(1);
+	struct rte_mbuf *m;
+
+	for (unsigned int i = 0; i < 2; i++) {
+		m = fragment_new(dp, is_ip6_of[_i], &three[i], payload() + three[i].first);
+		pkt_meta(m)->ns = (uint16_t)i;
+		dp_originate(dp, dp->workers[0], m, dp_stage_index(dp, "flow_fragment"));
+	}
+	lab_run(dp);
+	ck_assert_uint_eq(seen.n, 1);
+	ck_assert_int_eq(dp->workers[0]->stats.held, 1);
+	lab_destroy(dp);
+}
+END_TEST
+
 /* What is learned */
 
 #define IDENT		 RTE_BE16(0xffe3)
@@ -703,6 +720,7 @@ PACKET_MAIN("flow_fragment_stage",
 	LOOP_TEST(all_fragments_reach_track_behind_the_first_in_any_order, ways),
 	LOOP_TEST(fragments_wait_for_the_first_and_leave_as_they_came, is_ip6_of),
 	PLAIN_TEST(datagrams_in_one_pass_do_not_mix),
+	LOOP_TEST(namespaces_do_not_share_datagrams, is_ip6_of),
 	LOOP_TEST(all_fragments_have_what_the_first_one_says, kinds),
 	PLAIN_TEST(rfc8200_extension_headers_may_be_on_both_sides_of_the_fragment_header),
 	PLAIN_TEST(rfc6946_an_atomic_fragment_header_is_passed_over),

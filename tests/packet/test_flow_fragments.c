@@ -23,6 +23,8 @@ static const struct {
 static const unsigned int orders[6][N_PIECES] = { { 0, 1, 2 }, { 0, 2, 1 }, { 1, 0, 2 },
 	{ 1, 2, 0 }, { 2, 0, 1 }, { 2, 1, 0 } };
 
+static const bool is_ip6_of[] = { false, true };
+
 static struct bench *track_start(bool is_ip6)
 {
 	struct bench *b = bench_start(is_ip6 ? router6_config : router_config);
@@ -199,7 +201,51 @@ START_TEST(fragments_belong_to_the_connection_of_their_datagram_in_any_order)
 }
 END_TEST
 
-static const bool is_ip6_of[] = { false, true };
+/* Any fragment, sound or not; few datagrams, so that many meet. */
+static void make_random(struct frame *frame, bool is_ip6)
+{
+	struct datagram d = { .is_ip6 = is_ip6,
+		.is_icmp = rand() % 3 == 0,
+		.is_back = rand() % 4 == 0,
+		.id = (uint16_t)(rand() % 40) };
+	uint16_t first = (uint16_t)(rand() % 40 * 8), end;
+	uint8_t *ip = frame->bytes + RTE_ETHER_HDR_LEN;
+
+	end = rand() % 8 == 0 ? PAYLOAD_LEN + 8 : (uint16_t)(first + 8 + rand() % 20 * 8);
+	make_piece(frame, &d, end - first > 1400 ? (uint16_t)(end - 1400) : first, end);
+	/* Bytes of the headers that fragments are about, and any. */
+	if (rand() % 2 == 0)
+		ip[is_ip6 ? 40 + rand() % 8 : 4 + rand() % 6] = (uint8_t)rand();
+	if (rand() % 8 == 0)
+		ip[rand() % 60] = (uint8_t)rand();
+	if (!is_ip6)
+		frame_fix_ip(frame);
+}
+
+START_TEST(whatever_comes_in_fragments_is_accounted_for)
+{
+	struct bench *b = track_start(is_ip6_of[_i]);
+	struct frame frame;
+
+	srand((unsigned int)_i + 1);
+	bench_sysctl(b, "ipv4.ipfrag_time", "1");
+	bench_sysctl(b, "conntrack.frag6_timeout", "1s");
+	for (unsigned int i = 0; i < 20000; i++) {
+		make_random(&frame, is_ip6_of[_i]);
+		bench_send_segs(b, LAN, &frame, rand() % 4 == 0 ? 33 : 2000);
+		if (rand() % 16 == 0)
+			bench_run(b);
+		if (i % 1000 == 0) {
+			bench_advance(b, 1000);
+			bench_discard(b);
+		}
+	}
+	bench_run(b);
+	ck_assert_uint_gt(stage_packets(b, "flow_fragment"), 1000);
+	ck_assert_uint_gt(stage_packets(b, "track"), 100);
+	bench_destroy(b);
+}
+END_TEST
 
 START_TEST(fragments_and_whole_packets_share_a_connection)
 {
@@ -380,4 +426,5 @@ PACKET_MAIN("flow_fragments",
 	LOOP_TEST(overlapping_fragments_reach_nobody, is_ip6_of),
 	LOOP_TEST(a_duplicate_is_dropped_and_its_datagram_is_not, is_ip6_of),
 	LOOP_TEST(fragments_wait_as_long_as_they_are_told_to, is_ip6_of),
-	LOOP_TEST(fragments_that_wait_are_told_and_freed_at_the_end, is_ip6_of))
+	LOOP_TEST(fragments_that_wait_are_told_and_freed_at_the_end, is_ip6_of),
+	LOOP_TEST(whatever_comes_in_fragments_is_accounted_for, is_ip6_of))
