@@ -9,6 +9,9 @@
  * the same pass enter again at `track`, and so do those that have waited for it. The packets are not
  * written to: a translation is done on each fragment as it passes.
  *
+ * Steering goes by addresses alone for fragments, for other packets by ports as well: when the ports are
+ * known, fragments are handed over to the worker that has the connection.
+ *
  * A first fragment must hold its whole L4 header (RFC 1858, RFC 3128: else the rest of it would come
  * where no rule looks; RFC 7112 demands it of IPv6). A fragment that would write over it later overlaps
  * it, and is refused for that.
@@ -121,21 +124,50 @@ static bool fragment_read_ports(struct rte_mbuf *m, struct pkt_meta *meta, uint3
 	return true;
 }
 
-static void fragment_set_ports(struct pkt_meta *meta, const struct flow_fragment_out *out)
+/* Who has the connection of a datagram: its packets in one piece are steered there. */
+static struct worker *fragment_owner(const struct worker *w, const struct reassembly_key *key,
+	const struct flow_fragment_out *out)
 {
-	meta->ports_be = out->ports_be;
-	meta->proto = out->proto;
+	const struct steer *steer = flow_worker(w)->steer;
+	struct flow_tuple tuple = { .sport_be = (uint16_t)out->ports_be,
+		.dport_be = (uint16_t)(out->ports_be >> 16) };
+	unsigned int bucket;
+
+	memcpy(tuple.src.bytes, key->src, sizeof(key->src));
+	memcpy(tuple.dst.bytes, key->dst, sizeof(key->dst));
+	bucket = flow_bucket(w, key->family, out->proto, &tuple);
+	return w->dp->workers[__atomic_load_n(&steer->owner[bucket], __ATOMIC_RELAXED)];
 }
 
-/* What has waited follows the first fragment. */
-static void fragment_release(
-	struct worker *w, const struct flow_fragments *fragments, struct flow_fragment_out *out)
+/* It enters track in a later pass of its owner, with its datagram's ports. */
+static void fragment_send(struct worker *w, struct worker *owner,
+	const struct flow_fragments *fragments, struct rte_mbuf *m,
+	const struct flow_fragment_out *out)
 {
-	for (unsigned int i = 0; i < out->n; i++) {
-		fragment_set_ports(pkt_meta(out->pkts[i]), out);
-		worker_inject(w, w, out->pkts[i], fragments->track_stage);
-	}
+	uintptr_t entry = handover_entry(m, fragments->track_stage);
+
+	pkt_meta(m)->ports_be = out->ports_be;
+	pkt_meta(m)->proto = out->proto;
+	if (likely(owner == w))
+		worker_inject(w, w, m, fragments->track_stage);
+	else
+		worker_hand_over(owner, w, &entry, 1);
+}
+
+/* A first fragment goes on at once, and what has waited follows it. */
+static unsigned int fragment_pass(struct worker *w, const struct flow_fragments *fragments,
+	const struct flow_fragment *fragment, struct pkt_meta *meta, struct flow_fragment_out *out)
+{
+	struct worker *owner = fragment_owner(w, &fragment->key, out);
+
+	meta->ports_be = out->ports_be;
+	meta->proto = out->proto;
+	if (owner != w)
+		fragment_send(w, owner, fragments, fragment->m, out);
+	for (unsigned int i = 0; i < out->n; i++)
+		fragment_send(w, owner, fragments, out->pkts[i], out);
 	w->stats.held -= out->n;
+	return owner == w ? FRAGMENT_TRACK : STAGE_CONSUMED;
 }
 
 static void fragment_drop_held(struct worker *w, const struct flow_fragments *fragments,
@@ -160,12 +192,10 @@ static unsigned int fragment_leave(struct worker *w, struct flow_fragments *frag
 
 	switch (flow_fragments_add(fragments, fragment, w->now, w->passes, &out)) {
 	case FLOW_FRAGMENT_PASS:
-		fragment_set_ports(meta, &out);
-		fragment_release(w, fragments, &out);
-		return FRAGMENT_TRACK;
+		return fragment_pass(w, fragments, fragment, meta, &out);
 	case FLOW_FRAGMENT_AFTER:
-		fragment_set_ports(meta, &out);
-		worker_inject(w, w, fragment->m, fragments->track_stage);
+		fragment_send(
+			w, fragment_owner(w, &fragment->key, &out), fragments, fragment->m, &out);
 		return STAGE_CONSUMED;
 	case FLOW_FRAGMENT_HELD:
 		w->stats.held++;
@@ -210,7 +240,8 @@ static void fragment_format(const struct trace_record *record, char *buf, size_t
 	const struct pkt_meta *meta = &record->meta;
 
 	if (record->exit == STAGE_CONSUMED)
-		snprintf(buf, size, "waits for the first fragment, or for its connection");
+		snprintf(buf, size,
+			"waits for the first fragment or its connection, or goes to its owner");
 	else if (record->exit == STAGE_DROP)
 		snprintf(buf, size, "refused");
 	else if (flow_is_icmp(meta->proto))

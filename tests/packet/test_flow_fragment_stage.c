@@ -702,7 +702,8 @@ static const struct {
 		{ .proto = IPPROTO_UDP, .ports_be = PORTS, .flags = PKT_FRAGMENT_LATER } },
 	{ "later fragment, identifier 1000", 1,
 		{ .proto = IPPROTO_ICMP, .ports_be = PORTS, .flags = PKT_FRAGMENT_LATER } },
-	{ "waits for the first fragment, or for its connection", STAGE_CONSUMED, { .proto = 0 } },
+	{ "waits for the first fragment or its connection, or goes to its owner", STAGE_CONSUMED,
+		{ .proto = 0 } },
 	{ "refused", STAGE_DROP, { .proto = 0 } },
 };
 

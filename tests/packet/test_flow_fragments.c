@@ -13,6 +13,7 @@
 
 #include "base/mem.h"
 #include "flow/flow.h"
+#include "link/steer.h"
 
 enum { MF = RTE_IPV4_HDR_MF_FLAG, N_PIECES = 3, PAYLOAD_LEN = 2992, BURST = 40 };
 
@@ -33,9 +34,32 @@ static struct bench *track_start(bool is_ip6)
 	return b;
 }
 
+/* The same with two workers, to whom weir itself steers packets. */
+static struct bench *track_start_two(bool is_ip6)
+{
+	static const char device[] = "device = ", steered[] = "steering = \"software\"; device = ";
+	const char *from = is_ip6 ? router6_config : router_config, *next;
+	char config[8192] = "";
+	struct bench *b;
+
+	for (; (next = strstr(from, device)) != NULL; from = next + strlen(device)) {
+		strncat(config, from, (size_t)(next - from));
+		strcat(config, steered);
+	}
+	strcat(config, from);
+	b = bench_create(config, 2, 8192);
+	bench_discard(b);
+	ck_assert_int_eq(flow_set_tracking(b->dp, 0, true), 0);
+	return b;
+}
+
 static uint64_t stage_packets(const struct bench *b, const char *name)
 {
-	return b->dp->workers[0]->nodes[dp_stage_index(b->dp, name)].packets;
+	uint64_t n = 0;
+
+	for (unsigned int i = 0; i < b->dp->n_workers; i++)
+		n += b->dp->workers[i]->nodes[dp_stage_index(b->dp, name)].packets;
+	return n;
 }
 
 /* A datagram of UDP (port 1000 to 2000) or ICMP echo, there from lan to wan or back. */
@@ -62,7 +86,7 @@ static void make_whole4(struct frame *frame, const struct datagram *d)
 		spec.icmp_type = 0;
 		if (!d->is_icmp) {
 			spec.sport = 2000;
-			spec.dport = 1000;
+			spec.dport = d->sport != 0 ? d->sport : 1000;
 		}
 	}
 	frame_ip4(frame, &spec);
@@ -83,10 +107,18 @@ static void make_whole6(struct frame *frame, const struct datagram *d)
 		spec.icmp_type = 129;
 		if (!d->is_icmp) {
 			spec.sport = 2000;
-			spec.dport = 1000;
+			spec.dport = d->sport != 0 ? d->sport : 1000;
 		}
 	}
 	frame_ip6(frame, &spec);
+}
+
+static void make_whole(struct frame *frame, const struct datagram *d)
+{
+	if (d->is_ip6)
+		make_whole6(frame, d);
+	else
+		make_whole4(frame, d);
 }
 
 /* Bytes first to end of it. */
@@ -97,10 +129,7 @@ static void make_piece(struct frame *frame, const struct datagram *d, uint16_t f
 	struct frame whole;
 	uint8_t *l4;
 
-	if (d->is_ip6)
-		make_whole6(&whole, d);
-	else
-		make_whole4(&whole, d);
+	make_whole(&whole, d);
 	memcpy(frame->bytes, whole.bytes, 64);
 	if (d->is_ip6) {
 		struct rte_ipv6_hdr *ip = frame_ip6_hdr(frame);
@@ -270,6 +299,56 @@ START_TEST(fragments_and_whole_packets_share_a_connection)
 }
 END_TEST
 
+static unsigned int owner_of(struct frame *frame)
+{
+	struct steer steer;
+
+	steer_init(&steer, 2);
+	return steer.owner[steer_bucket(&steer, frame->bytes)];
+}
+
+/* A datagram whose fragments are steered to another worker than it would be in one piece. */
+static void choose_owners(struct datagram *d, bool is_alike)
+{
+	struct frame whole, piece;
+
+	d->sport = 1000;
+	do {
+		d->sport++;
+		make_whole(&whole, d);
+		make_piece(&piece, d, 0, 1400);
+	} while ((owner_of(&whole) == owner_of(&piece)) != is_alike);
+}
+
+/* The same connection, in whichever way its packets come to its owner. */
+START_TEST(fragments_are_handed_to_the_worker_that_has_their_connection)
+{
+	for (unsigned int o = 0; o < 2 * RTE_DIM(orders); o++) {
+		struct bench *b = track_start_two(ways[_i].is_ip6);
+		struct datagram d = { .is_ip6 = ways[_i].is_ip6, .id = 1 };
+		struct drops drops = drops_take(b);
+		struct frame frame;
+
+		choose_owners(&d, o >= RTE_DIM(orders));
+		send_all(b, &d, orders[o % RTE_DIM(orders)], ways[_i].is_at_once);
+		d.is_back = true;
+		send_all(b, &d, orders[o % RTE_DIM(orders)], ways[_i].is_at_once);
+		d.is_back = false;
+		ck_assert_uint_eq(flow_n_tracked(b->dp), 1);
+		ck_assert_uint_eq(stage_packets(b, "flow_commit"), 1);
+		json_decref(bench_call(b, "link.set", "{\"dev\": \"lan\", \"mtu\": 9000}"));
+		json_decref(bench_call(b, "link.set", "{\"dev\": \"wan\", \"mtu\": 9000}"));
+		make_whole(&frame, &d);
+		bench_push(b, LAN, &frame);
+		ck_assert_uint_eq(bench_count(b, WAN), 1);
+		ck_assert_uint_eq(flow_n_tracked(b->dp), 1);
+		ck_assert_uint_eq(stage_packets(b, "flow_commit"), 1);
+		drops_expect_none(b, &drops);
+		bench_destroy(b);
+	}
+}
+END_TEST
+
 /* More packets are let go than enter again in one pass. */
 START_TEST(bursts_of_datagrams_lose_nothing)
 {
@@ -420,6 +499,7 @@ END_TEST
 PACKET_MAIN("flow_fragments",
 	LOOP_TEST(fragments_belong_to_the_connection_of_their_datagram_in_any_order, ways),
 	LOOP_TEST(fragments_and_whole_packets_share_a_connection, is_ip6_of),
+	LOOP_TEST(fragments_are_handed_to_the_worker_that_has_their_connection, ways),
 	LOOP_TEST(bursts_of_datagrams_lose_nothing, is_ip6_of),
 	PLAIN_TEST(fragments_to_us_are_tracked_and_made_whole),
 	PLAIN_TEST(fragments_of_a_connection_are_cut_where_they_have_to_be),
