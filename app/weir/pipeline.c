@@ -30,6 +30,7 @@ const struct stage *const pipeline[] = {
 	/* connections, where they are tracked */
 	&flow4_stage,
 	&flow6_stage,
+	&flow_fragment_stage,
 	&track_stage,
 	&flow_route_stage,
 	&flow_commit_stage,

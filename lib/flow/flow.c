@@ -16,6 +16,11 @@ void flow_end(struct flow_worker *fw, struct flow_table *table, uint32_t index)
 	flow_table_del(table, index);
 }
 
+struct flow_fragments *flow_fragments(const struct worker *w)
+{
+	return &flow_worker(w)->fragments;
+}
+
 /* flow_age */
 
 static void age_end(void *ctx, struct flow_table *table, uint32_t index)
@@ -195,6 +200,13 @@ static const struct field flow_sysctl_fields[] = {
 		.max = 255,
 		.def = "3",
 		.help = "so many equal segments without an answer: tcp_timeout_max_retrans" },
+	{ .name = "frag6_timeout",
+		.type = FIELD_TIME,
+		.offset = offsetof(struct flow_sysctl, frag6_timeout_ns),
+		.min = INT64_C(1000000000),
+		.max = INT64_C(3600000000000),
+		.def = "60s",
+		.help = "how long IPv6 fragments wait for the others; IPv4: ipv4.ipfrag_time" },
 	FLOW_TIMEOUTS(TIMEOUT_FIELD){ .type = FIELD_END },
 };
 
@@ -230,18 +242,25 @@ static void times_follow(struct flow_control *state)
 	tcp->ignore_invalid_rst = state->sysctl.tcp_ignore_invalid_rst;
 }
 
-static void flow_tick(struct dp *dp, uint64_t now_ns)
+static void clock_follow(struct flow_control *state, uint64_t now_ns)
 {
-	struct flow_control *state = dp_slot(dp, &flow_module);
-
 	times_follow(state);
 	__atomic_store_n(&state->now, (uint32_t)(now_ns / (FLOW_TICK_MS * UINT64_C(1000000))),
 		__ATOMIC_RELAXED);
 }
 
+static void flow_tick(struct dp *dp, uint64_t now_ns)
+{
+	struct flow_control *state = dp_slot(dp, &flow_module);
+
+	clock_follow(state, now_ns);
+	flow_fragment_tick(dp, now_ns, &state->next_fragments_ns, ip4_fragment_life_ms(dp),
+		state->sysctl.frag6_timeout_ns / 1000000);
+}
+
 static int flow_init(struct dp *dp)
 {
-	flow_tick(dp, dp->now_ns);
+	clock_follow(dp_slot(dp, &flow_module), dp->now_ns);
 	return 0;
 }
 
@@ -262,7 +281,13 @@ static int flow_worker_init(struct dp *dp, struct worker *w)
 	fw->multipath = fib_multipath(dp);
 	fw->steer = link_steer(dp);
 	fw->drop_base = flow_module.drop_base;
+	flow_fragment_worker_init(dp, w);
 	return 0;
+}
+
+static void flow_worker_fini(struct dp *dp, struct worker *w)
+{
+	flow_fragment_worker_fini(w);
 }
 
 #define FLOW_DROP_ROW(member, name, help) { name, help },
@@ -279,5 +304,6 @@ struct module flow_module = {
 	.init = flow_init,
 	.fini = flow_fini,
 	.worker_init = flow_worker_init,
+	.worker_fini = flow_worker_fini,
 	.tick = flow_tick,
 };

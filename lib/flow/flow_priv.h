@@ -5,6 +5,7 @@
 #include "fib/fib.h"
 #include "fib/multipath.h"
 #include "flow/flow.h"
+#include "flow/fragments.h"
 #include "flow/table.h"
 #include "ip/ip.h"
 
@@ -30,7 +31,8 @@
 		"a TCP segment outside of what its receiver has opened or acknowledged")           \
 	X(FLOW_DROP_ICMP, "flow_invalid_icmp", "an ICMP answer to nothing, or of an unknown type") \
 	X(FLOW_DROP_ICMP_ERROR, "flow_invalid_icmp_error",                                         \
-		"an ICMP error about no connection that is known")
+		"an ICMP error about no connection that is known")                                 \
+	FLOW_FRAGMENT_DROPS(X)
 
 #define FLOW_DROP_ENUM(member, name, help) member,
 enum flow_drop { FLOW_DROPS(FLOW_DROP_ENUM) FLOW_N_DROPS };
@@ -43,6 +45,7 @@ struct flow_sysctl {
 	bool checksum;
 	bool tcp_loose, tcp_be_liberal, tcp_ignore_invalid_rst;
 	int64_t tcp_max_retrans;
+	uint64_t frag6_timeout_ns;
 	uint64_t timeout_ns[FLOW_N_TIMEOUTS];
 };
 
@@ -55,6 +58,8 @@ struct flow_control {
 	uint32_t now; /* tick */
 	struct flow_times times;
 	uint32_t policy_gen;
+	uint64_t
+		next_fragments_ns; /* when to have workers look for fragments that waited too long */
 };
 
 enum {
@@ -78,6 +83,7 @@ struct flow_worker {
 	uint64_t n_new, n_early_drops;
 	unsigned int n_firsts; /* in this pass */
 	struct flow_first firsts[LANE_SIZE];
+	struct flow_fragments fragments;
 };
 
 static inline struct flow_worker *flow_worker(const struct worker *w)

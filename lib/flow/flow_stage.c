@@ -359,7 +359,7 @@ const struct stage flow4_stage = {
 	.run = flow4_run,
 	.exits = { [FLOW_TX] = { "tx", "tx" },
 		[FLOW_TRACK] = { "closer look", "track" },
-		[FLOW_FRAGMENT] = { "fragment", "track" } },
+		[FLOW_FRAGMENT] = { "fragment", "flow_fragment" } },
 	.format = flow_format,
 };
 
@@ -369,6 +369,6 @@ const struct stage flow6_stage = {
 	.run = flow6_run,
 	.exits = { [FLOW_TX] = { "tx", "tx" },
 		[FLOW_TRACK] = { "closer look", "track" },
-		[FLOW_FRAGMENT] = { "fragment", "track" } },
+		[FLOW_FRAGMENT] = { "fragment", "flow_fragment" } },
 	.format = flow_format,
 };

@@ -212,6 +212,11 @@ static unsigned int track_one(
 		f->reply = flow_invert(&f->orig);
 		return to_hooks(meta);
 	}
+	/* The first one of its datagram may be in this very burst, handed over by another worker. */
+	if ((meta->flags & PKT_FRAGMENT_LATER) && meta->n_injects == 0) {
+		worker_inject(w, w, m, fw->fragments.track_stage);
+		return STAGE_CONSUMED;
+	}
 	return first(fw, m, meta, f);
 }
 

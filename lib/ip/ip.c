@@ -53,7 +53,7 @@ static const struct field ip4_sysctl_fields[] = {
 		.min = 1,
 		.max = 3600,
 		.def = "30",
-		.help = "seconds that fragments to our addresses wait for the others" },
+		.help = "seconds that fragments wait for the others" },
 	{ .name = "icmp_echo_ignore_all",
 		.type = FIELD_BOOL,
 		.offset = offsetof(struct ip4_sysctl, icmp_echo_ignore_all),
@@ -135,6 +135,13 @@ void ip_format_route(const struct trace_record *record, bool is_sent, char *buf,
 			link_name(record->w->dp, meta->out_link));
 	else
 		snprintf(buf, size, "adjacency %u", meta->adj);
+}
+
+uint64_t ip4_fragment_life_ms(const struct dp *dp)
+{
+	const struct ip_state *state = dp_slot(dp, &ip_module);
+
+	return (uint64_t)state->ip4.ipfrag_time * 1000;
 }
 
 static int ip_worker_init(struct dp *dp, struct worker *w)

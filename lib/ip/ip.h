@@ -35,6 +35,9 @@ static inline bool ip6_is_link_control(uint8_t type)
 	return (type >= 130 && type <= 137) || type == 143;
 }
 
+/* How long fragments of an IPv4 datagram may wait for each other (ipfrag_time). Control thread. */
+uint64_t ip4_fragment_life_ms(const struct dp *dp);
+
 extern struct module ip_module;
 extern const struct stage plain_stage, ip4_input_stage, ip4_local_stage, ip4_forward_stage,
 	ip4_error_stage, ip4_output_stage, ip4_fragment_stage, ip4_reassemble_stage;

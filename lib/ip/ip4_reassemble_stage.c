@@ -45,11 +45,13 @@ static bool reassemble_read(struct rte_mbuf *m, const struct rte_ipv4_hdr *ip,
 	uint32_t len = (uint32_t)(meta->l3_len - (meta->l4_off - meta->l3_off));
 	uint32_t first = (field & RTE_IPV4_HDR_OFFSET_MASK) * 8u;
 
-	*piece = (struct reassembly_piece){ .m = m, .first = first, .end = first + len };
 	*is_last = !(field & RTE_IPV4_HDR_MF_FLAG);
-	if (len == 0 || (!*is_last && len % 8 != 0))
+	if (len == 0 || (!*is_last && len % 8 != 0) || first + len > UINT16_MAX - sizeof(*ip))
 		return false;
-	return piece->end <= UINT16_MAX - sizeof(*ip);
+	*piece = (struct reassembly_piece){
+		.m = m, .first = (uint16_t)first, .end = (uint16_t)(first + len)
+	};
+	return true;
 }
 
 /* Only the holder of the only reference may cut off a header. */
@@ -131,6 +133,7 @@ static unsigned int reassemble_one(
 {
 	struct ip_worker *ip_worker = ctx;
 	const struct rte_ipv4_hdr *ip = pkt_ip4(m, meta);
+	struct reassembly *table = &ip_worker->reassembly;
 	struct reassembly_key key = reassemble_key(ip, meta);
 	struct reassembly_datagram *datagram;
 	struct reassembly_piece piece;
@@ -140,7 +143,10 @@ static unsigned int reassemble_one(
 		return ip_drop(meta, IP4_DROP_FRAGMENT_BAD);
 	if (!reassemble_is_ours_alone(m))
 		return ip_drop(meta, IP_DROP_SHARED);
-	switch (reassembly_add(&ip_worker->reassembly, &key, &piece, is_last, w->now, &datagram)) {
+	datagram = reassembly_get(table, &key, w->now);
+	if (datagram == NULL)
+		return ip_drop(meta, IP4_DROP_REASSEMBLY_FULL);
+	switch (reassembly_add(table, datagram, &piece, is_last)) {
 	case REASSEMBLY_WAIT:
 		w->stats.held++;
 		return STAGE_CONSUMED;
@@ -223,7 +229,8 @@ void ip4_reassemble_init(struct dp *dp, struct worker *w)
 {
 	struct ip_worker *ip_worker = worker_slot(w, &ip_module);
 
-	reassembly_init(&ip_worker->reassembly, (uint32_t)rte_rand());
+	reassembly_init(&ip_worker->reassembly, ip_worker->datagrams, RTE_DIM(ip_worker->datagrams),
+		(uint32_t)rte_rand());
 	/*
 	 * A sixteenth of the buffers for all, divided among the workers made so far: the last one's
 	 * turn leaves every share right.

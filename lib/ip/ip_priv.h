@@ -157,6 +157,8 @@ struct icmp_rate {
 	} peers[ICMP_PEERS];
 };
 
+enum { IP_REASSEMBLY_DATAGRAMS = 128 }; /* to us, on their way to be whole, per worker */
+
 /* Per worker. */
 struct ip_worker {
 	const struct adj *adjs;
@@ -171,6 +173,7 @@ struct ip_worker {
 	uint8_t forward_stage, reassemble_stage, local_stage, error_stage, output_stage, tx_stage;
 	struct icmp_rate icmp_rate;
 	struct reassembly reassembly;
+	struct reassembly_datagram datagrams[IP_REASSEMBLY_DATAGRAMS];
 	uint8_t forward6_stage, output6_stage, track_stage;
 	const struct ip6_sysctl *sysctl6;
 	struct ns_own6 *const *own6;	/* by namespace, published pointers */

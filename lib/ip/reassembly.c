@@ -8,15 +8,17 @@
 
 #include <rte_jhash.h>
 
-void reassembly_init(struct reassembly *table, uint32_t seed)
+void reassembly_init(struct reassembly *table, struct reassembly_datagram *datagrams,
+	unsigned int n, uint32_t seed)
 {
 	TAILQ_INIT(&table->by_age);
 	TAILQ_INIT(&table->unused);
 	table->seed = seed;
+	table->datagrams = datagrams;
 	for (unsigned int i = 0; i < REASSEMBLY_BUCKETS; i++)
 		LIST_INIT(&table->buckets[i]);
-	for (unsigned int i = 0; i < REASSEMBLY_DATAGRAMS; i++)
-		TAILQ_INSERT_TAIL(&table->unused, &table->datagrams[i], by_age);
+	for (unsigned int i = 0; i < n; i++)
+		TAILQ_INSERT_TAIL(&table->unused, &datagrams[i], by_age);
 }
 
 static void reassembly_set_n(struct reassembly *table, uint32_t n)
@@ -30,18 +32,6 @@ static struct reassembly_bucket *reassembly_bucket(
 	uint32_t hash = rte_jhash_32b((const uint32_t *)key, sizeof(*key) / 4, table->seed);
 
 	return &table->buckets[hash % REASSEMBLY_BUCKETS];
-}
-
-static struct reassembly_datagram *reassembly_find(
-	struct reassembly_bucket *bucket, const struct reassembly_key *key)
-{
-	struct reassembly_datagram *datagram;
-
-	LIST_FOREACH(datagram, bucket, of_bucket) {
-		if (memcmp(&datagram->key, key, sizeof(*key)) == 0)
-			return datagram;
-	}
-	return NULL;
 }
 
 static struct reassembly_datagram *reassembly_begin(struct reassembly *table,
@@ -60,6 +50,19 @@ static struct reassembly_datagram *reassembly_begin(struct reassembly *table,
 	datagram->n_segs = datagram->n = 0;
 	reassembly_set_n(table, table->n_datagrams + 1);
 	return datagram;
+}
+
+struct reassembly_datagram *reassembly_get(
+	struct reassembly *table, const struct reassembly_key *key, uint64_t now)
+{
+	struct reassembly_bucket *bucket = reassembly_bucket(table, key);
+	struct reassembly_datagram *datagram;
+
+	LIST_FOREACH(datagram, bucket, of_bucket) {
+		if (memcmp(&datagram->key, key, sizeof(*key)) == 0)
+			return datagram;
+	}
+	return reassembly_begin(table, bucket, key, now);
 }
 
 void reassembly_release(struct reassembly *table, struct reassembly_datagram *datagram)
@@ -110,6 +113,11 @@ static enum reassembly_verdict reassembly_judge(const struct reassembly_datagram
 	return datagram->n == REASSEMBLY_FRAGMENTS ? REASSEMBLY_TOO_MANY : REASSEMBLY_WAIT;
 }
 
+static uint32_t reassembly_n_segs(const struct reassembly_piece *piece)
+{
+	return piece->m != NULL ? piece->m->nb_segs : 0;
+}
+
 static void reassembly_insert(struct reassembly *table, struct reassembly_datagram *datagram,
 	unsigned int pos, const struct reassembly_piece *piece)
 {
@@ -117,28 +125,23 @@ static void reassembly_insert(struct reassembly *table, struct reassembly_datagr
 
 	memmove(at + 1, at, (datagram->n - pos) * sizeof(*at));
 	*at = *piece;
-	datagram->n++;
+	at->n_before = (uint16_t)datagram->n++;
 	datagram->have += piece->end - piece->first;
-	datagram->n_segs += piece->m->nb_segs;
-	table->n_segs += piece->m->nb_segs;
+	datagram->n_segs += reassembly_n_segs(piece);
+	table->n_segs += reassembly_n_segs(piece);
 }
 
-enum reassembly_verdict reassembly_add(struct reassembly *table, const struct reassembly_key *key,
-	const struct reassembly_piece *piece, bool is_last, uint64_t now,
-	struct reassembly_datagram **out)
+enum reassembly_verdict reassembly_add(struct reassembly *table,
+	struct reassembly_datagram *datagram, const struct reassembly_piece *piece, bool is_last)
 {
-	struct reassembly_bucket *bucket = reassembly_bucket(table, key);
-	struct reassembly_datagram *datagram = reassembly_find(bucket, key);
 	enum reassembly_verdict verdict;
 	unsigned int pos;
 
-	if (table->n_segs + piece->m->nb_segs > table->n_segs_max)
+	if (piece->m != NULL && table->n_segs + reassembly_n_segs(piece) > table->n_segs_max) {
+		if (datagram->n == 0)
+			reassembly_release(table, datagram);
 		return REASSEMBLY_FULL;
-	if (datagram == NULL)
-		datagram = reassembly_begin(table, bucket, key, now);
-	*out = datagram;
-	if (datagram == NULL)
-		return REASSEMBLY_FULL;
+	}
 	if (!reassembly_end_fits(datagram, piece, is_last))
 		return REASSEMBLY_OVERLAP;
 	pos = reassembly_position(datagram, piece);
@@ -150,4 +153,22 @@ enum reassembly_verdict reassembly_add(struct reassembly *table, const struct re
 		datagram->total = piece->end;
 	/* Nothing overlaps and nothing lies behind the end: as many bytes as that are all of them. */
 	return datagram->have == datagram->total ? REASSEMBLY_DONE : REASSEMBLY_WAIT;
+}
+
+unsigned int reassembly_take(
+	struct reassembly *table, struct reassembly_datagram *datagram, struct rte_mbuf **pkts)
+{
+	struct rte_mbuf *by_arrival[REASSEMBLY_FRAGMENTS];
+	unsigned int n = 0;
+
+	for (unsigned int i = 0; i < datagram->n; i++) {
+		by_arrival[datagram->pieces[i].n_before] = datagram->pieces[i].m;
+		datagram->pieces[i].m = NULL;
+	}
+	for (unsigned int i = 0; i < datagram->n; i++)
+		if (by_arrival[i] != NULL)
+			pkts[n++] = by_arrival[i];
+	table->n_segs -= datagram->n_segs;
+	datagram->n_segs = 0;
+	return n;
 }

@@ -9,6 +9,8 @@
  */
 #include "kit6.h"
 
+#include "flow/flow.h"
+
 #include <rte_cycles.h>
 
 #include "base/mem.h"
@@ -338,6 +340,74 @@ static void ip4_reassembly_timeout(struct bench *b)
 		bench_advance(b, 1000);
 }
 
+/* Fragments of one datagram that passes through, where connections are tracked. */
+static void send_tracked(struct bench *b, uint8_t proto, uint16_t id, uint16_t field, uint16_t len)
+{
+	struct frame frame;
+
+	ck_assert_int_eq(flow_set_tracking(b->dp, 0, true), 0);
+	frame_ip4(&frame, &(struct ip4_spec){ .src = "192.0.2.10",
+				  .dst = "8.8.8.8",
+				  .proto = IPPROTO_ESP,
+				  .fragment = field,
+				  .payload_len = len });
+	frame_ip(&frame)->next_proto_id = proto;
+	frame_ip(&frame)->packet_id = id;
+	frame_fix_ip(&frame);
+	bench_push(b, LAN, &frame);
+}
+
+static void flow_fragment_bad(struct bench *b)
+{
+	send_tracked(b, IPPROTO_ESP, 0, RTE_IPV4_HDR_MF_FLAG | 1, 9);
+}
+
+static void flow_fragment_tiny(struct bench *b)
+{
+	send_tracked(b, IPPROTO_TCP, 0, RTE_IPV4_HDR_MF_FLAG, 16);
+}
+
+static void flow_fragment_duplicate(struct bench *b)
+{
+	send_tracked(b, IPPROTO_ESP, 0, RTE_IPV4_HDR_MF_FLAG, 8);
+	send_tracked(b, IPPROTO_ESP, 0, RTE_IPV4_HDR_MF_FLAG, 8);
+}
+
+/* What waits goes with it. */
+static void flow_fragment_overlap(struct bench *b)
+{
+	send_tracked(b, IPPROTO_ESP, 0, RTE_IPV4_HDR_MF_FLAG | 2, 16);
+	send_tracked(b, IPPROTO_ESP, 0, RTE_IPV4_HDR_MF_FLAG | 1, 16);
+}
+
+static void flow_fragments_too_many(struct bench *b)
+{
+	for (uint16_t i = 1; i <= 65; i++)
+		send_tracked(b, IPPROTO_ESP, 0, (uint16_t)(RTE_IPV4_HDR_MF_FLAG | 2 * i), 8);
+}
+
+static void flow_fragment_refused(struct bench *b)
+{
+	flow_fragment_overlap(b);
+	send_tracked(b, IPPROTO_ESP, 0, RTE_IPV4_HDR_MF_FLAG, 8);
+}
+
+static void flow_fragment_full(struct bench *b)
+{
+	for (uint16_t i = 0; i <= 1024; i++)
+		send_tracked(b, IPPROTO_ESP, i, RTE_IPV4_HDR_MF_FLAG, 8);
+}
+
+static void flow_fragment_timeout(struct bench *b)
+{
+	uint64_t end = rte_rdtsc() + 30 * rte_get_tsc_hz();
+
+	bench_sysctl(b, "ipv4.ipfrag_time", "1");
+	send_tracked(b, IPPROTO_ESP, 0, RTE_IPV4_HDR_MF_FLAG | 1, 8);
+	while (bench_drops(b, "flow_fragment_timeout") == 0 && rte_rdtsc() < end)
+		bench_advance(b, 1000);
+}
+
 /* A router without any address has none to send errors from. */
 static void ip4_no_source(struct bench *b)
 {
@@ -598,6 +668,14 @@ static const struct {
 	BROKEN(icmp_bad_checksum, "ip4_local", 22, 2, "\x00\x00", true, "192.0.2.1", IPPROTO_ICMP),
 	IP4(icmp_unhandled, "ip4_local", .dst = "192.0.2.1", ICMP = 13),
 	CAUSE(ip_shared, "ip4_local"),
+	CAUSE(flow_fragment_bad, "flow_fragment"),
+	CAUSE(flow_fragment_tiny, "flow_fragment"),
+	CAUSE(flow_fragment_duplicate, "flow_fragment"),
+	CAUSE(flow_fragment_overlap, "flow_fragment", .n_others = 1),
+	CAUSE(flow_fragments_too_many, "flow_fragment", .n_others = 64),
+	CAUSE(flow_fragment_refused, "flow_fragment"),
+	CAUSE(flow_fragment_full, "flow_fragment"),
+	CAUSE(flow_fragment_timeout, "flow_fragment"),
 	CAUSE6(ip6_truncated, "parse"),
 	BROKEN6(ip6_bad_version, FAR6, 0, 1, "\x40"),
 	BROKEN6(ip6_bad_payload_len, FAR6, 4, 2, "\x00\x09"),
@@ -757,8 +835,12 @@ START_TEST(a_packet_is_counted_once_under_its_reason_and_stage)
 		ck_assert_int_eq(shown_drops(b, causes[_i].reason, causes[_i].stage), n);
 		ck_assert_uint_eq(bench_drops(b, causes[_i].reason), n);
 	}
-	/* An error that could not be sent drops two packets: it and the one that it was about. */
-	if (strstr(causes[_i].reason, "no_source") == NULL)
+	/*
+	 * An error that could not be sent drops two packets: it and the one that it was about. A datagram
+	 * is refused for a fragment that is dropped for something else.
+	 */
+	if (strstr(causes[_i].reason, "no_source") == NULL &&
+		strstr(causes[_i].reason, "fragment_refused") == NULL)
 		drops_expect(b, &drops, causes[_i].reason, causes[_i].stage != NULL ? n : 0);
 	bench_destroy(b);
 	if (causes[_i].cause == stopped)

@@ -190,6 +190,11 @@ static void see_all_tracked(struct bench *b, struct client *client)
 		see_all_ip4(b, client);
 		see_all_ip6(b, client);
 	}
+	see_ip4(b, client,
+		&(struct ip4_spec){ .src = "192.0.2.10",
+			.dst = "8.8.8.8",
+			.fragment = RTE_IPV4_HDR_MF_FLAG,
+			.payload_len = 64 });
 	ck_assert_int_eq(flow_set_tracking(b->dp, 0, false), 0);
 }
 
