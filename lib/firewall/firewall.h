@@ -16,7 +16,7 @@ enum firewall_hook {
 	HOOK_POSTROUTING,
 	HOOK_N,
 };
-static_assert(HOOK_N == FLOW_HOOKS, "struct flow_first has one rule for each");
+static_assert((int)HOOK_N == (int)FLOW_HOOKS, "struct flow_first has one rule for each");
 
 enum firewall_nat_kind {
 	NAT_MASQUERADE, /* source: the address of the link that the packet leaves by */
@@ -40,6 +40,17 @@ struct firewall_nat {
 	uint16_t port_min, port_max; /* host order */
 	union flow_addr min, max;    /* a single address: both the same */
 };
+
+/* A rule that translates, for listings. */
+struct firewall_nat_rule {
+	const struct firewall_nat *nat;
+	const char *name;     /* NULL: it has none */
+	const char *to;	      /* as it was written; NULL: it says nothing */
+	uint64_t connections; /* new ones that it has decided */
+};
+/* All of a namespace, hook by hook. Control thread. */
+void firewall_each_nat(const struct dp *dp, uint16_t ns,
+	void (*fn)(const struct firewall_nat_rule *rule, void *ctx), void *ctx);
 
 extern struct module firewall_module;
 extern const struct stage prerouting_stage, input_stage, forward_stage, output_stage,

@@ -11,14 +11,46 @@
 #include "dp/trace.h"
 #include "flow/flow_priv.h"
 
+static void tell_ended(struct flow_worker *fw, const struct flow_table *table, uint32_t index)
+{
+	const struct flow_verdict *verdict = flow_verdict_at(table, index);
+	struct flow_first f = { .family = table->family,
+		.proto = verdict->proto,
+		.ns = verdict->ns,
+		.status = verdict->status };
+
+	flow_tuple_at(table, index, FLOW_ORIG, &f.orig);
+	flow_tuple_at(table, index, FLOW_REPLY, &f.reply);
+	fw->state->observer->ended(fw->w, &f);
+}
+
 void flow_end(struct flow_worker *fw, struct flow_table *table, uint32_t index)
 {
+	if ((flow_verdict_at(table, index)->status & FLOW_NAT) && fw->state->observer != NULL)
+		tell_ended(fw, table, index);
 	flow_table_del(table, index);
 }
 
 struct flow_fragments *flow_fragments(const struct worker *w)
 {
 	return &flow_worker(w)->fragments;
+}
+
+void flow_first_end(struct worker *w, const struct flow_first *f)
+{
+	struct flow_worker *fw = flow_worker(w);
+	struct flow_table *table = &fw->table[f->family == AF_INET6 ? FLOW_IP6 : FLOW_IP4];
+	uint32_t ref = flow_table_lookup(table, &f->orig, f->proto, f->ns);
+
+	if (ref != FLOW_NONE)
+		flow_end(fw, table, ref >> 1);
+}
+
+void flow_observe(struct dp *dp, const struct flow_observer *observer)
+{
+	struct flow_control *state = dp_slot(dp, &flow_module);
+
+	state->observer = observer;
 }
 
 /* flow_age */
@@ -280,8 +312,10 @@ static int flow_worker_init(struct dp *dp, struct worker *w)
 	fw->fib6[NS_DEFAULT] = fib6_table(dp, NS_DEFAULT);
 	fw->multipath = fib_multipath(dp);
 	fw->steer = link_steer(dp);
+	fw->w = w;
 	fw->drop_base = flow_module.drop_base;
 	flow_fragment_worker_init(dp, w);
+	fw->track_stage = (uint8_t)worker_stage_index(w, "track");
 	return 0;
 }
 

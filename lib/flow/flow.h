@@ -151,6 +151,39 @@ unsigned int flow_bucket(
 bool flow_bucket_is_mine(const struct worker *w, unsigned int bucket);
 
 /*
+ * Who counts translated connections (FLOW_NAT): told when one is in the table, and when it is no longer.
+ * On the worker that has it; of f orig, reply, family, proto, ns and status are filled in.
+ */
+struct flow_observer {
+	void (*made)(struct worker *w, const struct flow_first *f);
+	void (*ended)(struct worker *w, const struct flow_first *f);
+};
+/* Control thread, before workers run. One at most; it lives as long as the dataplane. */
+void flow_observe(struct dp *dp, const struct flow_observer *observer);
+
+/*
+ * Ends the connection that is judged anew, if no other packet of this pass has done so: a later packet
+ * begins one. Worker.
+ */
+void flow_first_end(struct worker *w, const struct flow_first *f);
+
+/*
+ * The answer to a translated ICMP query goes by its addresses, so it may come to another worker than the
+ * one that translated. So each worker gives away identifiers of a range of its own only, and who does not
+ * know the connection of an answer hands it to the worker that its identifier belongs to.
+ */
+static inline unsigned int flow_icmp_worker(uint16_t id_be, unsigned int n_workers)
+{
+	return rte_be_to_cpu_16(id_be) * n_workers >> 16;
+}
+
+/* The first identifier of a worker's range; that of the worker after the last is 65536. */
+static inline unsigned int flow_icmp_first_id(unsigned int worker, unsigned int n_workers)
+{
+	return (worker * 65536 + n_workers - 1) / n_workers;
+}
+
+/*
  * Connections are tracked in that namespace from now on, or no longer. -ENOMEM: there is no memory for
  * as many as are configured. Control thread.
  */

@@ -60,6 +60,7 @@ struct flow_control {
 	uint32_t policy_gen;
 	uint64_t
 		next_fragments_ns; /* when to have workers look for fragments that waited too long */
+	const struct flow_observer *observer; /* NULL: there is none; set before workers run */
 };
 
 enum {
@@ -79,7 +80,9 @@ struct flow_worker {
 	const struct lpm *fib4[NS_MAX], *fib6[NS_MAX];
 	struct multipath multipath;
 	const struct steer *steer;
+	struct worker *w; /* whose this is */
 	unsigned int drop_base;
+	uint8_t track_stage;
 	uint64_t n_new, n_early_drops;
 	unsigned int n_firsts; /* in this pass */
 	struct flow_first firsts[LANE_SIZE];

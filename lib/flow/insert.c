@@ -94,5 +94,7 @@ enum flow_drop flow_insert(
 	flow_set_deltas(table, index);
 	fw->n_new++;
 	f->flow = index;
+	if ((f->status & FLOW_NAT) && fw->state->observer != NULL)
+		fw->state->observer->made(w, f);
 	return FLOW_N_DROPS;
 }

@@ -177,6 +177,29 @@ static unsigned int link_control(
 	return to_hooks(meta);
 }
 
+/*
+ * An answer to an ICMP query of which nothing is known here: the worker that has perhaps given its
+ * identifier away gets it. That one does not pass it on, the identifier being its own.
+ */
+static bool is_others_answer(
+	const struct worker *w, const struct pkt_meta *meta, const struct flow_first *f)
+{
+	return flow_is_icmp(f->proto) && !(meta->flags & PKT_ORIGINATED) &&
+	       !flow_may_begin(f->proto, &f->orig) &&
+	       flow_icmp_worker(f->orig.sport_be, w->dp->n_workers) != w->id;
+}
+
+static unsigned int hand_over(
+	struct worker *w, struct flow_worker *fw, struct rte_mbuf *m, const struct flow_first *f)
+{
+	unsigned int to = flow_icmp_worker(f->orig.sport_be, w->dp->n_workers);
+	uintptr_t entry = handover_entry(m, fw->track_stage);
+
+	fw->n_firsts--;
+	worker_hand_over(w->dp->workers[to], w, &entry, 1);
+	return STAGE_CONSUMED;
+}
+
 static unsigned int track_one(
 	struct worker *w, void *ctx, struct rte_mbuf *m, struct pkt_meta *meta)
 {
@@ -203,6 +226,8 @@ static unsigned int track_one(
 	ref = flow_table_lookup(table, &f->orig, f->proto, f->ns);
 	if (ref != FLOW_NONE)
 		return known(fw, table, ref, m, meta, f);
+	if (unlikely(is_others_answer(w, meta, f)))
+		return hand_over(w, fw, m, f);
 	if (meta->flags & PKT_ORIGINATED) {
 		/* An answer to what had no connection: a reset, or an echo from a group's member. */
 		return to_output(meta);
