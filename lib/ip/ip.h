@@ -29,6 +29,9 @@ static inline void ip_set_error(
  */
 void ip_send(struct worker *w, struct rte_mbuf *m);
 
+/* The TTL or hop limit of packets made here, as tuned; by EtherType. Worker. */
+uint8_t ip_hop_limit(const struct worker *w, uint16_t ethertype);
+
 extern struct module ip_module;
 extern const struct stage plain_stage, ip4_input_stage, ip4_local_stage, ip4_forward_stage,
 	ip4_error_stage, ip4_output_stage, ip4_fragment_stage, ip4_reassemble_stage;
