@@ -284,7 +284,7 @@ static int decode_scalar(const struct place *place, const struct field *field, e
 		}
 		/* A bare number has the base unit; a CPU may be one too. */
 		if (type != FIELD_TIME && type != FIELD_SIZE && type != FIELD_RATE &&
-			type != FIELD_CPUS)
+			type != FIELD_CPUS && !(field->flags & FIELD_DIGITS))
 			break;
 		snprintf(text, sizeof(text), "%" PRId64, node->integer);
 		return decode_text(place, field, type, text, out);

@@ -45,6 +45,7 @@ enum field_flag {
 	FIELD_NO_SHOW = 1 << 3, /* left out of schema_to_json() */
 	FIELD_RUNTIME = 1 << 4, /* may be changed while running (sysctl, link set) */
 	FIELD_FILE = 1 << 5,	/* a file's name: on a command line it counts from where one is */
+	FIELD_DIGITS = 1 << 6,	/* text that may be a number: an integer is taken as its digits */
 };
 
 struct field_enum {

@@ -454,6 +454,49 @@ START_TEST(lists_hold_extended_objects)
 }
 END_TEST
 
+struct digits {
+	struct object_head head;
+	char *one;
+	struct field_list many;
+};
+
+static const struct object digits_object = {
+	.name = "digits",
+	.size = sizeof(struct digits),
+	.fields =
+		(const struct field[]){
+			{ .name = "one",
+				.type = FIELD_STRING,
+				.flags = FIELD_DIGITS,
+				.offset = offsetof(struct digits, one) },
+			{ .name = "many",
+				.type = FIELD_LIST,
+				.item = FIELD_STRING,
+				.flags = FIELD_DIGITS,
+				.offset = offsetof(struct digits, many) },
+			{ .type = FIELD_END },
+		},
+};
+
+START_TEST(text_may_be_a_number_where_the_table_says_so)
+{
+	struct digits *digits =
+		decode_good(&digits_object, "one = -7; many = ( 80, \"90-99\", 4294967295L );");
+	char *text = print_text(&digits_object, digits);
+
+	ck_assert_str_eq(text, "one = \"-7\";\nmany = [ \"80\", \"90-99\", \"4294967295\" ];\n");
+	free(text);
+	schema_free(&digits_object, digits);
+	digits = decode_good(&digits_object, "many = 80;");
+	ck_assert_uint_eq(digits->many.n, 1);
+	ck_assert_str_eq(*(char **)digits->many.items, "80");
+	schema_free(&digits_object, digits);
+	ck_assert_ptr_null(decode_object_text(&digits_object, "one = 1.5;", &text));
+	ck_assert_str_eq(text, "f:1: one: must be a string\n");
+	free(text);
+}
+END_TEST
+
 START_TEST(nothing_is_freed_without_complaint)
 {
 	schema_free(&all_object, NULL);
@@ -468,4 +511,6 @@ SUITE_MAIN("schema", PLAIN_TEST(defaults_fill_what_is_not_given),
 	PLAIN_TEST(path_of_the_object_is_put_in_front), LOOP_TEST(field_is_set_from_text, set_rows),
 	PLAIN_TEST(extensions_have_fields_of_their_own),
 	PLAIN_TEST(extensions_are_judged_shown_and_printed_with_the_object),
-	PLAIN_TEST(lists_hold_extended_objects), PLAIN_TEST(nothing_is_freed_without_complaint))
+	PLAIN_TEST(lists_hold_extended_objects),
+	PLAIN_TEST(text_may_be_a_number_where_the_table_says_so),
+	PLAIN_TEST(nothing_is_freed_without_complaint))
