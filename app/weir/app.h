@@ -83,5 +83,3 @@ void privileges_drop(void);
 
 /* config_ctl.c */
 extern const struct command config_commands[];
-/* A path of the configuration: a relative one counts from the file's directory. Caller frees. */
-char *config_path(const struct config *config, const char *file);

@@ -4,7 +4,6 @@
  * `config show|check`. Control thread. check reads a file on the daemon's side; a relative path
  * counts from the directory of the running configuration's file. weirctl sends absolute ones.
  */
-#include <libgen.h>
 #include <stdlib.h>
 
 #include "app.h"
@@ -42,23 +41,11 @@ static const struct object config_check_args = {
 		},
 };
 
-char *config_path(const struct config *config, const char *file)
-{
-	char *copy, *path;
-
-	if (file[0] == '/' || config == NULL)
-		return mem_strdup(file);
-	copy = mem_strdup(config->file);
-	path = mem_printf("%s/%s", dirname(copy), file);
-	free(copy);
-	return path;
-}
-
 static int config_check(struct call *call, const void *args)
 {
 	const struct config_check_args *a = args;
 	const struct dp *dp = call->ctx;
-	char *path = config_path(dp->config, a->file), *text = NULL;
+	char *path = conf_path(dp->config, a->file), *text = NULL;
 	struct config *config;
 	struct diag diag;
 	size_t len;

@@ -145,7 +145,7 @@ static void daemon_free_events(struct daemon *d)
 static int daemon_listen(struct daemon *d)
 {
 	const struct control_conf *conf = conf_section(d->config, "control")->objects[0];
-	char *path = config_path(d->config, conf->socket);
+	char *path = conf_path(d->config, conf->socket);
 	unsigned int n = 0;
 	int err;
 

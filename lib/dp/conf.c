@@ -8,6 +8,7 @@
  */
 #include "dp/conf.h"
 
+#include <libgen.h>
 #include <stdarg.h>
 
 #include "base/mem.h"
@@ -181,6 +182,18 @@ int conf_error(
 	diag_error(diag, node_line(config->root, path), path, "%s", text);
 	free(text);
 	return -EINVAL;
+}
+
+char *conf_path(const struct config *config, const char *file)
+{
+	char *copy, *path;
+
+	if (file[0] == '/' || config == NULL)
+		return mem_strdup(file);
+	copy = mem_strdup(config->file);
+	path = mem_printf("%s/%s", dirname(copy), file);
+	free(copy);
+	return path;
 }
 
 static int config_apply_section(struct dp *dp, const struct config *config,

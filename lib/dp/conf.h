@@ -45,6 +45,9 @@ int conf_error(const struct config *config, struct diag *diag, const char *path,
  */
 bool conf_is_wrong(const struct config *config, const struct diag *diag, const char *path);
 
+/* A path that the configuration names: a relative one counts from its file. Caller frees. */
+char *conf_path(const struct config *config, const char *file);
+
 /* Applies every section, in the order of the modules. Stops at the first failure. */
 int conf_apply(struct dp *dp, const struct config *config, struct diag *diag);
 /* The running configuration as text that conf_read_text() accepts. Caller frees. */

@@ -38,6 +38,9 @@ static inline bool ip6_is_link_control(uint8_t type)
 /* How long fragments of an IPv4 datagram may wait for each other (ipfrag_time). Control thread. */
 uint64_t ip4_fragment_life_ms(const struct dp *dp);
 
+/* The TTL or hop limit of packets made here, as tuned; by EtherType. Worker. */
+uint8_t ip_hop_limit(const struct worker *w, uint16_t ethertype);
+
 extern struct module ip_module;
 extern const struct stage plain_stage, ip4_input_stage, ip4_local_stage, ip4_forward_stage,
 	ip4_error_stage, ip4_output_stage, ip4_fragment_stage, ip4_reassemble_stage;

@@ -75,8 +75,9 @@ static unsigned int output_one(
 	reason = output_source(ip_worker, meta, ip, adj->link);
 	if (reason != IP_N_DROPS)
 		return ip_drop(meta, reason);
-	RTE_ASSERT(meta->proto == IPPROTO_ICMPV6);
-	output_checksum(m, meta);
+	/* Others come with a source address, and a checksum. */
+	if (meta->proto == IPPROTO_ICMPV6)
+		output_checksum(m, meta);
 	state = adj_rewrite(m, meta, adj);
 	if (!(state & ADJ_RESOLVED)) {
 		meta->start_stage = ip_worker->output6_stage;

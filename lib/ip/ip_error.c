@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
-/* What the ICMP errors of both families have in common. Run by the owning worker. */
+/* What the ICMP errors, and other packets made here, of both families have in common. Run by the owning worker. */
 #include "ip/ip_priv.h"
 
 /* Copies len bytes of the failed packet, from its IP header on, behind what is already in error. */
@@ -38,6 +38,14 @@ struct rte_mbuf *ip_error_new(struct worker *w, const struct ip_error_form *form
 		.trace = meta->trace,
 	};
 	return error;
+}
+
+uint8_t ip_hop_limit(const struct worker *w, uint16_t ethertype)
+{
+	const struct ip_worker *ip_worker = worker_slot(w, &ip_module);
+
+	return (uint8_t)(ethertype == RTE_ETHER_TYPE_IPV4 ? ip_worker->sysctl->default_ttl
+							  : ip_worker->sysctl6->hop_limit);
 }
 
 void ip_send(struct worker *w, struct rte_mbuf *m)

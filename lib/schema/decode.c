@@ -271,6 +271,9 @@ static int decode_scalar(const struct place *place, const struct field *field, e
 			break;
 		return decode_text(place, field, type, node->string, out);
 	case NODE_BOOL:
+		if (type == FIELD_STRING && (field->flags & FIELD_SWITCH))
+			return decode_text(
+				place, field, type, node->boolean ? "true" : "false", out);
 		if (type != FIELD_BOOL)
 			break;
 		*(bool *)out = node->boolean;

@@ -46,6 +46,7 @@ enum field_flag {
 	FIELD_RUNTIME = 1 << 4, /* may be changed while running (sysctl, link set) */
 	FIELD_FILE = 1 << 5,	/* a file's name: on a command line it counts from where one is */
 	FIELD_DIGITS = 1 << 6,	/* text that may be a number: an integer is taken as its digits */
+	FIELD_SWITCH = 1 << 7,	/* text that may be true or false as well */
 };
 
 struct field_enum {
