@@ -9,10 +9,12 @@
 #include "dp/sysctl.h"
 #include "dp/trace.h"
 #include "fib/fib.h"
+#include "firewall/firewall.h"
 #include "flow/flow.h"
 #include "ip/ip.h"
 #include "link/link.h"
 #include "monitor/monitor.h"
+#include "nat/nat.h"
 #include "neigh/neigh.h"
 #include "ns/ns.h"
 
@@ -27,6 +29,8 @@ struct module *const modules[] = {
 	&fib_module,
 	&ip_module,
 	&flow_module,
+	&firewall_module,
+	&nat_module,
 	&monitor_module,
 	&pending_module,
 	NULL,

@@ -7,7 +7,6 @@
 #include "app.h"
 
 static const struct section pending_sections[] = {
-	{ .key = "firewall", .help = "rules of the five hooks", .is_pending = true },
 	{ .key = "qdiscs", .help = "queueing disciplines", .is_pending = true },
 	{ .key = NULL },
 };
@@ -23,13 +22,6 @@ static const struct command pending_commands[] = {
 	PENDING("fdb", "del", "deletes a bridge entry"),
 	PENDING("qdisc", "show", "queueing disciplines"),
 	PENDING("class", "show", "classes of queueing disciplines"),
-	PENDING("firewall", "show", "firewall rules with their counters"),
-	PENDING("firewall", "reset", "sets rule counters to zero"),
-	PENDING("firewall", "load", "replaces all rules"),
-	PENDING("conntrack", "list", "tracked connections"),
-	PENDING("conntrack", "count", "how many connections are tracked"),
-	PENDING("conntrack", "flush", "forgets all connections"),
-	PENDING("conntrack", "del", "forgets connections"),
 	PENDING("xdp", "show", "attached XDP programs"),
 	PENDING("xdp", "attach", "attaches an XDP program"),
 	PENDING("xdp", "detach", "detaches an XDP program"),

@@ -6,9 +6,11 @@
  */
 #include "app.h"
 #include "dp/dp.h"
+#include "firewall/firewall.h"
 #include "flow/flow.h"
 #include "ip/ip.h"
 #include "link/link.h"
+#include "nat/nat.h"
 #include "neigh/neigh.h"
 
 const struct stage *const pipeline[] = {
@@ -32,7 +34,17 @@ const struct stage *const pipeline[] = {
 	&flow6_stage,
 	&flow_fragment_stage,
 	&track_stage,
+	/* what rules say to packets without one */
+	&prerouting_stage,
+	&nat_dst_stage,
 	&flow_route_stage,
+	&input_stage,
+	&forward_stage,
+	&output_stage,
+	&nat_output_stage,
+	&postrouting_stage,
+	&nat_src_stage,
+	&tcp_reset_stage,
 	&flow_commit_stage,
 	&flow_forward_stage,
 	/* IPv4 */

@@ -41,6 +41,13 @@ struct firewall_nat {
 	union flow_addr min, max;    /* a single address: both the same */
 };
 
+/*
+ * Where a rule is written: file and line; FLOW_NO_RULE: the hook. NULL: there are no rules. The line is 0
+ * where none is known. For `explain`. Control thread.
+ */
+const char *firewall_rule_place(
+	const struct dp *dp, uint16_t ns, enum firewall_hook hook, uint16_t rule, int *line);
+
 /* A rule that translates, for listings. */
 struct firewall_nat_rule {
 	const struct firewall_nat *nat;
@@ -54,4 +61,4 @@ void firewall_each_nat(const struct dp *dp, uint16_t ns,
 
 extern struct module firewall_module;
 extern const struct stage prerouting_stage, input_stage, forward_stage, output_stage,
-	postrouting_stage;
+	postrouting_stage, tcp_reset_stage;

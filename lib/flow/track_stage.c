@@ -278,7 +278,7 @@ const struct stage track_stage = {
 	.help = "finds the connection of packets that are not plainly part of one",
 	.run = track_run,
 	.exits = { [TRACK_KNOWN] = { "known", "flow_forward" },
-		[TRACK_FIRST] = { "first", "flow_route" },
+		[TRACK_FIRST] = { "first", "prerouting" },
 		[TRACK_OWN] = { "own first", "flow_route" },
 		[TRACK_RELATED4] = { "related ip4", "ip4_forward" },
 		[TRACK_RELATED6] = { "related ip6", "ip6_forward" },

@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#pragma once
+
+/* Between the files of lib/firewall; nobody else includes this. */
+#include "base/log.h"
+#include "firewall/firewall.h"
+#include "firewall/limit.h"
+#include "firewall/target.h"
+#include "ip/ip.h"
+#include "match/match.h"
+#include "ns/ns.h"
+
+/* A reason for each hook, in the order of enum firewall_hook. */
+#define FIREWALL_DROPS(X)                                                                          \
+	X(FIREWALL_DROP_PREROUTING, "firewall_drop_prerouting",                                    \
+		"a rule or the policy of prerouting says drop")                                    \
+	X(FIREWALL_DROP_INPUT, "firewall_drop_input", "a rule or the policy of input says drop")   \
+	X(FIREWALL_DROP_FORWARD, "firewall_drop_forward",                                          \
+		"a rule or the policy of forward says drop")                                       \
+	X(FIREWALL_DROP_OUTPUT, "firewall_drop_output",                                            \
+		"a rule or the policy of output says drop")                                        \
+	X(FIREWALL_DROP_POSTROUTING, "firewall_drop_postrouting",                                  \
+		"a rule or the policy of postrouting says drop")                                   \
+	X(FIREWALL_REJECT_PREROUTING, "firewall_reject_prerouting",                                \
+		"a rule of prerouting says reject")                                                \
+	X(FIREWALL_REJECT_INPUT, "firewall_reject_input", "a rule of input says reject")           \
+	X(FIREWALL_REJECT_FORWARD, "firewall_reject_forward", "a rule of forward says reject")     \
+	X(FIREWALL_REJECT_OUTPUT, "firewall_reject_output", "a rule of output says reject")
+
+#define FIREWALL_DROP_ENUM(member, name, help) member,
+enum firewall_drop { FIREWALL_DROPS(FIREWALL_DROP_ENUM) FIREWALL_N_DROPS };
+#undef FIREWALL_DROP_ENUM
+
+/* Settings, as decoded */
+
+struct rule_conf {
+	struct object_head head;
+	char *name;
+	struct match_conf match;
+	char *limit;
+	char *log; /* what lines begin with; "true": with nothing more; NULL, "false": no lines */
+	int action;
+	char *to;
+};
+
+struct hook_conf {
+	struct object_head head;
+	int policy;		 /* ACTION_ACCEPT, ACTION_DROP */
+	struct field_list rules; /* struct rule_conf */
+};
+
+struct firewall_conf {
+	struct object_head head;
+	struct hook_conf hooks[HOOK_N];
+};
+
+extern const struct object rule_object, firewall_object;
+extern const struct section firewall_sections[];
+
+static inline const struct rule_conf *firewall_conf_rule(
+	const struct firewall_conf *conf, enum firewall_hook hook, unsigned int i)
+{
+	return field_list_item(&rule_object, &conf->hooks[hook].rules, i);
+}
+
+const char *firewall_hook_name(enum firewall_hook hook);
+const char *firewall_action_name(enum firewall_action action);
+
+/*
+ * Every problem of the rules that lie at `path` ("firewall", or "": the hooks are at the top). With
+ * has_link, names of links must be known to it. config: for lines, and for what is wrong by itself.
+ */
+void firewall_conf_check(const struct config *config, struct diag *diag, const char *path,
+	const struct firewall_conf *conf, bool (*has_link)(void *ctx, const char *name), void *ctx);
+
+/* Rules, as workers see them */
+
+struct rule {
+	uint8_t action; /* enum firewall_action */
+	uint8_t reject; /* index in reject_kinds */
+	uint8_t dscp;
+	uint32_t mark, mark_mask;
+	struct limit limit;
+	struct limit_bucket *limit_bucket; /* NULL: there is no limit */
+	struct limit_bucket *log_bucket;   /* NULL: no log */
+	struct firewall_nat nat;
+};
+
+/*
+ * Makes one rule of a checked or unchecked configuration: what is wrong goes into source->diag, -EINVAL.
+ * spec is to be given back by match_spec_fini() in any case.
+ */
+int firewall_rule_make(const struct rule_conf *conf, enum firewall_hook hook, unsigned int index,
+	const struct match_source *source, struct rule *rule, struct match_spec *spec);
+/* Rules make lines in the log at this rate at most, each: more would only hide the others. */
+enum { FIREWALL_LOGS_PER_SECOND = 10, FIREWALL_LOGS_BURST = 10 };
+
+struct rule_counter {
+	uint64_t packets, bytes;
+};
+
+enum { RULESET_NO_SLOT = UINT32_MAX };
+
+/*
+ * All rules of a namespace (ruleset.c). Hooks and what they point to are constant once it is published;
+ * counters and buckets are written by workers; the rest belongs to the control thread.
+ *
+ * A slot is the place of a rule's counters; that of a hook's policy is behind those of its rules.
+ */
+struct ruleset {
+	struct ruleset_hook {
+		struct match_table *tables[2]; /* IPv4, IPv6; NULL: there are no rules */
+		struct rule *rules;
+		unsigned int n;
+		uint32_t first_slot;
+		uint8_t policy; /* ACTION_ACCEPT, ACTION_DROP */
+	} hooks[HOOK_N];
+	struct rule_counter *counters[WORKER_MAX]; /* by slot; each written by one worker */
+	uint32_t generation;			   /* written in mail about its rules */
+	struct limit log_limit;			   /* of each rule that logs */
+	struct limit_bucket *buckets;
+
+	/* For the control thread. */
+	unsigned int n_refs, n_slots, n_workers;
+	char **specs;		   /* by slot: what its rule asks, as text; NULL for policies */
+	char **keys;		   /* by slot: what it is known by in the next ruleset */
+	struct log_site *sites;	   /* by slot */
+	struct rule_counter *base; /* by slot: what to add to the workers' counters, modulo 2^64 */
+	struct ruleset *previous;  /* workers may still count in it; NULL: none can */
+	struct ruleset *successor; /* whose previous this is */
+	uint32_t *from;		   /* by slot: that of previous; RULESET_NO_SLOT: none */
+	const struct firewall_conf *conf;
+	void *own; /* what conf lies in, to be freed with this; NULL: it belongs to the boot ladder */
+	const struct object *own_object;
+	char *file; /* where it comes from */
+};
+
+static inline uint32_t ruleset_slot(
+	const struct ruleset *ruleset, enum firewall_hook hook, unsigned int index)
+{
+	return ruleset->hooks[hook].first_slot + index;
+}
+
+/* What a ruleset is made from. Any single thread, while nobody changes what it points to. */
+struct ruleset_source {
+	const struct firewall_conf *conf; /* checked */
+	const char *file;
+	const struct match_links *links;
+	unsigned int n_workers;
+	uint64_t tsc_hz;
+	uint32_t generation;
+	const struct ruleset *previous; /* whose counters go on; NULL: there is none */
+};
+
+/* -ENOMEM, -E2BIG. It belongs to the caller (one reference). Any single thread. */
+int ruleset_build(const struct ruleset_source *source, struct ruleset **out);
+bool ruleset_is_empty(const struct ruleset *ruleset);
+/* Control thread. */
+void ruleset_get(struct ruleset *ruleset);
+void ruleset_put(struct ruleset *ruleset);
+/* Its counters go on from those of the one that it takes the place of. */
+void ruleset_succeed(struct ruleset *ruleset, struct ruleset *previous);
+/* No worker sees it any more: its last counts are handed on. Puts it. */
+void ruleset_retired(void *ruleset, uint64_t arg);
+struct rule_counter ruleset_count(const struct ruleset *ruleset, uint32_t slot);
+void ruleset_reset(struct ruleset *ruleset);
+
+/* Module */
+
+struct load; /* firewall_load.c */
+
+struct firewall_state {
+	/* By namespace; written by the control thread (release), read by workers (acquire). */
+	struct ruleset *rulesets[NS_MAX];
+	uint32_t generation;
+	struct load *load; /* under way; NULL: none */
+};
+
+struct firewall_worker {
+	struct ruleset *const *rulesets;
+	uint16_t reset_tcp_id; /* identification of the next IPv4 reset */
+};
+
+static inline struct firewall_state *firewall_state(const struct dp *dp)
+{
+	return dp_slot(dp, &firewall_module);
+}
+
+/* Takes the ruleset; what it replaces is retired. -ENOMEM: no room to track connections, nothing is done. */
+int firewall_publish(struct dp *dp, uint16_t ns, struct ruleset *ruleset);
+/* The names of all links by ifindex, for match_compile(). */
+void firewall_link_names(const struct dp *dp, struct match_links *links);
+
+/* firewall_load.c: the command `firewall load`, and what its thread has done. */
+int firewall_load(struct call *call, const char *path);
+void firewall_load_tick(struct dp *dp);
+void firewall_load_fini(struct dp *dp);
+
+/* firewall_log.c: tells the control thread about a packet, if the rule's limit allows it. Worker. */
+void firewall_log(struct worker *w, const struct ruleset *ruleset, enum firewall_hook hook,
+	unsigned int index, const struct flow_first *f, const struct pkt_meta *meta);
+
+/* firewall_ctl.c */
+extern const struct command firewall_commands[];
