@@ -44,21 +44,22 @@ const struct stage *const pipeline[] = {
 	&nat_output_stage,
 	&postrouting_stage,
 	&nat_src_stage,
-	&tcp_reset_stage,
 	&flow_commit_stage,
 	&flow_forward_stage,
-	/* IPv4 */
+	/* where packets go, each family by itself */
 	&ip4_forward_stage,
 	&ip4_reassemble_stage,
 	&ip4_local_stage,
-	&ip4_error_stage,
-	&ip4_output_stage,
-	&ip4_fragment_stage,
-	/* IPv6 */
 	&ip6_forward_stage,
 	&ip6_local_stage,
 	&nd_stage,
+	/* what is said about those that go no further */
+	&tcp_reset_stage,
+	&ip4_error_stage,
 	&ip6_error_stage,
+	/* packets made here */
+	&ip4_output_stage,
+	&ip4_fragment_stage,
 	&ip6_output_stage,
 	/* out */
 	&hold_stage,

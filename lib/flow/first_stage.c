@@ -44,6 +44,19 @@ void flow_find_route(const struct worker *w, struct flow_first *f)
 	f->out_link = f->adj >= ADJ_FIRST_DYNAMIC ? fw->adjs[f->adj].link : 0;
 }
 
+static bool is_expired(const struct rte_mbuf *m, const struct pkt_meta *meta)
+{
+	return (flow_is_ip6(meta) ? pkt_ip6(m, meta)->hop_limits
+				  : pkt_ip4(m, meta)->time_to_live) <= 1;
+}
+
+/* A router finds that out before it asks anybody: `ip4_forward` and `ip6_forward` tell the sender. */
+static unsigned int route_expired(struct pkt_meta *meta, const struct flow_first *f)
+{
+	meta->flags |= PKT_ROUTED;
+	return f->family == AF_INET6 ? ROUTE_IP6 : ROUTE_IP4;
+}
+
 static unsigned int route_one(
 	struct worker *w, void *ctx, struct rte_mbuf *m, struct pkt_meta *meta)
 {
@@ -57,8 +70,13 @@ static unsigned int route_one(
 	}
 	flow_find_route(w, f);
 	meta->adj = f->adj;
-	if (f->adj >= ADJ_FIRST_DYNAMIC)
-		return f->status & FLOW_ORIGINATED ? ROUTE_OUTPUT : ROUTE_FORWARD;
+	if (f->adj >= ADJ_FIRST_DYNAMIC) {
+		if (f->status & FLOW_ORIGINATED)
+			return ROUTE_OUTPUT;
+		if (unlikely(is_expired(m, meta)))
+			return route_expired(meta, f);
+		return ROUTE_FORWARD;
+	}
 	if (f->status & FLOW_ORIGINATED)
 		return f->family == AF_INET6 ? ROUTE_OUT6 : ROUTE_OUT4;
 	if (f->adj == ADJ_LOCAL) {

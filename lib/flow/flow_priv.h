@@ -30,6 +30,8 @@
 	X(FLOW_DROP_TCP_WINDOW, "flow_invalid_tcp_window",                                         \
 		"a TCP segment outside of what its receiver has opened or acknowledged")           \
 	X(FLOW_DROP_ICMP, "flow_invalid_icmp", "an ICMP answer to nothing, or of an unknown type") \
+	X(FLOW_DROP_FRAGMENT_ALONE, "flow_invalid_fragment",                                       \
+		"a fragment of a datagram whose first fragment began no connection")               \
 	X(FLOW_DROP_ICMP_ERROR, "flow_invalid_icmp_error",                                         \
 		"an ICMP error about no connection that is known")                                 \
 	FLOW_FRAGMENT_DROPS(X)

@@ -162,7 +162,7 @@ static bool ref_is(const struct flow_table *table, uint32_t ref, const struct fl
 	if (flow_scope(verdict->proto, verdict->ns) != scope)
 		return false;
 	flow_tuple_at(table, ref >> 1, ref & 1, &have);
-	return memcmp(&have, tuple, sizeof(have)) == 0;
+	return memcmp(&have, tuple, FLOW_TUPLE_LEN) == 0;
 }
 
 uint32_t flow_table_lookup(

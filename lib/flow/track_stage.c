@@ -81,6 +81,10 @@ static bool checksum_is_wrong(
 	if (!fw->state->sysctl.checksum || (meta->flags & (PKT_ORIGINATED | PKT_FRAGMENT)) ||
 		!(meta->flags & PKT_L4_PRESENT))
 		return false;
+	/* Of either family: IPv6 has tunnels without (RFC 6935). */
+	if (meta->proto == IPPROTO_UDP &&
+		((const struct rte_udp_hdr *)pkt_l4(m, meta))->dgram_cksum == 0)
+		return false;
 	return !parse_l4_checksum_is_right(m, meta);
 }
 
@@ -241,6 +245,11 @@ static unsigned int track_one(
 	if ((meta->flags & PKT_FRAGMENT_LATER) && meta->n_injects == 0) {
 		worker_inject(w, w, m, fw->fragments.track_stage);
 		return STAGE_CONSUMED;
+	}
+	/* It was refused, or is no connection's, and so is this. */
+	if (meta->flags & PKT_FRAGMENT_LATER) {
+		f->has_l4 = f->proto != IPPROTO_TCP;
+		return invalid(fw, meta, f, FLOW_DROP_FRAGMENT_ALONE);
 	}
 	return first(fw, m, meta, f);
 }

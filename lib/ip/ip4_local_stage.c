@@ -8,7 +8,7 @@
 #include "dp/trace.h"
 #include "ip/ip_priv.h"
 
-enum { LOCAL_OUTPUT = 1, LOCAL_ERROR };
+enum { LOCAL_OUTPUT = 1, LOCAL_ERROR, LOCAL_RESET };
 
 /* RFC 1122 3.2.2.6: these are sent back, filled in on the way; others are not. */
 static bool reply_keeps_option(uint8_t type)
@@ -95,6 +95,8 @@ static unsigned int local_one(
 	case IPPROTO_ICMP:
 		return local_icmp(w, ip_worker, m, meta);
 	case IPPROTO_TCP:
+		(void)ip_drop(meta, IP4_DROP_NO_LISTENER);
+		return LOCAL_RESET;
 	case IPPROTO_UDP:
 		ip4_set_error(meta, ICMP_DEST_UNREACH, ICMP_PORT_UNREACH, 0, IP4_DROP_NO_LISTENER);
 		return LOCAL_ERROR;
@@ -120,6 +122,7 @@ const struct stage ip4_local_stage = {
 	.help = "packets to our own addresses",
 	.run = local_run,
 	.exits = { [LOCAL_OUTPUT] = { "reply", "ip4_output" },
-		[LOCAL_ERROR] = { "error", "ip4_error" } },
+		[LOCAL_ERROR] = { "error", "ip4_error" },
+		[LOCAL_RESET] = { "closed port", "tcp_reset" } },
 	.format = local_format,
 };

@@ -9,7 +9,7 @@
 #include "dp/trace.h"
 #include "ip/ip_priv.h"
 
-enum { LOCAL_OUTPUT = 1, LOCAL_ERROR, LOCAL_ND };
+enum { LOCAL_OUTPUT = 1, LOCAL_ERROR, LOCAL_RESET, LOCAL_ND };
 
 enum { LOCAL_GOES_ON = STAGE_EXITS_MAX }; /* no exit: nothing in the headers stops the packet */
 
@@ -190,6 +190,10 @@ static unsigned int local_port(struct rte_mbuf *m, struct pkt_meta *meta)
 	if (!parse_l4_checksum_is_right(m, meta) ||
 		(meta->proto == IPPROTO_UDP && udp->dgram_cksum == 0))
 		return ip_drop(meta, IP6_DROP_L4_BAD_CHECKSUM);
+	if (meta->proto == IPPROTO_TCP) {
+		(void)ip_drop(meta, IP6_DROP_NO_LISTENER);
+		return LOCAL_RESET;
+	}
 	ip6_set_error(meta, ICMP6_DST_UNREACH, ICMP6_DST_UNREACH_NOPORT, 0, IP6_DROP_NO_LISTENER);
 	return LOCAL_ERROR;
 }
@@ -268,6 +272,7 @@ const struct stage ip6_local_stage = {
 	.run = local_run,
 	.exits = { [LOCAL_OUTPUT] = { "reply", "ip6_output" },
 		[LOCAL_ERROR] = { "error", "ip6_error" },
+		[LOCAL_RESET] = { "closed port", "tcp_reset" },
 		[LOCAL_ND] = { "nd", "nd_input" } },
 	.format = local_format,
 };
