@@ -30,8 +30,8 @@ class Wire:
         for frame in frames:
             self.sock.send(bytes(frame))
 
-    def receive(self, timeout):
-        """The next frame that came in, or None."""
+    def receive_bytes(self, timeout):
+        """The next frame that came in, as it is, or None."""
         deadline = time.monotonic() + timeout
         while True:
             self.sock.settimeout(max(deadline - time.monotonic(), 0.001))
@@ -40,9 +40,14 @@ class Wire:
             except (socket.timeout, BlockingIOError):
                 return None
             if address[2] != PACKET_OUTGOING:
-                return Ether(data)
+                return data
             if time.monotonic() > deadline:
                 return None
+
+    def receive(self, timeout):
+        """The next frame that came in, taken apart, or None."""
+        data = self.receive_bytes(timeout)
+        return None if data is None else Ether(data)
 
     def until(self, match, timeout=10):
         """All frames up to the first that matches, that one last."""
