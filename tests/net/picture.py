@@ -230,6 +230,8 @@ def joined(pieces):
     whole = pieces[0]
     whole.payload, whole.payload_len = data, len(data)
     whole.is_fragment = whole.has_more = False
+    if whole.version == 6:
+        whole.id = None
     return whole
 
 
