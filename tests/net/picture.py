@@ -14,6 +14,8 @@ do differently is named here, all of it, with the reason:
     they cannot be, since a quote is cut short, they are shown as they are unless a name is about.
   - fragments of one datagram: shown as the datagram and its pieces in order, for a router that
     reassembles sends them later, and in another order, than one that does not.
+  - TTL of what the router quotes in its own errors: Linux has counted it down when a rule of forward
+    rejects, weir quotes the packet as it came.
   - bytes after the end of the IP packet: padding of the link.
 """
 import socket
@@ -115,6 +117,7 @@ class Names:
         self.chosen = {}
         self.sent_ports = set()
         self.sent_ids = set()
+        self.is_own = False  # the packet being shown is the router's own
 
     def learn(self, packet):
         """A packet that is about to be sent."""
@@ -151,8 +154,10 @@ def checksum(given, computed, names):
 def show(packet, names, is_quote=False):
     """The lines of a packet, and of what it quotes."""
     is_own = not is_quote and packet.id not in names.sent_ids
+    names.is_own = is_own or (is_quote and names.is_own)
+    ttl = "" if is_quote and names.is_own and packet.ttl > 1 else f"ttl {packet.ttl}"
     words = [f"{names.address(packet.src)} > {names.address(packet.dst)}", f"proto {packet.proto}",
-             f"ttl {packet.ttl}", f"tos {packet.tos:#x}", f"len {packet.payload_len}", packet.extra]
+             ttl, f"tos {packet.tos:#x}", f"len {packet.payload_len}", packet.extra]
     if not is_own and not (packet.version == 6 and packet.is_fragment):
         words.append(f"id {packet.id:#x}{' DF' if packet.has_dont_fragment else ''}")
     if packet.version == 4:
@@ -225,6 +230,8 @@ def joined(pieces):
     whole = pieces[0]
     whole.payload, whole.payload_len = data, len(data)
     whole.is_fragment = whole.has_more = False
+    if whole.version == 6:
+        whole.id = None
     return whole
 
 
