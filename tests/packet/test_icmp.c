@@ -239,8 +239,6 @@ static const struct {
 	{ "too big", "8.8.8.8", { .payload_len = 600, .fragment = RTE_IPV4_HDR_DF_FLAG }, 3, 4, 576,
 		"192.0.2.1", "ip4_frag_needed" },
 	{ "udp to us", "192.0.2.1", { 0 }, 3, 3, 0, "192.0.2.1", "ip4_no_listener" },
-	{ "tcp to us", "192.0.2.1", { .proto = IPPROTO_TCP }, 3, 3, 0, "192.0.2.1",
-		"ip4_no_listener" },
 	{ "another protocol to us", "192.0.2.1", { .proto = 253 }, 3, 2, 0, "192.0.2.1",
 		"ip4_no_protocol" },
 	{ "to the second address", "192.0.2.2", { 0 }, 3, 3, 0, "192.0.2.2", "ip4_no_listener" },
@@ -311,6 +309,35 @@ static void check_error(struct frame *error, struct frame *about, const char *fr
 	ck_assert_uint_eq(ip->dst_addr, frame_ip(about)->src_addr);
 	ck_assert_mem_eq(frame_l4(error) + 8, frame_ip(about), quoted);
 }
+
+/* RFC 9293 3.10.7.1 */
+START_TEST(a_closed_tcp_port_answers_by_a_reset)
+{
+	struct bench *b = bench_start(error_config);
+	struct drops drops = drops_take(b);
+	const struct rte_tcp_hdr *asked, *said;
+	struct frame frame, reset;
+
+	frame_ip4(&frame, &(struct ip4_spec){
+				  .src = "192.0.2.10", .dst = "192.0.2.1", .proto = IPPROTO_TCP });
+	bench_push(b, LAN, &frame);
+	bench_expect(b, LAN, &reset);
+	frame_check_ip4(&reset);
+	asked = (const struct rte_tcp_hdr *)frame_l4(&frame);
+	said = (const struct rte_tcp_hdr *)frame_l4(&reset);
+	ck_assert_uint_eq(frame_ip(&reset)->next_proto_id, IPPROTO_TCP);
+	ck_assert_uint_eq(frame_ip(&reset)->src_addr, ip4_be("192.0.2.1"));
+	ck_assert_uint_eq(frame_ip(&reset)->dst_addr, ip4_be("192.0.2.10"));
+	ck_assert_uint_eq(said->tcp_flags, RTE_TCP_RST_FLAG | RTE_TCP_ACK_FLAG);
+	ck_assert_uint_eq(said->src_port, asked->dst_port);
+	ck_assert_uint_eq(said->dst_port, asked->src_port);
+	ck_assert_uint_eq(rte_be_to_cpu_32(said->recv_ack), rte_be_to_cpu_32(asked->sent_seq) + 1);
+	ck_assert_int_eq(rte_ipv4_udptcp_cksum_verify(frame_ip(&reset), said), 0);
+	drops_expect(b, &drops, "ip4_no_listener", 1);
+	bench_expect_nothing(b);
+	bench_destroy(b);
+}
+END_TEST
 
 START_TEST(what_cannot_go_on_is_answered_with_an_error)
 {
@@ -843,7 +870,8 @@ START_TEST(errors_that_find_no_way_back_never_fill_a_lane)
 }
 END_TEST
 
-PACKET_MAIN("icmp", PLAIN_TEST(an_echo_request_of_any_size_is_answered),
+PACKET_MAIN("icmp", PLAIN_TEST(a_closed_tcp_port_answers_by_a_reset),
+	PLAIN_TEST(an_echo_request_of_any_size_is_answered),
 	PLAIN_TEST(an_echo_request_in_segments_is_answered),
 	PLAIN_TEST(any_of_our_addresses_answers_whatever_the_link),
 	PLAIN_TEST(options_are_not_sent_back),

@@ -317,8 +317,6 @@ static const struct {
 		{ .src = HOST6_LINK }, ICMP6_DST_UNREACH, 2, 0, LAN6_LINK },
 	{ "RFC 4443 3.1: closed UDP port", "ip6_no_listener", { .dst = WAN6, .payload_len = 3 },
 		ICMP6_DST_UNREACH, 4, 0, WAN6 },
-	{ "RFC 4443 3.1: closed TCP port", "ip6_no_listener", { .dst = LAN6, .proto = IPPROTO_TCP },
-		ICMP6_DST_UNREACH, 4, 0, LAN6 },
 	{ "closed port, link-local", "ip6_no_listener", { .src = HOST6_LINK, .dst = LAN6_LINK },
 		ICMP6_DST_UNREACH, 4, 0, LAN6_LINK },
 	{ "RFC 4443 3.4: unknown protocol", "ip6_no_protocol", { .dst = LAN6, .proto = 253 },
@@ -370,6 +368,28 @@ static void add_routes(struct bench *b)
 		b, "route.add", "{\"to\": \"2001:db8:8888::/48\", \"via\": \"" PEER6 "\"}"));
 	json_decref(bench_call(b, "link.set", "{\"dev\": \"dmz\", \"mtu\": 1280}"));
 }
+
+/* RFC 9293 3.10.7.1 */
+START_TEST(a_closed_tcp_port_answers_by_a_reset)
+{
+	struct bench *b = bench_start(router6_config);
+	struct drops drops = drops_take(b);
+	const struct rte_tcp_hdr *said;
+	struct frame frame, reset;
+
+	frame_ip6(&frame, &(struct ip6_spec){ .dst = LAN6, .proto = IPPROTO_TCP });
+	bench_push(b, LAN, &frame);
+	bench_expect(b, LAN, &reset);
+	said = (const struct rte_tcp_hdr *)(reset.bytes + RTE_ETHER_HDR_LEN +
+					    sizeof(struct rte_ipv6_hdr));
+	ck_assert_uint_eq(frame_ip6_hdr(&reset)->proto, IPPROTO_TCP);
+	ck_assert_uint_eq(said->tcp_flags, RTE_TCP_RST_FLAG | RTE_TCP_ACK_FLAG);
+	ck_assert_int_eq(rte_ipv6_udptcp_cksum_verify(frame_ip6_hdr(&reset), said), 0);
+	drops_expect(b, &drops, "ip6_no_listener", 1);
+	bench_expect_nothing(b);
+	bench_destroy(b);
+}
+END_TEST
 
 START_TEST(an_error_says_what_was_wrong_and_quotes_the_packet)
 {
@@ -824,7 +844,8 @@ START_TEST(the_short_way_and_the_long_way_judge_ip6_alike)
 }
 END_TEST
 
-PACKET_MAIN("ip6", LOOP_TEST(a_packet_goes_where_the_longest_prefix_leads, ways),
+PACKET_MAIN("ip6", PLAIN_TEST(a_closed_tcp_port_answers_by_a_reset),
+	LOOP_TEST(a_packet_goes_where_the_longest_prefix_leads, ways),
 	PLAIN_TEST(padding_is_cut_off), LOOP_TEST(extension_headers_are_carried_through, carried),
 	PLAIN_TEST(a_burst_with_fragments_keeps_its_order),
 	PLAIN_TEST(a_burst_of_both_families_goes_both_ways),
