@@ -748,6 +748,70 @@ START_TEST(a_second_packet_that_cannot_follow_the_first_is_dropped_by_name)
 }
 END_TEST
 
+/* Several workers, on threads of their own */
+
+/* The queue of wan is the second worker's. */
+static void send_from_wan(struct bench *b, uint16_t sport)
+{
+	const struct ip4_spec spec = { .src_mac = PEER_MAC,
+		.dst_mac = WAN_MAC,
+		.src = "198.51.100.10",
+		.dst = "10.1.2.3",
+		.sport = sport };
+	struct frame frame;
+
+	frame_ip4(&frame, &spec);
+	bench_send(b, WAN, &frame);
+}
+
+START_TEST(the_tables_of_all_workers_are_listed_and_emptied)
+{
+	struct bench *b = bench_create(router_config, 2, 16384);
+	struct client *client = bench_connect(b);
+	uint64_t end = rte_rdtsc() + 30 * rte_get_tsc_hz();
+	uint8_t *seen = mem_zalloc(1 << 16);
+	json_t *result;
+	int64_t n = 0;
+
+	bench_sysctl(b, "conntrack.max", "8192");
+	ck_assert_int_eq(flow_set_tracking(b->dp, 0, true), 0);
+	bench_launch(b);
+	/* The clock is another one from here on. */
+	bench_run(b);
+	for (uint16_t i = 0; i < 1000; i++) {
+		send_udp(b, "192.0.2.10", 10000 + i, 2000);
+		send_from_wan(b, 11000 + i);
+	}
+	while (flow_n_tracked(b->dp) < 2000) {
+		ck_assert(rte_rdtsc() < end);
+		bench_run(b);
+	}
+	for (unsigned int i = 0; i < 2; i++) {
+		char params[64];
+
+		result = bench_call(b, "conntrack.stats", NULL);
+		snprintf(params, sizeof(params), "%u.entries", i);
+		ck_assert_int_gt(json_int_at(result, params), 0);
+		n += json_int_at(result, params);
+		json_decref(result);
+	}
+	ck_assert_int_eq(n, 2000);
+	ask(client, "conntrack.list", "{}");
+	ck_assert_uint_eq(read_ports(b, client, seen), 2000);
+	for (unsigned int i = 0; i < 2000; i++)
+		ck_assert_uint_eq(seen[10000 + i], 1);
+	result = call(b, client, "conntrack.flush", "{}");
+	ck_assert_int_eq(json_int_at(result, "deleted"), 2000);
+	ck_assert_uint_eq(flow_n_tracked(b->dp), 0);
+	json_decref(result);
+	free(seen);
+	client_close(client);
+	bench_join(b);
+	bench_discard(b);
+	bench_destroy(b);
+}
+END_TEST
+
 PACKET_MAIN("conntrack", PLAIN_TEST(a_connection_is_listed_with_all_that_is_known),
 	PLAIN_TEST(filters_choose_what_they_say), PLAIN_TEST(ten_thousand_are_listed_once_each),
 	PLAIN_TEST(a_list_is_made_no_faster_than_it_is_read),
@@ -765,4 +829,5 @@ PACKET_MAIN("conntrack", PLAIN_TEST(a_connection_is_listed_with_all_that_is_know
 	PLAIN_TEST(the_limit_can_be_lowered_and_raised_to_what_there_is_room_for),
 	PLAIN_TEST(flows_that_share_their_steering_hash_fill_the_table),
 	PLAIN_TEST(two_first_packets_of_one_burst_make_one_connection),
-	PLAIN_TEST(a_second_packet_that_cannot_follow_the_first_is_dropped_by_name))
+	PLAIN_TEST(a_second_packet_that_cannot_follow_the_first_is_dropped_by_name),
+	PLAIN_TEST(the_tables_of_all_workers_are_listed_and_emptied))
