@@ -10,8 +10,7 @@
 
 enum {
 	EVENTS_RING = 4096,
-	EVENTS_PER_TICK =
-		512, /* over all workers: some milliseconds of the control thread's time */
+	EVENTS_PER_TICK = 256, /* over all workers: milliseconds of the control thread's time */
 };
 
 /* Worker */
