@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
 /*
- * The commands, events and limits of connection tracking over the control socket, without any rule:
+ * The commands, events and limits of connection tracking over the control socket, with hardly a rule:
  * lists and deletions in slices, events that fit and that do not, what a full table does, limits of
  * sources. What packets do to connections is in test_flow.c.
  */
@@ -748,6 +748,91 @@ START_TEST(a_second_packet_that_cannot_follow_the_first_is_dropped_by_name)
 }
 END_TEST
 
+/* What is invalid, dropped by a rule under the name of what is wrong with it */
+
+static const struct {
+	const char *reason;
+	struct ip4_spec spec;
+	uint16_t total_len; /* of the IP packet; 0: as it is */
+	uint8_t at;	    /* in the L4 header: these bytes instead */
+	uint8_t n;
+	const char *bytes;
+	bool is_summed; /* and its checksum right again */
+} invalids[] = {
+	{ .reason = "flow_invalid_truncated", .total_len = 24 },
+	{ .reason = "flow_invalid_length", .at = 4, .n = 2, .bytes = "\x00\x07" },
+	{ .reason = "flow_invalid_checksum", .at = 6, .n = 2, .bytes = "\x12\x34" },
+	{ .reason = "flow_invalid_tcp_flags",
+		.spec = { .proto = IPPROTO_TCP },
+		.at = 13,
+		.n = 1,
+		.bytes = "\x03",
+		.is_summed = true },
+	{ .reason = "flow_invalid_tcp_state",
+		.spec = { .proto = IPPROTO_TCP },
+		.at = 13,
+		.n = 1,
+		.bytes = "\x12",
+		.is_summed = true },
+	{ .reason = "flow_invalid_icmp", .spec = { .proto = IPPROTO_ICMP, .icmp_type = 0 } },
+	{ .reason = "flow_invalid_icmp_error",
+		.spec = { .proto = IPPROTO_ICMP, .icmp_type = 3, .payload_len = 28 } },
+};
+
+static struct bench *invalid_start(void)
+{
+	char *config = mem_printf("%s\nfirewall: { forward: { rules = ( { state = \"invalid\"; "
+				  "action = \"drop\"; } ); }; };\n",
+		router_config);
+	struct bench *b = bench_start(config);
+
+	free(config);
+	return b;
+}
+
+START_TEST(a_packet_of_no_connection_is_dropped_for_what_is_wrong_with_it)
+{
+	struct bench *b = invalid_start();
+	struct drops before = drops_take(b);
+	struct ip4_spec spec = invalids[_i].spec;
+	struct frame frame;
+
+	spec.src = "192.0.2.10";
+	spec.dst = "10.1.2.3";
+	frame_ip4(&frame, &spec);
+	memcpy(frame_l4(&frame) + invalids[_i].at,
+		invalids[_i].bytes != NULL ? invalids[_i].bytes : "", invalids[_i].n);
+	if (invalids[_i].total_len != 0) {
+		frame_ip(&frame)->total_length = rte_cpu_to_be_16(invalids[_i].total_len);
+		frame_fix_ip(&frame);
+	}
+	if (invalids[_i].is_summed) {
+		struct rte_tcp_hdr *tcp = (struct rte_tcp_hdr *)(void *)frame_l4(&frame);
+
+		tcp->cksum = 0;
+		tcp->cksum = rte_ipv4_udptcp_cksum(frame_ip(&frame), tcp);
+	}
+	bench_push(b, LAN, &frame);
+	drops_expect(b, &before, invalids[_i].reason, 1);
+	ck_assert_int_eq(stat_of(b, "invalid"), 1);
+	bench_destroy(b);
+}
+END_TEST
+
+START_TEST(a_segment_out_of_window_is_dropped_by_name)
+{
+	struct bench *b = invalid_start();
+	struct drops before;
+
+	tcp_establish(b, 5000);
+	before = drops_take(b);
+	send_tcp(b, false, 5000, RTE_TCP_ACK_FLAG, 10000000, 901);
+	bench_run(b);
+	drops_expect(b, &before, "flow_invalid_tcp_window", 1);
+	bench_destroy(b);
+}
+END_TEST
+
 /* Several workers, on threads of their own */
 
 /* The queue of wan is the second worker's. */
@@ -830,4 +915,6 @@ PACKET_MAIN("conntrack", PLAIN_TEST(a_connection_is_listed_with_all_that_is_know
 	PLAIN_TEST(flows_that_share_their_steering_hash_fill_the_table),
 	PLAIN_TEST(two_first_packets_of_one_burst_make_one_connection),
 	PLAIN_TEST(a_second_packet_that_cannot_follow_the_first_is_dropped_by_name),
+	LOOP_TEST(a_packet_of_no_connection_is_dropped_for_what_is_wrong_with_it, invalids),
+	PLAIN_TEST(a_segment_out_of_window_is_dropped_by_name),
 	PLAIN_TEST(the_tables_of_all_workers_are_listed_and_emptied))
