@@ -154,6 +154,16 @@ static void answers_flush(struct client *client)
 	}
 }
 
+/* Is there more to print, and room for it, and nobody else to wait for? */
+static bool answers_may_go_on(const struct client *client)
+{
+	const struct answer *answer = STAILQ_FIRST(&client->answers);
+
+	if (answer == NULL || client_output_len(client) >= CTL_BACKLOG_PAUSE)
+		return false;
+	return answer->source == NULL || !answer->source->is_waiting;
+}
+
 /* The text of a message; if its result is long, up to and with the '[': rows come later. */
 static char *answer_head(json_t *message, struct answer *answer)
 {
@@ -180,6 +190,8 @@ static void client_queue(struct client *client, json_t *message, size_t backlog_
 
 	answer->source = client->rows;
 	client->rows = NULL;
+	if (answer->source != NULL)
+		answer->source->reader = client;
 	if (!client->is_deaf)
 		text = answer_head(message, answer);
 	json_decref(message);
@@ -200,9 +212,14 @@ static void client_queue(struct client *client, json_t *message, size_t backlog_
 	if (client_output_len(client) + client->n_waiting > backlog_max) {
 		log_warn("ctl", "client does not read, cut off backlog=%zu", client->n_waiting);
 		client_cut(client);
-	} else if (!STAILQ_EMPTY(&client->answers)) {
+	} else if (answers_may_go_on(client)) {
 		client_mark_ready(client);
 	}
+}
+
+bool client_is_behind(const struct client *client)
+{
+	return client_output_len(client) + client->n_waiting >= CTL_BACKLOG_PAUSE;
 }
 
 void client_send(struct client *client, json_t *message)
@@ -363,7 +380,7 @@ void client_serve(struct client *client, uint64_t deadline_us)
 	/* Else what it waits for calls: more input, room for output, or the end of a call. */
 	if (n > 0 && client_may_serve(client))
 		client_mark_ready(client);
-	else if (!STAILQ_EMPTY(&client->answers) && client_output_len(client) < CTL_BACKLOG_PAUSE)
+	else if (answers_may_go_on(client))
 		client_mark_ready(client);
 }
 

@@ -121,6 +121,8 @@ void client_serve(struct client *client, uint64_t deadline_us);
 /* Sends an answer, or an event of a stream; steals it. */
 void client_send(struct client *client, json_t *message);
 void client_notify(struct client *client, json_t *message);
+/* Does it have more to read than what makes its requests wait? */
+bool client_is_behind(const struct client *client);
 /* Once a second: has it gone away unseen, does it linger? May destroy the client. */
 void client_tick(struct client *client, time_t now);
 

@@ -119,20 +119,25 @@ static void sequence_fail(struct client *client)
 		client->has_failed = true;
 }
 
-/* Where nobody reads row by row. */
-static json_t *rows_collect(struct row_source *rows)
+/* Where nobody reads row by row, and nobody can wait for what others have to bring. */
+static int rows_collect(struct call *call, const struct command *command)
 {
-	json_t *all = json_array();
+	struct row_source *rows = call->rows;
 	bool is_busy = true;
 
+	call->result = json_array();
 	while (is_busy) {
 		json_t *row;
 
 		is_busy = false;
 		while ((row = rows->next(rows, &is_busy)) != NULL)
-			json_array_append_new(all, row);
+			json_array_append_new(call->result, row);
+		if (is_busy && rows->is_waiting)
+			return call_fail(call, -ECANCELED,
+				"%s %s needs a connection that waits for it", command->object,
+				command->verb);
 	}
-	return all;
+	return 0;
 }
 
 /* What a request has brought; its answer is the next that its client is sent. */
@@ -142,10 +147,8 @@ static json_t *request_take_result(struct request *request)
 	json_t *result = call->result;
 
 	call->result = NULL;
-	if (call->rows == NULL)
+	if (call->rows == NULL || request->client == NULL)
 		return result != NULL ? result : json_null();
-	if (request->client == NULL)
-		return rows_collect(call->rows);
 	request->client->rows = call->rows;
 	call->rows = NULL;
 	return json_array();
@@ -157,6 +160,8 @@ static json_t *request_end(struct request *request, int err)
 	struct call *call = &request->call;
 	json_t *answer = NULL;
 
+	if (err >= 0 && call->rows != NULL && request->client == NULL)
+		err = rows_collect(call, request->command);
 	if (!request->command->is_read_only)
 		log_info("ctl", "command=%s.%s err=%d", request->command->object,
 			request->command->verb, err);
@@ -521,6 +526,21 @@ void call_notify(struct call *call, json_t *event)
 		json_sprintf("%s.%s", request->command->object, request->command->verb));
 	json_object_set_new(message, "params", event);
 	client_notify(request->client, message);
+}
+
+void row_source_wake(struct row_source *source)
+{
+	source->is_waiting = false;
+	if (source->reader != NULL)
+		client_mark_ready(source->reader);
+}
+
+bool call_is_behind(const struct call *call)
+{
+	const struct request *request =
+		(const struct request *)((const char *)call - offsetof(struct request, call));
+
+	return request->client != NULL && client_is_behind(request->client);
 }
 
 void call_finish(struct call *call, int err)

@@ -250,6 +250,7 @@ static const struct column worker_columns[] = {
 	{ .path = "taken_over", .title = "TAKEN OVER" },
 	{ .path = "buckets", .title = "BUCKETS" },
 	{ .path = "queues", .title = "QUEUES" },
+	{ .path = "connections", .title = "CONNECTIONS" },
 	{ .path = "passes", .title = "PASSES", .is_detail = true },
 	{ .path = "sleeps", .title = "SLEEPS", .is_detail = true },
 	{ .path = "mail_lost", .title = "MAIL LOST", .is_detail = true },

@@ -16,6 +16,9 @@ enum event_kind {
 	EVENT_NEIGH_CHANGED, /* const struct neigh *: any change of state or link-layer address */
 	EVENT_ROUTE_NEW,     /* const struct route * */
 	EVENT_ROUTE_DELETED, /* const struct route * */
+	EVENT_FLOW_NEW,	     /* const struct flow_info *; these three only after flow_listen() */
+	EVENT_FLOW_ENDED,    /* const struct flow_info * */
+	EVENT_FLOW_LOST,     /* const uint64_t *: so many of the two above were not told */
 };
 
 void dp_publish(struct dp *dp, enum event_kind kind, const void *subject);

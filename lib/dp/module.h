@@ -50,6 +50,11 @@ struct sysctl_group {
 	const char *name;	     /* "ipv4" */
 	const struct object *object; /* NULL: in the contract, not yet in weir */
 	size_t offset;		     /* of the decoded object (by value) in the module's dp slot */
+	/*
+	 * Asked before values take the place of those that are there. -errno with the reason in diag:
+	 * they cannot be had, and those that are there stay. NULL: any that the rows allow will do.
+	 */
+	int (*apply)(struct dp *dp, const void *values, struct diag *diag);
 };
 
 struct module {

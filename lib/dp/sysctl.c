@@ -56,9 +56,22 @@ int sysctl_init(struct dp *dp)
 /* The configuration section */
 
 struct sysctl_apply {
+	struct dp *dp;
 	const struct object *object; /* the section's */
 	const char *decoded;
+	struct diag *diag;
 };
+
+/* Puts new values in the place of those that are there, if their owner can do with them. */
+static int sysctl_put(struct dp *dp, const struct sysctl_group *group, void *values,
+	const void *wanted, struct diag *diag)
+{
+	int err = group->apply != NULL ? group->apply(dp, wanted, diag) : 0;
+
+	if (err == 0)
+		memcpy(values, wanted, group->object->size);
+	return err;
+}
 
 static int sysctl_apply_group(const struct sysctl_group *group, void *values, void *ctx)
 {
@@ -66,14 +79,17 @@ static int sysctl_apply_group(const struct sysctl_group *group, void *values, vo
 
 	for (const struct field *f = apply->object->fields; f->type != FIELD_END; f++)
 		if (strcmp(f->name, group->name) == 0)
-			memcpy(values, apply->decoded + f->offset, group->object->size);
+			return sysctl_put(
+				apply->dp, group, values, apply->decoded + f->offset, apply->diag);
 	return 0;
 }
 
 static int sysctl_apply(struct dp *dp, const void *object, const char *path, struct diag *diag)
 {
 	const struct conf_section *cs = conf_section(dp->config, "sysctl");
-	struct sysctl_apply apply = { .object = cs->section->object, .decoded = object };
+	struct sysctl_apply apply = {
+		.dp = dp, .object = cs->section->object, .decoded = object, .diag = diag
+	};
 
 	return sysctl_each(dp, sysctl_apply_group, &apply);
 }
@@ -242,12 +258,18 @@ static int sysctl_set(struct call *call, const void *args)
 	struct sysctl_find find = { .name = a->name };
 	struct diag diag;
 	char *text;
+	void *wanted;
 	int err;
 
 	if (sysctl_each(call->ctx, sysctl_find_in, &find) == 0)
 		return call_fail(call, -ENOENT, "%s: no such sysctl", a->name);
 	diag_init(&diag, NULL);
-	err = schema_set_text(find.group->object, find.values, find.field->name, a->value, &diag);
+	wanted = mem_zalloc(find.group->object->size);
+	memcpy(wanted, find.values, find.group->object->size);
+	err = schema_set_text(find.group->object, wanted, find.field->name, a->value, &diag);
+	if (err == 0)
+		err = sysctl_put(call->ctx, find.group, find.values, wanted, &diag);
+	free(wanted);
 	if (err < 0) {
 		text = diag_text(&diag);
 		call_fail(call, err, "%s", text);

@@ -219,6 +219,9 @@ static void fib_event(struct dp *dp, enum event_kind kind, const void *subject)
 		break;
 	case EVENT_ROUTE_NEW:
 	case EVENT_ROUTE_DELETED:
+	case EVENT_FLOW_NEW:
+	case EVENT_FLOW_ENDED:
+	case EVENT_FLOW_LOST:
 		return;
 	}
 	/* Most changes concern few routes, and those follow at once. */

@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "dp/trace.h"
 #include "flow/flow_priv.h"
+#include "flow/flow_walk.h"
 
 static void tell_ended(struct flow_worker *fw, const struct flow_table *table, uint32_t index)
 {
@@ -28,7 +29,10 @@ void flow_end(struct flow_worker *fw, struct flow_table *table, uint32_t index)
 {
 	if ((flow_verdict_at(table, index)->status & FLOW_NAT) && fw->state->observer != NULL)
 		tell_ended(fw, table, index);
+	flow_tell(fw, table, index, true);
+	flow_source_put(fw, table->cold[index].source);
 	flow_table_del(table, index);
+	fw->n_ended++;
 }
 
 struct flow_fragments *flow_fragments(const struct worker *w)
@@ -111,11 +115,29 @@ static uint32_t share_of(int64_t max, unsigned int n_workers)
 	return (uint32_t)((max + n_workers - 1) / n_workers);
 }
 
+static int64_t max6_of(const struct flow_sysctl *sysctl)
+{
+	return sysctl->max_ipv6 != 0 ? sysctl->max_ipv6
+				     : RTE_MAX(sysctl->max / FLOW_IP6_SHARE, INT64_C(1));
+}
+
+/* Memory that the limit of sources needs, and the limit. */
+static int sources_follow(struct dp *dp, const struct flow_sysctl *sysctl)
+{
+	struct flow_control *state = dp_slot(dp, &flow_module);
+	int err = sysctl->max_per_source != 0 ? flow_sources_init(dp) : 0;
+
+	if (err < 0)
+		return err;
+	__atomic_store_n(&state->source_limit, share_of(sysctl->max_per_source, dp->n_workers),
+		__ATOMIC_RELAXED);
+	return 0;
+}
+
 static int tables_init(struct dp *dp)
 {
 	struct flow_control *state = dp_slot(dp, &flow_module);
-	int64_t max6 = state->sysctl.max_ipv6 != 0 ? state->sysctl.max_ipv6
-						   : state->sysctl.max / FLOW_IP6_SHARE;
+	int64_t max6 = max6_of(&state->sysctl);
 	struct hash_seed seed = { .word = { rte_rand() | 1, rte_rand() | 1 } };
 	size_t memory = 0;
 	int err = 0;
@@ -128,11 +150,13 @@ static int tables_init(struct dp *dp)
 			state->now);
 		if (err == 0)
 			err = flow_table_init(&fw->table[FLOW_IP6], AF_INET6,
-				share_of(RTE_MAX(max6, 1), dp->n_workers), &state->times, &seed,
-				state->now);
+				share_of(max6, dp->n_workers), &state->times, &seed, state->now);
 		memory += fw->table[FLOW_IP4].memory + fw->table[FLOW_IP6].memory;
 	}
+	if (err == 0)
+		err = sources_follow(dp, &state->sysctl);
 	if (err < 0) {
+		flow_sources_fini(dp);
 		tables_fini(dp);
 		return err;
 	}
@@ -197,7 +221,8 @@ static const struct field flow_sysctl_fields[] = {
 		.min = 64,
 		.max = 64000000,
 		.def = "262144",
-		.help = "IPv4 connections at most, over all workers; read when tracking begins" },
+		.help = "IPv4 connections at most, each worker its share; once tracking has begun "
+			"it can be lowered, and raised to what it was then" },
 	{ .name = "max_ipv6",
 		.type = FIELD_INT,
 		.offset = offsetof(struct flow_sysctl, max_ipv6),
@@ -205,6 +230,14 @@ static const struct field flow_sysctl_fields[] = {
 		.max = 64000000,
 		.def = "0",
 		.help = "IPv6 connections at most; 0: a quarter of max" },
+	{ .name = "max_per_source",
+		.type = FIELD_INT,
+		.offset = offsetof(struct flow_sysctl, max_per_source),
+		.min = 0,
+		.max = 64000000,
+		.def = "0",
+		.help = "connections of one source address at most, each worker allows its share, "
+			"rounded up; 0: no limit" },
 	{ .name = "checksum",
 		.type = FIELD_BOOL,
 		.offset = offsetof(struct flow_sysctl, checksum),
@@ -249,10 +282,48 @@ static const struct object flow_sysctl_object = {
 	.fields = flow_sysctl_fields,
 };
 
+static int limit_check(
+	const struct dp *dp, unsigned int family, const char *name, int64_t max, struct diag *diag)
+{
+	uint32_t capacity = flow_worker(dp->workers[0])->table[family].capacity;
+
+	if (share_of(max, dp->n_workers) <= capacity)
+		return 0;
+	return diag_error(diag, 0, name,
+		"the tables were made for %" PRIu64
+		" connections when tracking began; a larger one "
+		"in the configuration counts from the next start on",
+		(uint64_t)capacity * dp->n_workers);
+}
+
+/* Tables never grow; a lower limit lets what is there be and refuses what is new. */
+static int flow_sysctl_apply(struct dp *dp, const void *values, struct diag *diag)
+{
+	const struct flow_control *state = dp_slot(dp, &flow_module);
+	const struct flow_sysctl *sysctl = values;
+	int64_t max[FLOW_N_FAMILIES] = { sysctl->max, max6_of(sysctl) };
+
+	if (!state->has_tables)
+		return 0;
+	if (limit_check(dp, FLOW_IP4, "max", max[FLOW_IP4], diag) < 0 ||
+		limit_check(dp, FLOW_IP6, "max_ipv6", max[FLOW_IP6], diag) < 0)
+		return -EINVAL;
+	if (sources_follow(dp, sysctl) < 0) {
+		diag_error(diag, 0, "max_per_source", "there is no memory for the counters");
+		return -ENOMEM;
+	}
+	for (unsigned int i = 0; i < dp->n_workers; i++)
+		for (unsigned int family = 0; family < FLOW_N_FAMILIES; family++)
+			__atomic_store_n(&flow_worker(dp->workers[i])->table[family].limit,
+				share_of(max[family], dp->n_workers), __ATOMIC_RELAXED);
+	return 0;
+}
+
 static const struct sysctl_group flow_sysctls[] = {
 	{ .name = "conntrack",
 		.object = &flow_sysctl_object,
-		.offset = offsetof(struct flow_control, sysctl) },
+		.offset = offsetof(struct flow_control, sysctl),
+		.apply = flow_sysctl_apply },
 	{ .name = NULL },
 };
 
@@ -288,16 +359,25 @@ static void flow_tick(struct dp *dp, uint64_t now_ns)
 	clock_follow(state, now_ns);
 	flow_fragment_tick(dp, now_ns, &state->next_fragments_ns, ip4_fragment_life_ms(dp),
 		state->sysctl.frag6_timeout_ns / 1000000);
+	flow_walks_collect(dp);
+	flow_events_tick(dp);
 }
 
 static int flow_init(struct dp *dp)
 {
-	clock_follow(dp_slot(dp, &flow_module), dp->now_ns);
+	struct flow_control *state = dp_slot(dp, &flow_module);
+
+	TAILQ_INIT(&state->walks);
+	TAILQ_INIT(&state->deletions);
+	clock_follow(state, dp->now_ns);
 	return 0;
 }
 
 static void flow_fini(struct dp *dp)
 {
+	flow_walks_fini(dp);
+	flow_events_fini(dp);
+	flow_sources_fini(dp);
 	tables_fini(dp);
 }
 
@@ -330,7 +410,9 @@ static_assert(RTE_DIM(flow_drops) == FLOW_N_DROPS, "one row per reason");
 
 struct module flow_module = {
 	.name = "flow",
+	.commands = flow_commands,
 	.sysctls = flow_sysctls,
+	.counters = flow_counters,
 	.drops = flow_drops,
 	.n_drops = FLOW_N_DROPS,
 	.state_size = sizeof(struct flow_control),
@@ -339,5 +421,6 @@ struct module flow_module = {
 	.fini = flow_fini,
 	.worker_init = flow_worker_init,
 	.worker_fini = flow_worker_fini,
+	.worker_show = flow_worker_show,
 	.tick = flow_tick,
 };

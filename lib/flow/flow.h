@@ -198,6 +198,30 @@ void flow_policy_changed(struct dp *dp);
 /* Connections that are tracked now, of both families and all workers. Any thread. */
 uint64_t flow_n_tracked(const struct dp *dp);
 
+/* A connection as it was when its worker made this copy. */
+struct flow_info {
+	struct flow_tuple tuple[2]; /* by enum flow_dir, as their packets come in */
+	uint64_t packets[2], bytes[2];
+	uint64_t left_ms; /* until it ends if no packet comes */
+	uint32_t mark;
+	uint16_t ns;
+	uint16_t status; /* enum flow_status */
+	uint16_t worker;
+	uint8_t family, proto;
+	uint8_t tcp_state; /* enum tcp_state */
+	bool is_ended;	   /* of an event */
+};
+
+/* The row of `conntrack list`. New reference. Control thread. */
+json_t *flow_to_json(const struct flow_info *info);
+/* The same as a line in the words of conntrack(8). Heap. */
+char *flow_text(const struct flow_info *info);
+/*
+ * Somebody listens for EVENT_FLOW_NEW and EVENT_FLOW_ENDED from now on, or no longer: calls are counted.
+ * -ENOMEM. Control thread.
+ */
+int flow_listen(struct dp *dp, bool is_listening);
+
 extern struct module flow_module;
 extern const struct stage flow_age_stage, flow4_stage, flow6_stage, flow_fragment_stage,
 	track_stage, flow_route_stage, flow_commit_stage, flow_forward_stage;

@@ -12,6 +12,9 @@
 #define FLOW_DROPS(X)                                                                              \
 	X(FLOW_DROP_TABLE_FULL, "flow_table_full",                                                 \
 		"a new connection, but the table has no room and nothing that could give way")     \
+	X(FLOW_DROP_SOURCE_LIMIT, "flow_source_limit",                                             \
+		"a new connection of a source that has as many as conntrack.max_per_source "       \
+		"allows")                                                                          \
 	X(FLOW_DROP_CLASH, "flow_clash",                                                           \
 		"a new connection whose answers would look like those of another one")             \
 	X(FLOW_DROP_NO_ROUTE, "flow_no_route",                                                     \
@@ -43,7 +46,7 @@ enum flow_drop { FLOW_DROPS(FLOW_DROP_ENUM) FLOW_N_DROPS };
 /* Tunables `sysctl: { conntrack: {...} }`, with the names of net.netfilter.nf_conntrack_*. */
 struct flow_sysctl {
 	struct object_head head;
-	int64_t max, max_ipv6;
+	int64_t max, max_ipv6, max_per_source;
 	bool checksum;
 	bool tcp_loose, tcp_be_liberal, tcp_ignore_invalid_rst;
 	int64_t tcp_max_retrans;
@@ -56,6 +59,11 @@ struct flow_control {
 	struct flow_sysctl sysctl;
 	bool is_tracked[NS_MAX];
 	bool has_tables;
+	TAILQ_HEAD(, flow_walk) walks;	  /* those that a worker has */
+	TAILQ_HEAD(, deletion) deletions; /* the first of them is being done */
+	unsigned int n_listeners;
+	struct rte_ring *events[WORKER_MAX];
+	uint64_t n_events_lost[WORKER_MAX]; /* as far as it was told */
 	/* Written here in single stores, read by workers. */
 	uint32_t now; /* tick */
 	struct flow_times times;
@@ -63,6 +71,7 @@ struct flow_control {
 	uint64_t
 		next_fragments_ns; /* when to have workers look for fragments that waited too long */
 	const struct flow_observer *observer; /* NULL: there is none; set before workers run */
+	uint32_t source_limit;		      /* max_per_source, of each worker */
 };
 
 enum {
@@ -70,6 +79,25 @@ enum {
 	FLOW_IP6,
 	FLOW_N_FAMILIES,
 	FLOW_IP6_SHARE = 4, /* of the connections of IPv4, unless max_ipv6 says how many */
+};
+
+/* How many connections a source has; a free one: next is the next free one. */
+struct flow_source {
+	union flow_addr addr;
+	uint32_t scope; /* namespace and family */
+	uint32_t n;
+	uint32_t next; /* with the same hash */
+	uint32_t pad;
+};
+static_assert(sizeof(struct flow_source) == 32, "two in a cache line");
+
+struct flow_sources {
+	struct flow_source *rows; /* from 1 on */
+	uint32_t *heads;
+	uint32_t mask, capacity;
+	uint32_t free, n_fresh;
+	struct hash_seed seed;
+	size_t memory; /* bytes */
 };
 
 /* Per worker. */
@@ -85,7 +113,13 @@ struct flow_worker {
 	struct worker *w; /* whose this is */
 	unsigned int drop_base;
 	uint8_t track_stage;
-	uint64_t n_new, n_early_drops;
+	/* Counters: `conntrack stats` says what they count. */
+	uint64_t n_found, n_invalid, n_new, n_ended, n_clashes, n_full, n_early_drops, n_refused;
+	/* Control thread writes, NULL: nobody listens. */
+	struct rte_ring *events;
+	uint64_t n_events_lost;
+	/* Control thread writes once; what it points to is the worker's. NULL: never limited. */
+	struct flow_sources *sources, sources_memory;
 	unsigned int n_firsts; /* in this pass */
 	struct flow_first firsts[LANE_SIZE];
 	struct flow_fragments fragments;
@@ -186,6 +220,30 @@ void flow_count_high(struct flow_table *table, uint32_t ref, uint32_t bytes);
 enum flow_drop flow_insert(
 	struct worker *w, struct rte_mbuf *m, const struct pkt_meta *meta, struct flow_first *f);
 
+/* flow_walk.c: a copy of a connection. Worker. */
+void flow_info_read(
+	const struct flow_table *table, uint32_t index, uint32_t now, struct flow_info *info);
+
+/* flow_show.c: a name or a number. -EINVAL. */
+int flow_proto_parse(const char *text);
+
+/* flow_events.c */
+/* A connection is made, or about to be gone: tells it if somebody listens. Worker. */
+void flow_tell(
+	struct flow_worker *fw, const struct flow_table *table, uint32_t index, bool is_ended);
+void flow_events_tick(struct dp *dp);
+void flow_events_fini(struct dp *dp);
+
+/* flow_sources.c */
+/* May its source have one more connection? Worker. */
+bool flow_source_is_allowed(const struct flow_worker *fw, const struct flow_first *f);
+/* Counts one, and one less. 0: it is not counted. Worker. */
+uint32_t flow_source_get(struct flow_worker *fw, const struct flow_first *f);
+void flow_source_put(struct flow_worker *fw, uint32_t index);
+/* Tables are there, workers may run. -ENOMEM. Control thread. */
+int flow_sources_init(struct dp *dp);
+void flow_sources_fini(struct dp *dp);
+
 /* flow.c: ends a connection. Worker. */
 void flow_end(struct flow_worker *fw, struct flow_table *table, uint32_t index);
 
@@ -200,4 +258,7 @@ static __rte_always_inline bool flow_hot_count(
 	return (sum < bytes) | (packets == 0);
 }
 
+/* flow_ctl.c */
+void flow_worker_show(const struct dp *dp, const struct worker *w, json_t *row);
 extern const struct command flow_commands[];
+extern const struct counter_table flow_counters[];

@@ -39,7 +39,8 @@ bool flow_bucket_is_mine(const struct worker *w, unsigned int bucket)
 
 static uint32_t alloc(struct flow_worker *fw, struct flow_table *table)
 {
-	uint32_t index = flow_table_alloc(table);
+	uint32_t limit = __atomic_load_n(&table->limit, __ATOMIC_RELAXED);
+	uint32_t index = table->n_used < limit ? flow_table_alloc(table) : FLOW_NONE;
 
 	if (index != FLOW_NONE || table->early_first == 0)
 		return index;
@@ -77,22 +78,33 @@ enum flow_drop flow_insert(
 	enum flow_drop reason;
 	uint32_t index;
 
-	if (flow_table_lookup(table, &f->reply, f->proto, f->ns) != FLOW_NONE)
+	if (flow_table_lookup(table, &f->reply, f->proto, f->ns) != FLOW_NONE) {
+		fw->n_clashes++;
 		return FLOW_DROP_CLASH;
+	}
 	reason = flow_begin(fw, m, meta, f, &begin);
 	if (reason != FLOW_N_DROPS)
 		return reason;
+	if (!flow_source_is_allowed(fw, f)) {
+		fw->n_refused++;
+		return FLOW_DROP_SOURCE_LIMIT;
+	}
 	index = alloc(fw, table);
-	if (index == FLOW_NONE)
+	if (index == FLOW_NONE) {
+		fw->n_full++;
 		return FLOW_DROP_TABLE_FULL;
+	}
 	fill(w, fw, table, meta, f, index);
 	flow_begin_at(fw, table, index, f, &begin);
 	if (!flow_table_add(table, index, &f->orig, &f->reply, begin.timeout, flow_now(fw))) {
 		flow_table_unalloc(table, index);
+		fw->n_full++;
 		return FLOW_DROP_TABLE_FULL;
 	}
+	table->cold[index].source = flow_source_get(fw, f);
 	flow_set_deltas(table, index);
 	fw->n_new++;
+	flow_tell(fw, table, index, false);
 	f->flow = index;
 	if ((f->status & FLOW_NAT) && fw->state->observer != NULL)
 		fw->state->observer->made(w, f);

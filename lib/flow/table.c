@@ -21,7 +21,7 @@ enum {
 
 /* Memory */
 
-static void *table_map(struct flow_table *table, size_t size)
+void *flow_map(size_t size, size_t *memory)
 {
 	size_t rounded = (size + HUGE_PAGE - 1) & ~(size_t)(HUGE_PAGE - 1);
 	void *ptr = mmap(NULL, rounded, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -30,11 +30,11 @@ static void *table_map(struct flow_table *table, size_t size)
 		return NULL;
 	(void)madvise(ptr, rounded, MADV_HUGEPAGE);
 	(void)madvise(ptr, rounded, MADV_POPULATE_WRITE);
-	table->memory += rounded;
+	*memory += rounded;
 	return ptr;
 }
 
-static void table_unmap(void *ptr, size_t size)
+void flow_unmap(void *ptr, size_t size)
 {
 	if (ptr != NULL)
 		munmap(ptr, (size + HUGE_PAGE - 1) & ~(size_t)(HUGE_PAGE - 1));
@@ -60,6 +60,7 @@ int flow_table_init(struct flow_table *table, uint8_t family, uint32_t capacity,
 	*table = (struct flow_table){
 		.family = family,
 		.capacity = capacity,
+		.limit = capacity,
 		.bucket_mask = n - 1,
 		.n_buckets = n + n / CHAINED_SHARE,
 		.n_fresh_buckets = n,
@@ -68,10 +69,10 @@ int flow_table_init(struct flow_table *table, uint8_t family, uint32_t capacity,
 		.seed = *seed,
 		.wheel_now = now,
 	};
-	table->buckets = table_map(table, buckets_size(table));
-	table->entries = table_map(table, (capacity + 1) * entry_size(family));
-	table->cold = table_map(table, (capacity + 1) * sizeof(*table->cold));
-	table->wheel = table_map(table, FLOW_WHEEL_SLOTS * sizeof(*table->wheel));
+	table->buckets = flow_map(buckets_size(table), &table->memory);
+	table->entries = flow_map((capacity + 1) * entry_size(family), &table->memory);
+	table->cold = flow_map((capacity + 1) * sizeof(*table->cold), &table->memory);
+	table->wheel = flow_map(FLOW_WHEEL_SLOTS * sizeof(*table->wheel), &table->memory);
 	if (table->buckets != NULL && table->entries != NULL && table->cold != NULL &&
 		table->wheel != NULL)
 		return 0;
@@ -81,10 +82,10 @@ int flow_table_init(struct flow_table *table, uint8_t family, uint32_t capacity,
 
 void flow_table_fini(struct flow_table *table)
 {
-	table_unmap(table->buckets, buckets_size(table));
-	table_unmap(table->entries, (table->capacity + 1) * entry_size(table->family));
-	table_unmap(table->cold, (table->capacity + 1) * sizeof(*table->cold));
-	table_unmap(table->wheel, FLOW_WHEEL_SLOTS * sizeof(*table->wheel));
+	flow_unmap(table->buckets, buckets_size(table));
+	flow_unmap(table->entries, (table->capacity + 1) * entry_size(table->family));
+	flow_unmap(table->cold, (table->capacity + 1) * sizeof(*table->cold));
+	flow_unmap(table->wheel, FLOW_WHEEL_SLOTS * sizeof(*table->wheel));
 	*table = (struct flow_table){ 0 };
 }
 
@@ -357,6 +358,7 @@ uint32_t flow_table_alloc(struct flow_table *table)
 
 void flow_table_unalloc(struct flow_table *table, uint32_t index)
 {
+	table->cold[index].is_used = false;
 	table->cold[index].wheel_next = table->free;
 	table->free = index;
 }
@@ -377,6 +379,7 @@ bool flow_table_add(struct flow_table *table, uint32_t index, const struct flow_
 		return false;
 	}
 	table->cold[index].timeout = (uint8_t)timeout;
+	table->cold[index].is_used = true;
 	flow_hot_at(table, index)->last_seen = now;
 	wheel_add(table, index, now);
 	by_bucket_link(table, index, verdict->bucket);

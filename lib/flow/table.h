@@ -97,7 +97,8 @@ struct flow_cold {
 	uint16_t policer;
 	uint8_t timeout;	 /* enum flow_timeout */
 	uint8_t tcp_flags, dscp; /* the first packet's */
-	uint8_t pad[5];
+	bool is_used;		 /* it is in the table */
+	uint8_t pad[4];
 };
 static_assert(sizeof(struct flow_cold) == 64, "one cache line");
 
@@ -148,6 +149,7 @@ struct flow_table {
 	struct hash_seed seed;
 	const struct flow_times *times;
 	uint32_t n_used;  /* written by the worker (relaxed), read by control */
+	uint32_t limit;	  /* of n_used, not above capacity; written by control (relaxed) */
 	uint32_t free;	  /* first free entry, of those given back */
 	uint32_t n_fresh; /* entries from this one on were never used */
 	uint32_t free_bucket, n_fresh_buckets, n_buckets; /* the same for chained buckets */
@@ -164,6 +166,9 @@ struct flow_table {
 int flow_table_init(struct flow_table *table, uint8_t family, uint32_t capacity,
 	const struct flow_times *times, const struct hash_seed *seed, uint32_t now);
 void flow_table_fini(struct flow_table *table);
+/* Zeroed memory, all of it touched, in huge pages where there are any; adds its bytes to *memory. */
+void *flow_map(size_t size, size_t *memory);
+void flow_unmap(void *ptr, size_t size);
 
 /* Everything below: the worker. */
 
@@ -241,8 +246,8 @@ uint32_t flow_table_lookup(
 	const struct flow_table *table, const struct flow_tuple *tuple, uint8_t proto, uint16_t ns);
 
 /*
- * A free entry, all zero. FLOW_NONE: there is none; then early_first, if not 0, is the one to end. It is
- * in use only after flow_table_add().
+ * A free entry, all zero, limit or not. FLOW_NONE: there is none; then early_first, if not 0, is the one
+ * to end. It is in use only after flow_table_add().
  */
 uint32_t flow_table_alloc(struct flow_table *table);
 /* Gives back what flow_table_alloc() gave and flow_table_add() never saw. */

@@ -64,9 +64,10 @@ static unsigned int related(const struct pkt_meta *meta)
 }
 
 /* What it is about nobody knows: the rules say what becomes of it. */
-static unsigned int invalid(const struct flow_worker *fw, const struct pkt_meta *meta,
+static unsigned int invalid(struct flow_worker *fw, const struct pkt_meta *meta,
 	struct flow_first *f, unsigned int reason)
 {
+	fw->n_invalid++;
 	f->state = FLOW_STATE_INVALID;
 	f->reply = flow_invert(&f->orig);
 	if (reason != FLOW_N_DROPS)
@@ -136,6 +137,7 @@ static unsigned int known(struct flow_worker *fw, struct flow_table *table, uint
 	const struct flow_verdict *verdict = flow_verdict_at(table, ref >> 1);
 	uint32_t policy = __atomic_load_n(&fw->state->policy_gen, __ATOMIC_ACQUIRE);
 
+	fw->n_found++;
 	if (verdict->policy_gen != policy)
 		return judge_anew(table, ref, meta, f);
 	switch (flow_update(fw, table, ref, m, meta, f)) {

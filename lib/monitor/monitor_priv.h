@@ -5,7 +5,7 @@
 #include <jansson.h>
 #include <stdbool.h>
 
-enum monitor_kind { MONITOR_LINK, MONITOR_ADDR, MONITOR_NEIGH, MONITOR_ROUTE };
+enum monitor_kind { MONITOR_LINK, MONITOR_ADDR, MONITOR_NEIGH, MONITOR_ROUTE, MONITOR_CONNTRACK };
 
-/* An event as a line in the words of `ip monitor`. Caller frees. */
+/* An event, but one of a connection, as a line in the words of `ip monitor`. Caller frees. */
 char *monitor_text(enum monitor_kind kind, const json_t *row);

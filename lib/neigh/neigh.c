@@ -560,6 +560,9 @@ static void neigh_event(struct dp *dp, enum event_kind kind, const void *subject
 	case EVENT_NEIGH_CHANGED:
 	case EVENT_ROUTE_NEW:
 	case EVENT_ROUTE_DELETED:
+	case EVENT_FLOW_NEW:
+	case EVENT_FLOW_ENDED:
+	case EVENT_FLOW_LOST:
 		return;
 	}
 }

@@ -29,7 +29,13 @@ struct row_source {
 	 */
 	json_t *(*next)(struct row_source *source, bool *is_busy);
 	void (*destroy)(struct row_source *source);
+	/* Set by next() with is_busy: it is for others to go on, next() is called after their wake. */
+	bool is_waiting;
+	void *reader; /* lib/ctl's own */
 };
+
+/* There may be more rows now. From anywhere but within next(). */
+void row_source_wake(struct row_source *source);
 
 struct call; /* one request that is being served; see below */
 
@@ -76,5 +82,10 @@ int call_refuse(struct call *call, const char *fmt, ...) __attribute__((format(p
 void call_defer(struct call *call, void (*cancel)(struct call *call, void *owner), void *owner);
 /* Sends one notification of a stream ({"method": "OBJECT.VERB", "params": event}); steals event. */
 void call_notify(struct call *call, json_t *event);
+/*
+ * Has the client of a stream so much to read that what can wait or be left out should? It is cut off only
+ * far beyond that.
+ */
+bool call_is_behind(const struct call *call);
 /* Answers a deferred call with err 0 and call->result, or with call->error. */
 void call_finish(struct call *call, int err);

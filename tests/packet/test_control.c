@@ -50,6 +50,11 @@ static const struct {
 	{ "route.del", "{\"to\": \"172.16.0.0/12\"}" },
 	{ "config.show", NULL },
 	{ "netns.list", NULL },
+	{ "conntrack.list", "{\"proto\": \"tcp\", \"src\": \"192.0.2.0/24\"}" },
+	{ "conntrack.count", NULL },
+	{ "conntrack.stats", NULL },
+	{ "conntrack.del", "{\"dport\": 80}" },
+	{ "conntrack.flush", NULL },
 };
 
 /* These need a connection or a file: see below. */
