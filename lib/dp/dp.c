@@ -190,7 +190,8 @@ static int worker_create(struct dp *dp, unsigned int id, const struct dp_conf *c
 	if (err < 0)
 		return err;
 	w->inject = worker_ring(w, "inject", sizeof(void *), WORKER_RING_SIZE, RING_F_SC_DEQ);
-	w->handover = worker_ring(w, "handover", sizeof(void *), WORKER_RING_SIZE, RING_F_SC_DEQ);
+	w->handover = worker_ring(w, "handover", sizeof(struct handover), WORKER_HANDOVER_SIZE,
+		RING_F_MP_HTS_ENQ | RING_F_SC_DEQ);
 	w->mail_in = worker_ring(
 		w, "mail_in", sizeof(struct mail), WORKER_MAIL_SIZE, RING_F_SP_ENQ | RING_F_SC_DEQ);
 	w->mail_out = worker_ring(w, "mail_out", sizeof(struct mail), WORKER_MAIL_SIZE,
@@ -268,13 +269,14 @@ err_destroy:
 /* Frees what waits in a worker's rings, as dropped. */
 static void worker_empty_rings(struct worker *w)
 {
-	uintptr_t entry;
+	struct handover slot;
 	struct rte_mbuf *m;
 
 	while (w->inject != NULL && rte_ring_dequeue(w->inject, (void **)&m) == 0)
 		worker_free_dropped(w, m, &dp_module, DP_DROP_STOPPED, 0);
-	while (w->handover != NULL && rte_ring_dequeue(w->handover, (void **)&entry) == 0)
-		worker_free_dropped(w, handover_packet(entry), &dp_module, DP_DROP_STOPPED, 0);
+	while (w->handover != NULL && rte_ring_dequeue_elem(w->handover, &slot, sizeof(slot)) == 0)
+		worker_free_dropped(
+			w, slot.frame_len > 0 ? NULL : slot.m, &dp_module, DP_DROP_STOPPED, 0);
 }
 
 int dp_destroy(struct dp *dp)

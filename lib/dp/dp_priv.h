@@ -13,14 +13,29 @@
 
 enum { POOL_CACHE_SIZE = 256 }; /* mbufs each lcore keeps at hand: a few bursts */
 
-static inline struct rte_mbuf *handover_packet(uintptr_t entry)
-{
-	return (struct rte_mbuf *)(entry & ~(uintptr_t)(STAGE_MAX - 1));
-}
+/*
+ * What lies in a hand-over ring. A small frame that nobody has looked at yet lies there itself: that
+ * is one cache line which goes from core to core, where a packet is three there and three back. Its
+ * buffer stays with the worker that received it; who takes it has buffers of its own.
+ */
+enum { HANDOVER_FRAME_MAX = 60 }; /* the smallest Ethernet frame, without FCS */
 
-static inline unsigned int handover_stage_of(uintptr_t entry)
+struct handover {
+	union {
+		struct rte_mbuf *m;
+		uint8_t frame[HANDOVER_FRAME_MAX];
+	} __rte_packed;	   /* or there were a gap behind it */
+	uint16_t port;	   /* that it came in by */
+	uint8_t frame_len; /* 0: it is a packet */
+	uint8_t stage;	   /* where it goes on */
+};
+static_assert(sizeof(struct handover) == RTE_CACHE_LINE_SIZE, "one cache line");
+
+/* A slot of those that were reserved in, or are about to leave, a ring. */
+static inline struct handover *handover_slot(const struct rte_ring_zc_data *zc, unsigned int i)
 {
-	return (unsigned int)(entry & (STAGE_MAX - 1));
+	return i < zc->n1 ? (struct handover *)zc->ptr1 + i
+			  : (struct handover *)zc->ptr2 + (i - zc->n1);
 }
 
 /* worker.c: the least that two looks at the clock are apart */

@@ -15,6 +15,8 @@ static void inject_run(struct worker *w, struct stage_node *node)
 	struct rte_mbuf *pkts[WORKER_INJECT_BURST];
 	unsigned int n, max = RTE_MIN(w->room, (uint32_t)WORKER_INJECT_BURST);
 
+	if (likely(rte_ring_empty(w->inject)))
+		return;
 	n = rte_ring_sc_dequeue_burst(w->inject, (void **)pkts, max, NULL);
 	for (unsigned int i = 0; i < n; i++)
 		stage_push(&w->pending, &w->nodes[pkt_meta(pkts[i])->start_stage], pkts[i]);
@@ -38,31 +40,67 @@ const struct stage inject_stage = {
 };
 
 static __rte_noinline void handover_trace(
-	struct worker *w, const struct stage_node *node, const uintptr_t *entries, unsigned int n)
+	struct worker *w, const struct stage_node *node, struct rte_mbuf *m)
 {
-	for (unsigned int i = 0; i < n; i++) {
-		struct rte_mbuf *m = handover_packet(entries[i]);
-
-		trace_note_all(w, node, STAGE_CONSUMED, &m, 1);
-	}
+	trace_note_all(w, node, STAGE_CONSUMED, &m, 1);
 }
 
+/* The small frames among them get buffers of this worker. */
+static void handover_fill(struct rte_mbuf *m, const struct handover *slot)
+{
+	memcpy(rte_pktmbuf_mtod(m, void *), slot->frame, sizeof(slot->frame));
+	m->data_len = slot->frame_len;
+	m->pkt_len = slot->frame_len;
+	m->port = slot->port;
+	pkt_meta(m)->trace = 0; /* what is traced comes as a packet */
+}
+
+/* A packet that comes as it is: all of it lies in another core's cache. */
+static void handover_ask_for(const struct rte_mbuf *m)
+{
+	rte_prefetch0(m);
+	rte_prefetch0((const char *)m + RTE_CACHE_LINE_SIZE);
+	pkt_prefetch(m);
+}
+
+static unsigned int handover_count_frames(const struct rte_ring_zc_data *zc, unsigned int n)
+{
+	unsigned int n_frames = 0;
+
+	for (unsigned int i = 0; i < n; i++)
+		n_frames += handover_slot(zc, i)->frame_len > 0;
+	return n_frames;
+}
+
+/* What cannot have a buffer now stays in the ring; when that is full, it is dropped there by name. */
 static void handover_run(struct worker *w, struct stage_node *node)
 {
-	uintptr_t entries[WORKER_HANDOVER_BURST];
-	unsigned int n, max = RTE_MIN(w->room, (uint32_t)WORKER_HANDOVER_BURST);
+	struct rte_mbuf *fresh[WORKER_HANDOVER_BURST], **next = fresh;
+	unsigned int n, n_frames, max = RTE_MIN(w->room, (uint32_t)WORKER_HANDOVER_BURST);
+	struct rte_ring_zc_data zc;
 
-	n = rte_ring_sc_dequeue_burst(w->handover, (void **)entries, max, NULL);
+	if (rte_ring_empty(w->handover))
+		return;
+	n = rte_ring_dequeue_zc_burst_elem_start(
+		w->handover, sizeof(struct handover), max, &zc, NULL);
+	n_frames = handover_count_frames(&zc, n);
+	if (n_frames > 0 && rte_pktmbuf_alloc_bulk(w->pool, fresh, n_frames) != 0)
+		n = 0;
 	for (unsigned int i = 0; i < n; i++) {
-		struct rte_mbuf *m = handover_packet(entries[i]);
+		const struct handover *slot = handover_slot(&zc, i);
+		struct rte_mbuf *m = slot->m;
 
-		/* All of it comes from another core's cache. */
-		rte_prefetch0(m);
-		pkt_prefetch(m);
-		stage_push(&w->pending, &w->nodes[handover_stage_of(entries[i])], m);
+		if (likely(slot->frame_len > 0)) {
+			m = *next++;
+			handover_fill(m, slot);
+		} else {
+			handover_ask_for(m);
+		}
+		if (unlikely(w->trace != NULL))
+			handover_trace(w, node, m);
+		stage_push(&w->pending, &w->nodes[slot->stage], m);
 	}
-	if (unlikely(w->trace != NULL))
-		handover_trace(w, node, entries, n);
+	rte_ring_dequeue_zc_elem_finish(w->handover, n);
 	w->room -= n;
 	w->taken_over += n;
 	node->packets += n;

@@ -98,17 +98,68 @@ void worker_inject(struct worker *to, struct worker *from, struct rte_mbuf *m, u
 		worker_wake(to);
 }
 
-void worker_hand_over(
-	struct worker *to, struct worker *from, const uintptr_t *entries, unsigned int n)
+/* May its bytes go instead of it, and its buffer straight back to the pool? Not if it is empty. */
+static inline bool handover_is_small(const struct worker *from, const struct rte_mbuf *m)
 {
-	unsigned int sent = rte_ring_mp_enqueue_burst(
-		to->handover, (void *const *)(const void *)entries, n, NULL);
+	return m->pkt_len - 1 < HANDOVER_FRAME_MAX && m->nb_segs == 1 && m->ol_flags == 0 &&
+	       rte_mbuf_refcnt_read(m) == 1 && m->pool == from->pool;
+}
 
+static inline void handover_put_frame(struct handover *slot, const struct rte_mbuf *m)
+{
+	/* All of the line: there are as many bytes in any packet buffer. */
+	memcpy(slot->frame, rte_pktmbuf_mtod(m, const void *), sizeof(slot->frame));
+	slot->port = m->port;
+	slot->frame_len = (uint8_t)m->pkt_len;
+}
+
+static __rte_always_inline void hand_over(struct worker *to, struct worker *from,
+	unsigned int stage, struct rte_mbuf **pkts, unsigned int n, const bool are_frames)
+{
+	void *freed[LANE_SIZE];
+	unsigned int sent, n_freed = 0;
+	struct rte_ring_zc_data zc;
+
+	sent = rte_ring_enqueue_zc_burst_elem_start(
+		to->handover, sizeof(struct handover), n, &zc, NULL);
+	for (unsigned int i = 0; i < sent; i++)
+		__builtin_prefetch(handover_slot(&zc, i), 1);
+	for (unsigned int i = 0; i < sent; i++) {
+		struct handover *slot = handover_slot(&zc, i);
+
+		slot->stage = (uint8_t)stage;
+		if (are_frames && likely(handover_is_small(from, pkts[i]))) {
+			handover_put_frame(slot, pkts[i]);
+			freed[n_freed++] = pkts[i];
+		} else {
+			slot->m = pkts[i];
+			slot->frame_len = 0;
+		}
+	}
+	if (sent > 0)
+		rte_ring_enqueue_zc_elem_finish(to->handover, sent);
+	if (n_freed > 0)
+		rte_mempool_put_bulk(from->pool, freed, n_freed);
 	from->handed_over += sent;
 	for (unsigned int i = sent; unlikely(i < n); i++)
-		worker_free_dropped(from, handover_packet(entries[i]), &dp_module,
-			DP_DROP_HANDOVER_FULL, handover_stage_of(entries[i]));
+		worker_free_dropped(from, pkts[i], &dp_module, DP_DROP_HANDOVER_FULL, stage);
 	worker_wake(to);
+}
+
+void worker_hand_over(struct worker *to, struct worker *from, unsigned int stage,
+	struct rte_mbuf **pkts, unsigned int n)
+{
+	hand_over(to, from, stage, pkts, n, false);
+}
+
+void worker_hand_over_frames(struct worker *to, struct worker *from, unsigned int stage,
+	struct rte_mbuf **pkts, unsigned int n)
+{
+	/* A trace needs the metadata to go along. */
+	if (unlikely(from->trace != NULL))
+		hand_over(to, from, stage, pkts, n, false);
+	else
+		hand_over(to, from, stage, pkts, n, true);
 }
 
 void worker_free_dropped(struct worker *w, struct rte_mbuf *m, const struct module *module,

@@ -20,8 +20,9 @@ enum {
 	MODULE_MAX = 32,
 	WORKER_INJECTS_MAX = 16,     /* times that one packet may re-enter */
 	WORKER_INJECT_BURST = 64,    /* re-entering packets taken per pass */
-	WORKER_HANDOVER_BURST = 128, /* packets of other workers taken per pass */
-	WORKER_RING_SIZE = 4096,     /* inject and hand-over rings */
+	WORKER_HANDOVER_BURST = 64,  /* packets of other workers taken per pass */
+	WORKER_RING_SIZE = 4096,     /* inject */
+	WORKER_HANDOVER_SIZE = 1024, /* cache lines, small enough to stay in the second cache */
 	WORKER_MAIL_SIZE = 1024,     /* mails each way */
 	WORKER_SAMPLE_EVERY = 64,    /* passes between two that measure every stage */
 };
@@ -57,7 +58,7 @@ struct worker {
 	struct dp *dp;		      /* read-only here: tables published by the control thread */
 	struct rte_mempool *pool;
 	struct rte_ring *inject;   /* packets that enter at meta->start_stage; many producers */
-	struct rte_ring *handover; /* packets of other workers, with their stage; many producers */
+	struct rte_ring *handover; /* struct handover: what other workers give; many producers */
 	struct rte_ring *mail_in;  /* control thread to worker */
 	struct rte_ring *mail_out; /* worker to control thread */
 	struct worker_stats stats;
@@ -161,24 +162,20 @@ static inline unsigned int pkt_drop(
 void worker_inject(struct worker *to, struct worker *from, struct rte_mbuf *m, unsigned int stage);
 
 /*
- * What lies in a hand-over ring: the packet, and in the low bits, which are free, the index of the
- * stage, so that who takes it need not wait for the packet's cache lines to know where it goes.
- */
-static inline uintptr_t handover_entry(struct rte_mbuf *m, unsigned int stage)
-{
-	static_assert(STAGE_MAX <= RTE_CACHE_LINE_SIZE, "mbufs are aligned to cache lines");
-
-	return (uintptr_t)m | stage;
-}
-
-/*
- * Gives packets to another worker, which takes them in order at their stages, in one of its next
+ * Gives packets to another worker, which takes them in order at that stage, in one of its next
  * passes. `from` is the worker that runs this. What finds no room in the ring is dropped by name on
  * `from`. Cheaper than worker_inject() by far, and no guard against loops: a stage that packets
  * reach again after a hand-over must not hand them over.
  */
-void worker_hand_over(
-	struct worker *to, struct worker *from, const uintptr_t *entries, unsigned int n);
+void worker_hand_over(struct worker *to, struct worker *from, unsigned int stage,
+	struct rte_mbuf **pkts, unsigned int n);
+
+/*
+ * The same for packets as a driver gave them, without metadata: of small ones only the bytes go over,
+ * and their buffers are free for the next burst.
+ */
+void worker_hand_over_frames(struct worker *to, struct worker *from, unsigned int stage,
+	struct rte_mbuf **pkts, unsigned int n);
 
 /* Any thread: something was put into a ring of the worker; wakes it if it sleeps. */
 static inline void worker_wake(struct worker *w)

@@ -144,14 +144,12 @@ static void fragment_send(struct worker *w, struct worker *owner,
 	const struct flow_fragments *fragments, struct rte_mbuf *m,
 	const struct flow_fragment_out *out)
 {
-	uintptr_t entry = handover_entry(m, fragments->track_stage);
-
 	pkt_meta(m)->ports_be = out->ports_be;
 	pkt_meta(m)->proto = out->proto;
 	if (likely(owner == w))
 		worker_inject(w, w, m, fragments->track_stage);
 	else
-		worker_hand_over(owner, w, &entry, 1);
+		worker_hand_over(owner, w, fragments->track_stage, &m, 1);
 }
 
 /* A first fragment goes on at once, and what has waited follows it. */

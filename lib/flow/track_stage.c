@@ -199,10 +199,9 @@ static unsigned int hand_over(
 	struct worker *w, struct flow_worker *fw, struct rte_mbuf *m, const struct flow_first *f)
 {
 	unsigned int to = flow_icmp_worker(f->orig.sport_be, w->dp->n_workers);
-	uintptr_t entry = handover_entry(m, fw->track_stage);
 
 	fw->n_firsts--;
-	worker_hand_over(w->dp->workers[to], w, &entry, 1);
+	worker_hand_over(w->dp->workers[to], w, fw->track_stage, &m, 1);
 	return STAGE_CONSUMED;
 }
 

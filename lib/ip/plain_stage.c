@@ -19,9 +19,10 @@ struct plain_port {
 	const struct ip_worker *ip_worker;
 	const struct ns_own4 *own4;
 	const struct lpm *fib4;
-	uint64_t mask, match;  /* what the first eight bytes of a frame for the link are */
-	struct pkt_meta fresh; /* metadata of a plain packet, but for what differs by packet */
-	uint16_t max_payload;  /* MTU without the IP header */
+	uint64_t mask, match; /* what the first eight bytes of a frame for the link are */
+	struct pkt_meta fresh
+		__rte_cache_aligned; /* metadata of a plain packet, but for what differs by packet */
+	uint16_t max_payload;	     /* MTU without the IP header */
 	uint16_t port;
 	uint16_t mtu;
 	const struct ns_own6 *own6;
@@ -285,9 +286,11 @@ static __rte_noinline void plain_run_tracked6(
 /* A burst is mostly of one family and kind of port: its first packet says which way is the likely one. */
 static void plain_run(struct worker *w, struct stage_node *node)
 {
-	struct plain_port p = { .ip_worker = worker_slot(w, &ip_module) };
 	bool is_ip6 = pkt_ether(node->pkts[0])->ether_type == RTE_BE16(RTE_ETHER_TYPE_IPV6);
+	struct plain_port p; /* not cleared first: that takes as long as to fill it */
 
+	p.ip_worker = worker_slot(w, &ip_module);
+	p.is_tracked = false;
 	plain_set_port(&p, node->pkts[0]->port);
 	if (unlikely(p.is_other)) {
 		p.is_tracked = true;

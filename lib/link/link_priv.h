@@ -68,7 +68,7 @@ struct link_tx {
 /* Packets for another worker, collected in one run of the stage steer. */
 struct link_steered {
 	unsigned int n;
-	uintptr_t entries[LANE_SIZE]; /* as they go into the ring */
+	struct rte_mbuf *pkts[LANE_SIZE];
 };
 
 /* Per worker. polls, port_link, tx[].queue and owner: written by control; the rest by the worker. */

@@ -231,17 +231,6 @@ static void tx_drop(struct worker *w, struct stage_node *node, struct rte_mbuf *
 	stage_leave(w, node, m, pkt_drop(pkt_meta(m), &link_module, reason));
 }
 
-/* Gives packets to the worker that has a queue on the port. */
-static void tx_hand_over(struct worker *w, const struct link_tx *tx, unsigned int stage,
-	struct rte_mbuf **pkts, unsigned int n)
-{
-	uintptr_t entries[LANE_SIZE];
-
-	for (unsigned int i = 0; i < n; i++)
-		entries[i] = handover_entry(pkts[i], stage);
-	worker_hand_over(w->dp->workers[tx->owner], w, entries, n);
-}
-
 /*
  * Sends packets that all leave by the same link. The driver may free them: n_bytes, their lengths,
  * was summed before.
@@ -260,7 +249,7 @@ static void tx_send(struct worker *w, struct stage_node *node, struct link_worke
 		return;
 	}
 	if (unlikely(tx->queue == LINK_NO_QUEUE)) {
-		tx_hand_over(w, tx, lw->tx_stage, pkts, n);
+		worker_hand_over(w->dp->workers[tx->owner], w, lw->tx_stage, pkts, n);
 		return;
 	}
 	sent = rte_eth_tx_burst(link->port, tx->queue, pkts, (uint16_t)n);

@@ -14,14 +14,14 @@
 
 enum { STEER_OWN = 1 };
 
-static void steer_flush(struct worker *w, struct link_worker *lw)
+static void steer_flush(struct worker *w, struct link_worker *lw, unsigned int stage)
 {
 	for (unsigned int i = 0; i < w->dp->n_workers; i++) {
 		struct link_steered *steered = &lw->steered_to[i];
 
 		if (steered->n == 0)
 			continue;
-		worker_hand_over(w->dp->workers[i], w, steered->entries, steered->n);
+		worker_hand_over_frames(w->dp->workers[i], w, stage, steered->pkts, steered->n);
 		steered->n = 0;
 	}
 }
@@ -73,9 +73,9 @@ static void steer_run(struct worker *w, struct stage_node *node)
 			continue;
 		}
 		steered = &lw->steered_to[owner];
-		steered->entries[steered->n++] = handover_entry(m, own->index);
+		steered->pkts[steered->n++] = m;
 	}
-	steer_flush(w, lw);
+	steer_flush(w, lw, own->index);
 }
 
 static void steer_format(const struct trace_record *record, char *buf, size_t size)

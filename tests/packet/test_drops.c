@@ -69,7 +69,7 @@ static void handover_full(struct bench *b)
 		rte_pktmbuf_append(m, 60);
 		*pkt_meta(m) = (struct pkt_meta){ .out_link = 1 };
 		w->stats.originated++;
-		worker_hand_over(w, w, &(uintptr_t){ handover_entry(m, tx) }, 1);
+		worker_hand_over(w, w, tx, &m, 1);
 	}
 	for (unsigned int i = 0; i < 100; i++) {
 		bench_run(b);

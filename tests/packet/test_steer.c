@@ -51,6 +51,15 @@ static unsigned int flow_bucket(unsigned int flow)
 	return steer_bucket(&steer, frame.bytes);
 }
 
+static unsigned int flow_of_worker_1(void)
+{
+	unsigned int flow = 0;
+
+	while (flow_bucket(flow) % 2 != 1)
+		flow++;
+	return flow;
+}
+
 static void send_flows(struct bench *b)
 {
 	struct frame frame;
@@ -206,11 +215,8 @@ START_TEST(an_owner_that_does_not_run_costs_drops_by_name_only)
 	struct bench *b = bench_steered(2);
 	struct dp_totals totals;
 	struct frame frame;
-	unsigned int flow = 0;
 
-	while (flow_bucket(flow) % 2 != 1)
-		flow++;
-	make_packet(&frame, flow, 0);
+	make_packet(&frame, flow_of_worker_1(), 0);
 	for (unsigned int i = 0; i < 2; i++) {
 		for (unsigned int k = 0; k < 2500; k++)
 			bench_send(b, LAN, &frame);
@@ -219,10 +225,71 @@ START_TEST(an_owner_that_does_not_run_costs_drops_by_name_only)
 	}
 	dp_totals(b->dp, &totals);
 	ck_assert_int_eq(totals.difference, 0);
-	ck_assert_int_eq(totals.stats.held, WORKER_RING_SIZE - 1);
-	ck_assert_uint_eq(bench_drops(b, "handover_full"), 5000 - (WORKER_RING_SIZE - 1));
+	ck_assert_int_eq(totals.stats.held, WORKER_HANDOVER_SIZE - 1);
+	ck_assert_uint_eq(bench_drops(b, "handover_full"), 5000 - (WORKER_HANDOVER_SIZE - 1));
 	bench_run(b);
-	ck_assert_uint_eq(bench_count(b, WAN), WORKER_RING_SIZE - 1);
+	ck_assert_uint_eq(bench_count(b, WAN), WORKER_HANDOVER_SIZE - 1);
+	bench_destroy(b);
+}
+END_TEST
+
+enum { N_SIZES = 64 };
+
+static void make_sized(struct frame *frame, unsigned int flow, uint16_t payload_len)
+{
+	frame_ip4(frame, &(struct ip4_spec){ .src = "192.0.2.10",
+				 .dst = "8.8.8.8",
+				 .proto = flow % 2 ? IPPROTO_TCP : IPPROTO_UDP,
+				 .sport = (uint16_t)(2000 + 7 * flow),
+				 .dport = 53,
+				 .payload_len = payload_len });
+}
+
+/* Frames around the size up to which only the bytes are handed over, and larger ones, in turn. */
+START_TEST(frames_of_all_sizes_keep_their_bytes_and_their_order)
+{
+	struct bench *b = bench_steered(2);
+	unsigned int flow = flow_of_worker_1();
+	struct frame frame;
+
+	for (uint16_t len = 0; len < N_SIZES; len++) {
+		make_sized(&frame, flow, len);
+		bench_send(b, LAN, &frame);
+	}
+	bench_run(b);
+	for (uint16_t len = 0; len < N_SIZES; len++) {
+		make_sized(&frame, flow, len);
+		frame_forward(&frame, WAN_MAC, PEER_MAC);
+		bench_expect_bytes(b, WAN, &frame);
+	}
+	ck_assert_uint_eq(b->dp->workers[1]->taken_over, N_SIZES);
+	bench_expect_nothing(b);
+	bench_destroy(b);
+}
+END_TEST
+
+enum { N_MBUFS = 2048, N_WAITING = 100 };
+
+START_TEST(frames_wait_in_the_ring_while_their_owner_has_no_buffers)
+{
+	struct bench *b = bench_create(steered_config, 2, N_MBUFS);
+	struct rte_mbuf *all[N_MBUFS + 1];
+	unsigned int n = 0;
+	struct frame frame;
+
+	bench_discard(b);
+	make_packet(&frame, flow_of_worker_1(), 0);
+	for (unsigned int i = 0; i < N_WAITING; i++)
+		bench_send(b, LAN, &frame);
+	while (worker_pass(b->dp->workers[0]) > 0)
+		;
+	while ((all[n] = rte_pktmbuf_alloc(b->dp->pool)) != NULL)
+		n++;
+	ck_assert_uint_eq(worker_pass(b->dp->workers[1]), 0);
+	ck_assert_uint_eq(rte_ring_count(b->dp->workers[1]->handover), N_WAITING);
+	rte_pktmbuf_free_bulk(all, n);
+	bench_run(b);
+	ck_assert_uint_eq(bench_count(b, WAN), N_WAITING);
 	bench_destroy(b);
 }
 END_TEST
@@ -247,4 +314,6 @@ PACKET_MAIN("steer", PLAIN_TEST(packets_in_the_wrong_queue_reach_their_owner_in_
 	PLAIN_TEST(a_moved_bucket_is_the_other_workers_from_then_on),
 	PLAIN_TEST(rebalancing_takes_load_from_the_busiest),
 	PLAIN_TEST(an_owner_that_does_not_run_costs_drops_by_name_only),
+	PLAIN_TEST(frames_of_all_sizes_keep_their_bytes_and_their_order),
+	PLAIN_TEST(frames_wait_in_the_ring_while_their_owner_has_no_buffers),
 	PLAIN_TEST(one_worker_owns_everything))

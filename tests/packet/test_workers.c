@@ -89,11 +89,11 @@ START_TEST(a_worker_that_does_not_run_costs_drops_by_name_only)
 	}
 	dp_totals(b->dp, &totals);
 	ck_assert_int_eq(totals.difference, 0);
-	ck_assert_int_eq(totals.stats.held, WORKER_RING_SIZE - 1);
-	ck_assert_uint_eq(bench_drops(b, "handover_full"), 5000 - (WORKER_RING_SIZE - 1));
+	ck_assert_int_eq(totals.stats.held, WORKER_HANDOVER_SIZE - 1);
+	ck_assert_uint_eq(bench_drops(b, "handover_full"), 5000 - (WORKER_HANDOVER_SIZE - 1));
 	while (worker_pass(b->dp->workers[0]) > 0)
 		;
-	ck_assert_uint_eq(bench_count(b, LAN), WORKER_RING_SIZE - 1);
+	ck_assert_uint_eq(bench_count(b, LAN), WORKER_HANDOVER_SIZE - 1);
 	bench_destroy(b);
 }
 END_TEST
