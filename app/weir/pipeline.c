@@ -46,6 +46,7 @@ const struct stage *const pipeline[] = {
 	&nat_src_stage,
 	&flow_commit_stage,
 	&flow_forward_stage,
+	&police_stage,
 	/* where packets go, each family by itself */
 	&ip4_forward_stage,
 	&ip4_reassemble_stage,

@@ -61,4 +61,4 @@ void firewall_each_nat(const struct dp *dp, uint16_t ns,
 
 extern struct module firewall_module;
 extern const struct stage prerouting_stage, input_stage, forward_stage, output_stage,
-	postrouting_stage, tcp_reset_stage;
+	postrouting_stage, tcp_reset_stage, police_stage;

@@ -49,7 +49,14 @@ static const struct field rule_fields[] = {
 		.help = "matches at that rate only, as in nft: [over] N/second, minute, hour, day "
 			"or "
 			"week, then [burst N], which is 5" },
-	{ .name = "rate", .type = FIELD_PENDING, .help = "polices every packet of the connection" },
+	{ .name = "rate",
+		.type = FIELD_RATE,
+		.offset = offsetof(struct rule_conf, rate),
+		.min = FIREWALL_RATE_MIN,
+		.max = FIREWALL_RATE_MAX,
+		.example = "10mbit",
+		.help = "drops what connections of this rule have beyond that rate, all of them "
+			"together and both directions; IP packets are counted" },
 	{ .name = "log",
 		.type = FIELD_STRING,
 		.flags = FIELD_SWITCH,

@@ -25,7 +25,8 @@
 		"a rule of prerouting says reject")                                                \
 	X(FIREWALL_REJECT_INPUT, "firewall_reject_input", "a rule of input says reject")           \
 	X(FIREWALL_REJECT_FORWARD, "firewall_reject_forward", "a rule of forward says reject")     \
-	X(FIREWALL_REJECT_OUTPUT, "firewall_reject_output", "a rule of output says reject")
+	X(FIREWALL_REJECT_OUTPUT, "firewall_reject_output", "a rule of output says reject")        \
+	X(FIREWALL_RATE, "firewall_rate", "beyond the rate of the rule that decided its connection")
 
 #define FIREWALL_DROP_ENUM(member, name, help) member,
 enum firewall_drop { FIREWALL_DROPS(FIREWALL_DROP_ENUM) FIREWALL_N_DROPS };
@@ -33,11 +34,15 @@ enum firewall_drop { FIREWALL_DROPS(FIREWALL_DROP_ENUM) FIREWALL_N_DROPS };
 
 /* Settings, as decoded */
 
+#define FIREWALL_RATE_MIN INT64_C(8000) /* bit/s */
+#define FIREWALL_RATE_MAX INT64_C(400000000000)
+
 struct rule_conf {
 	struct object_head head;
 	char *name;
 	struct match_conf match;
 	char *limit;
+	uint64_t rate; /* bit/s; 0: none */
 	char *log; /* what lines begin with; "true": with nothing more; NULL, "false": no lines */
 	int action;
 	char *to;
@@ -83,6 +88,7 @@ struct rule {
 	struct limit limit;
 	struct limit_bucket *limit_bucket; /* NULL: there is no limit */
 	struct limit_bucket *log_bucket;   /* NULL: no log */
+	uint16_t policer;		   /* index in the ruleset's; 0: it has no rate */
 	struct firewall_nat nat;
 };
 
@@ -118,6 +124,11 @@ struct ruleset {
 	struct rule_counter *counters[WORKER_MAX]; /* by slot; each written by one worker */
 	uint32_t generation;			   /* written in mail about its rules */
 	struct limit log_limit;			   /* of each rule that logs */
+	struct policer {
+		struct limit limit;
+		struct limit_bucket *bucket;
+	} * policers; /* of rules with a rate, from 1 on */
+	unsigned int n_policers;
 	struct limit_bucket *buckets;
 
 	/* For the control thread. */

@@ -169,6 +169,22 @@ static inline unsigned int walk_policy(
 	return rules->policy == ACTION_DROP ? walk_drop(walk, hook) : EXIT_ACCEPT;
 }
 
+/*
+ * A connection is policed as long as it lives; what is of none is here and now. False: it is beyond the
+ * rate.
+ */
+static inline bool walk_police(const struct walk *walk, uint16_t policer)
+{
+	const struct policer *p = &walk->ruleset->policers[policer];
+
+	if (walk->key.state == FLOW_STATE_NEW) {
+		walk->f->policer = policer;
+		return true;
+	}
+	return walk->counters == NULL ||
+	       limit_take_bytes(p->bucket, &p->limit, walk->w->now, walk->meta->l3_len);
+}
+
 static inline unsigned int walk_rules(struct walk *walk, enum firewall_hook hook)
 {
 	const struct ruleset_hook *rules = &walk->ruleset->hooks[hook];
@@ -184,6 +200,9 @@ static inline unsigned int walk_rules(struct walk *walk, enum firewall_hook hook
 		walk_count(walk, rules->first_slot + i);
 		if (unlikely(rules->rules[i].log_bucket != NULL) && walk->counters != NULL)
 			firewall_log(walk->w, walk->ruleset, hook, i, walk->f, walk->meta);
+		if (unlikely(rules->rules[i].policer != 0) &&
+			!walk_police(walk, rules->rules[i].policer))
+			return pkt_drop(walk->meta, &firewall_module, FIREWALL_RATE);
 		exit = rule_act(walk, &rules->rules[i], hook);
 		if (exit == RULE_GOES_ON)
 			continue;

@@ -47,6 +47,17 @@ struct limit limit_per_second(uint64_t n_packets, uint64_t burst, uint64_t tsc_h
 	return limit_make(n_packets, 1, burst, tsc_hz);
 }
 
+struct limit limit_bytes(uint64_t rate_bps, uint64_t tsc_hz)
+{
+	uint64_t interval = RTE_MAX((tsc_hz << LIMIT_SHIFT) / (rate_bps / 8), UINT64_C(1));
+
+	return (struct limit){
+		.interval = interval,
+		.tolerance = RTE_MAX(tsc_hz * LIMIT_BURST_MS / 1000,
+			LIMIT_BURST_BYTES * interval >> LIMIT_SHIFT),
+	};
+}
+
 /* Reads a number from 1 to max and moves on behind it. */
 static int take_number(const char **text, uint64_t max, uint64_t *out)
 {

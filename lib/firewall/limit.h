@@ -31,8 +31,16 @@ int limit_parse(const char *text, uint64_t tsc_hz, struct limit *out);
 /* The limit of so many packets per second. */
 struct limit limit_per_second(uint64_t n_packets, uint64_t burst, uint64_t tsc_hz);
 
-/* Takes a packet's worth out of the bucket. False: there is not so much in it. Worker. */
-static inline bool limit_take(struct limit_bucket *bucket, const struct limit *limit, uint64_t now)
+/*
+ * A rule's `rate`: a bucket of bytes. interval: TSC cycles for each byte, in units of 2^-LIMIT_SHIFT;
+ * bursts of LIMIT_BURST_MS at that rate pass, and at least of LIMIT_BURST_BYTES.
+ */
+enum { LIMIT_SHIFT = 16, LIMIT_BURST_MS = 100, LIMIT_BURST_BYTES = 16384 };
+struct limit limit_bytes(uint64_t rate_bps, uint64_t tsc_hz);
+
+/* Takes what costs so many cycles out of the bucket. False: there is not so much in it. Worker. */
+static inline bool limit_take_cost(
+	struct limit_bucket *bucket, const struct limit *limit, uint64_t now, uint64_t cost)
 {
 	uint64_t old = atomic_load_explicit(&bucket->full_at, memory_order_relaxed), from;
 
@@ -40,7 +48,20 @@ static inline bool limit_take(struct limit_bucket *bucket, const struct limit *l
 		from = RTE_MAX(old, now);
 		if (from - now > limit->tolerance)
 			return false;
-	} while (!atomic_compare_exchange_weak_explicit(&bucket->full_at, &old,
-		from + limit->interval, memory_order_relaxed, memory_order_relaxed));
+	} while (!atomic_compare_exchange_weak_explicit(
+		&bucket->full_at, &old, from + cost, memory_order_relaxed, memory_order_relaxed));
 	return true;
+}
+
+/* A packet's worth. Worker. */
+static inline bool limit_take(struct limit_bucket *bucket, const struct limit *limit, uint64_t now)
+{
+	return limit_take_cost(bucket, limit, now, limit->interval);
+}
+
+/* As many bytes, of a limit that counts them. Worker. */
+static inline bool limit_take_bytes(
+	struct limit_bucket *bucket, const struct limit *limit, uint64_t now, uint32_t n_bytes)
+{
+	return limit_take_cost(bucket, limit, now, n_bytes * limit->interval >> LIMIT_SHIFT);
 }

@@ -12,6 +12,7 @@
  */
 #include "firewall/firewall_priv.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -42,6 +43,7 @@ static void ruleset_free(struct ruleset *ruleset)
 	texts_free(ruleset->specs, ruleset->n_slots);
 	texts_free(ruleset->keys, ruleset->n_slots);
 	free(ruleset->buckets);
+	free(ruleset->policers);
 	free(ruleset->sites);
 	free(ruleset->base);
 	free(ruleset->from);
@@ -62,7 +64,7 @@ static void *lines_alloc(size_t n, size_t size)
 	return lines;
 }
 
-/* One for each limit and each log. */
+/* One for each limit, each log and each rate. */
 static unsigned int count_buckets(const struct firewall_conf *conf)
 {
 	unsigned int n = 0;
@@ -71,7 +73,7 @@ static unsigned int count_buckets(const struct firewall_conf *conf)
 		for (unsigned int i = 0; i < conf->hooks[hook].rules.n; i++) {
 			const struct rule_conf *rule = firewall_conf_rule(conf, hook, i);
 
-			n += (rule->limit != NULL) + (rule->log != NULL);
+			n += (rule->limit != NULL) + (rule->log != NULL) + (rule->rate != 0);
 		}
 	return n;
 }
@@ -95,12 +97,14 @@ static int ruleset_alloc(const struct ruleset_source *source, struct ruleset *ru
 			return -ENOMEM;
 	}
 	ruleset->buckets = lines_alloc(count_buckets(source->conf), sizeof(*ruleset->buckets));
+	ruleset->policers = calloc(count_buckets(source->conf) + 1, sizeof(*ruleset->policers));
 	ruleset->specs = calloc(ruleset->n_slots, sizeof(*ruleset->specs));
 	ruleset->keys = calloc(ruleset->n_slots, sizeof(*ruleset->keys));
 	ruleset->sites = calloc(ruleset->n_slots, sizeof(*ruleset->sites));
 	ruleset->base = calloc(ruleset->n_slots, sizeof(*ruleset->base));
-	return ruleset->buckets == NULL || ruleset->specs == NULL || ruleset->keys == NULL ||
-			       ruleset->sites == NULL || ruleset->base == NULL
+	return ruleset->buckets == NULL || ruleset->policers == NULL || ruleset->specs == NULL ||
+			       ruleset->keys == NULL || ruleset->sites == NULL ||
+			       ruleset->base == NULL
 		       ? -ENOMEM
 		       : 0;
 }
@@ -115,13 +119,21 @@ static char *rule_key(const struct rule_conf *conf, enum firewall_hook hook, con
 {
 	if (conf->name != NULL)
 		return mem_printf("%u name %s", hook, conf->name);
-	return mem_printf("%u rule %s limit %s log %s action %d to %s", hook, spec,
-		text_of(conf->limit), text_of(conf->log), conf->action, text_of(conf->to));
+	return mem_printf("%u rule %s limit %s rate %" PRIu64 " log %s action %d to %s", hook, spec,
+		text_of(conf->limit), conf->rate, text_of(conf->log), conf->action,
+		text_of(conf->to));
 }
 
 static void rule_finish(const struct ruleset_source *source, const struct rule_conf *conf,
-	struct rule *rule, struct limit_bucket **next_bucket)
+	struct ruleset *ruleset, struct rule *rule, struct limit_bucket **next_bucket)
 {
+	if (conf->rate != 0) {
+		rule->policer = (uint16_t)++ruleset->n_policers;
+		ruleset->policers[rule->policer] = (struct policer){
+			.limit = limit_bytes(conf->rate, source->tsc_hz),
+			.bucket = (*next_bucket)++,
+		};
+	}
 	if (conf->limit != NULL) {
 		(void)limit_parse(conf->limit, source->tsc_hz, &rule->limit);
 		rule->limit_bucket = (*next_bucket)++;
@@ -171,7 +183,7 @@ static int hook_build(const struct ruleset_source *source, enum firewall_hook ho
 		err = firewall_rule_make(conf, hook, i, &match, &h->rules[i], &specs[i]);
 		if (err < 0)
 			break;
-		rule_finish(source, conf, &h->rules[i], next_bucket);
+		rule_finish(source, conf, ruleset, &h->rules[i], next_bucket);
 		ruleset->specs[slot] = mem_strdup(specs[i].text);
 		ruleset->keys[slot] = rule_key(conf, hook, ruleset->specs[slot]);
 	}

@@ -168,6 +168,10 @@ static unsigned int commit_again(struct flow_worker *fw, const struct rte_mbuf *
 	verdict->policy_gen = __atomic_load_n(&fw->state->policy_gen, __ATOMIC_ACQUIRE);
 	verdict->mark = f->mark;
 	verdict->class = f->class;
+	table->cold[f->flow].policer = f->policer;
+	verdict->status &= (uint16_t)~FLOW_POLICED;
+	if (f->policer != 0)
+		verdict->status |= FLOW_POLICED;
 	return commit_known(fw, table, f->flow << 1 | f->dir, m, meta, f);
 }
 
@@ -227,7 +231,12 @@ const struct stage flow_commit_stage = {
 
 /* flow_forward */
 
-enum { FORWARD_IP4 = 1, FORWARD_IP6, FORWARD_OUT4, FORWARD_OUT6 };
+enum { FORWARD_IP4 = 1, FORWARD_IP6, FORWARD_OUT4, FORWARD_OUT6, FORWARD_POLICE };
+
+uint16_t flow_policer(const struct worker *w, const struct pkt_meta *meta)
+{
+	return flow_table_of(flow_worker(w), meta)->cold[meta->flow >> 1].policer;
+}
 
 /* Keeps the way of this direction for flow4 and flow6. */
 static void forward_keep_route(const struct flow_worker *fw, struct flow_table *table, uint32_t ref,
@@ -262,6 +271,8 @@ static unsigned int forward_one(
 	if (!pkt_writable(m) && (verdict->status & FLOW_NAT))
 		return pkt_drop(meta, &flow_module, FLOW_DROP_SHARED);
 	flow_translate(table, meta->flow, m, meta);
+	if (unlikely(verdict->status & FLOW_POLICED))
+		return FORWARD_POLICE;
 	if (meta->flags & PKT_ORIGINATED)
 		return flow_is_ip6(meta) ? FORWARD_OUT6 : FORWARD_OUT4;
 	forward_keep_route(fw, table, meta->flow, meta);
@@ -286,6 +297,7 @@ const struct stage flow_forward_stage = {
 	.exits = { [FORWARD_IP4] = { "ip4", "ip4_forward" },
 		[FORWARD_IP6] = { "ip6", "ip6_forward" },
 		[FORWARD_OUT4] = { "own ip4", "ip4_output" },
-		[FORWARD_OUT6] = { "own ip6", "ip6_output" } },
+		[FORWARD_OUT6] = { "own ip6", "ip6_output" },
+		[FORWARD_POLICE] = { "policed", "police" } },
 	.format = forward_format,
 };

@@ -195,6 +195,9 @@ int flow_set_tracking(struct dp *dp, uint16_t ns, bool is_tracked);
  */
 void flow_policy_changed(struct dp *dp);
 
+/* The policer of the connection that a packet is part of (meta->flow). Worker. */
+uint16_t flow_policer(const struct worker *w, const struct pkt_meta *meta);
+
 /* Connections that are tracked now, of both families and all workers. Any thread. */
 uint64_t flow_n_tracked(const struct dp *dp);
 

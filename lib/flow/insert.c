@@ -57,7 +57,7 @@ static void fill(struct worker *w, struct flow_worker *fw, struct flow_table *ta
 	*flow_verdict_at(table, index) = (struct flow_verdict){
 		.proto = f->proto,
 		.ns = f->ns,
-		.status = f->status,
+		.status = (uint16_t)(f->status | (f->policer != 0 ? FLOW_POLICED : 0)),
 		.class = f->class,
 		.policy_gen = __atomic_load_n(&fw->state->policy_gen, __ATOMIC_ACQUIRE),
 		.mark = f->mark,

@@ -146,6 +146,14 @@ static void translate_outer(
 	}
 }
 
+static bool is_to(
+	const struct rte_mbuf *m, const struct pkt_meta *meta, const union flow_addr *addr)
+{
+	if (flow_is_ip6(meta))
+		return memcmp(pkt_ip6(m, meta)->dst_addr, addr->bytes, sizeof(addr->bytes)) == 0;
+	return pkt_ip4(m, meta)->dst_addr == addr->v4_be;
+}
+
 bool flow_relate(struct flow_worker *fw, struct rte_mbuf *m, struct pkt_meta *meta)
 {
 	const struct flow_table *table = flow_table_of(fw, meta);
@@ -153,7 +161,11 @@ bool flow_relate(struct flow_worker *fw, struct rte_mbuf *m, struct pkt_meta *me
 	struct quote q;
 	uint32_t ref;
 
-	if (!icmp_checksum_is_right(m, meta) || !quote_read(m, meta, &q))
+	/* What is made here gets its checksum when it leaves. */
+	if (!(meta->flags & PKT_ORIGINATED) && !icmp_checksum_is_right(m, meta))
+		return false;
+	/* An error goes to who has sent what it quotes. */
+	if (!quote_read(m, meta, &q) || !is_to(m, meta, &q.tuple.src))
 		return false;
 	inverse = flow_reply_tuple(q.proto, &q.tuple);
 	ref = flow_table_lookup(table, &inverse, q.proto, meta->ns);

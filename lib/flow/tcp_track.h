@@ -227,6 +227,16 @@ static inline struct tcp_segment tcp_segment_read(
 	};
 }
 
+/*
+ * What follows cannot be judged by windows any more: a segment came in fragments, of which only the first has
+ * a header, so where it ends is not known.
+ */
+static inline void tcp_track_be_liberal(struct tcp_track *track)
+{
+	track->side_flags[0] |= TCP_SIDE_IS_LIBERAL;
+	track->side_flags[1] |= TCP_SIDE_IS_LIBERAL;
+}
+
 static inline bool tcp_seq_is_before(uint32_t a, uint32_t b)
 {
 	return (int32_t)(a - b) < 0;

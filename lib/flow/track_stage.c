@@ -249,7 +249,7 @@ static unsigned int track_one(
 	}
 	/* It was refused, or is no connection's, and so is this. */
 	if (meta->flags & PKT_FRAGMENT_LATER) {
-		f->has_l4 = f->proto != IPPROTO_TCP;
+		f->has_l4 = true;
 		return invalid(fw, meta, f, FLOW_DROP_FRAGMENT_ALONE);
 	}
 	return first(fw, m, meta, f);

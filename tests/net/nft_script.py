@@ -150,7 +150,7 @@ class Run:
             letters, due = "".join(s[0] for s, *_ in got), gives if self.like is None else weir
             assert letters == "".join(sorted(due)), f"step {step + 1}: gave {letters!r}, not {due!r}: {shown}"
         else:
-            assert shown == self.like[step], f"step {step + 1}"
+            assert shown == self.like[step], f"step {step + 1}: {shown}, nftables {self.like[step]}"
         self.record.append(shown)
         return [Out(s, packet) for s, packet, _ in got]
 
