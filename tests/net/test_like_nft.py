@@ -28,26 +28,43 @@ def run_id(run):
     return f"{run[0]}-{run[1].name}-ipv{run[2]}"
 
 
-@pytest.fixture(scope="module")
-def routers(request):
-    """Both, with the rules of one group: made once for all of its scenarios."""
-    hooks = GROUPS[request.param]
-    linux = linux_system(hooks)
-    try:
-        weir = weir_system(hooks)
+class Pair:
+    """Linux and weir with the rules of one group: made once for all of its scenarios, which follow each other."""
+
+    def __init__(self):
+        self.group, self.systems = None, []
+
+    def of(self, group):
+        if group != self.group:
+            self.close()
+            self.group = group
+            self.systems.append(linux_system(GROUPS[group]))
+            self.systems.append(weir_system(GROUPS[group]))
+        return self.systems
+
+    def close(self):
+        systems, self.systems, self.group = self.systems, [], None
         try:
-            yield linux, weir
-            assert weir.lab.weir.quiet()["difference"] == 0
+            if len(systems) == 2:
+                assert systems[1].lab.weir.quiet()["difference"] == 0
         finally:
-            weir.close()
+            for system in reversed(systems):
+                system.close()
+
+
+@pytest.fixture(scope="module", name="pair")
+def one_pair():
+    pair = Pair()
+    try:
+        yield pair
     finally:
-        linux.close()
+        pair.close()
 
 
-@pytest.mark.parametrize("routers, run", [(run[0], run) for run in RUNS], ids=map(run_id, RUNS), indirect=["routers"])
-def test_it_is_as_with_nftables(routers, run):
+@pytest.mark.parametrize("run", RUNS, ids=map(run_id, RUNS))
+def test_it_is_as_with_nftables(pair, run):
     _, scenario, family, index = run
-    linux, weir = routers
+    linux, weir = pair.of(run[0])
     theirs = Run(linux, scenario, family, index)
     scenario.script(theirs)
     ours = Run(weir, scenario, family, index, like=theirs.record)
