@@ -55,11 +55,15 @@ static const struct {
 	{ "conntrack.stats", NULL },
 	{ "conntrack.del", "{\"dport\": 80}" },
 	{ "conntrack.flush", NULL },
+	{ "firewall.show", NULL },
+	{ "firewall.show", "{\"hook\": \"input\"}" },
+	{ "firewall.reset", NULL },
+	{ "nat.show", NULL },
 };
 
 /* These need a connection or a file: see below. */
 static const char *const elsewhere[] = { "trace.start", "monitor.start", "config.check",
-	"rpc.sequence" };
+	"rpc.sequence", "firewall.load" };
 
 static bool is_called(const char *method)
 {
@@ -517,7 +521,9 @@ END_TEST
 static const struct {
 	const char *name, *text, *want;
 } configs[] = {
-	{ "firewall", "firewall: {};", "firewall: is in the contract but not yet in weir" },
+	{ "class",
+		"firewall: { input: { rules = ( { action = \"class\"; to = \"voice\"; } ); }; };",
+		"firewall.input.rules[0].action: class is in the contract but not yet in weir" },
 	{ "qdiscs", "qdiscs = ();", "qdiscs: is in the contract but not yet in weir" },
 	{ "namespaces", "namespaces = ();", "namespaces: is in the contract but not yet in weir" },
 	{ "metrics", "control: { metrics = \"127.0.0.1:1\"; };", "control.metrics: is in the" },
