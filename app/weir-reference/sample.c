@@ -16,6 +16,7 @@ enum { REMARK_COLUMN = 36 }; /* where the help of a list's field begins */
 struct sample {
 	FILE *out;
 	unsigned int depth;
+	const struct object **told; /* the list whose fields stand above */
 };
 
 static void sample_indent(const struct sample *sample)
@@ -36,7 +37,12 @@ static void sample_value(const struct field *field, char *buf, size_t size)
 		snprintf(buf, size, "...");
 }
 
-/* Its help, then the field itself; one without a default is a remark with an example. */
+static void sample_remark(const struct field *field, void *ctx);
+
+/*
+ * Its help, then the field itself; one without a default is a remark with an example. What a list has in it
+ * follows as remarks, where the list comes for the first time.
+ */
 static void sample_field(const struct field *field, void *ctx)
 {
 	struct field_words words;
@@ -58,8 +64,16 @@ static void sample_field(const struct field *field, void *ctx)
 		fputs("};\n", sample->out);
 		return;
 	}
-	sample_value(field, value, sizeof(value));
+	if (field->type == FIELD_LIST && field->object != NULL)
+		snprintf(value, sizeof(value), "( )");
+	else
+		sample_value(field, value, sizeof(value));
 	fprintf(sample->out, "%s%s = %s;\n", field->def != NULL ? "" : "# ", field->name, value);
+	if (field->object == NULL || field->object == *sample->told)
+		return;
+	*sample->told = field->object;
+	inner.depth += 2;
+	object_each_field(field->object, sample_remark, &inner);
 }
 
 /* A field of a list, as a remark on one line; those of groups and lists in it below. */
@@ -86,7 +100,8 @@ static void sample_remark(const struct field *field, void *ctx)
 
 static void sample_section(FILE *out, const struct section *section)
 {
-	struct sample sample = { .out = out, .depth = 1 };
+	const struct object *told = NULL;
+	struct sample sample = { .out = out, .depth = 1, .told = &told };
 
 	fprintf(out, "# %s: %s\n", section->key, section_help(section));
 	if (section->object == NULL) {
@@ -102,7 +117,8 @@ static void sample_section(FILE *out, const struct section *section)
 
 static void sample_sysctls(FILE *out)
 {
-	struct sample sample = { .out = out, .depth = 2 };
+	const struct object *told = NULL;
+	struct sample sample = { .out = out, .depth = 2, .told = &told };
 
 	fprintf(out, "# sysctl: tunables, also changed at once by `weirctl sysctl set`\n"
 		     "#sysctl: {\n");

@@ -22,7 +22,7 @@ enum {
 	WORKER_INJECT_BURST = 64,    /* re-entering packets taken per pass */
 	WORKER_HANDOVER_BURST = 64,  /* packets of other workers taken per pass */
 	WORKER_RING_SIZE = 4096,     /* inject */
-	WORKER_HANDOVER_SIZE = 1024, /* cache lines, small enough to stay in the second cache */
+	WORKER_HANDOVER_SIZE = 4096, /* cache lines: what a worker may be away for */
 	WORKER_MAIL_SIZE = 1024,     /* mails each way */
 	WORKER_SAMPLE_EVERY = 64,    /* passes between two that measure every stage */
 };

@@ -169,9 +169,9 @@ static unsigned int commit_again(struct flow_worker *fw, const struct rte_mbuf *
 	verdict->mark = f->mark;
 	verdict->class = f->class;
 	table->cold[f->flow].policer = f->policer;
-	verdict->status &= (uint16_t)~FLOW_POLICED;
-	if (f->policer != 0)
-		verdict->status |= FLOW_POLICED;
+	verdict->dscp = f->dscp;
+	verdict->status &= (uint16_t) ~(FLOW_POLICED | FLOW_DSCP);
+	verdict->status |= flow_status_of(f);
 	return commit_known(fw, table, f->flow << 1 | f->dir, m, meta, f);
 }
 
@@ -185,8 +185,11 @@ static unsigned int commit_one(
 	uint32_t ref;
 
 	meta->mark = f->mark;
-	if (f->state != FLOW_STATE_NEW)
+	if (f->state != FLOW_STATE_NEW) {
+		if (f->has_dscp && pkt_writable(m))
+			flow_set_dscp(m, meta, f->dscp);
 		return commit_none(f);
+	}
 	if (f->is_again)
 		return commit_again(fw, m, meta, f);
 	if (f->flow == FLOW_NONE) {
@@ -268,9 +271,11 @@ static unsigned int forward_one(
 
 	flow_count(table, meta->flow, meta->l3_len);
 	meta->mark = verdict->mark;
-	if (!pkt_writable(m) && (verdict->status & FLOW_NAT))
+	if (unlikely(!pkt_writable(m)) && (verdict->status & FLOW_REWRITE))
 		return pkt_drop(meta, &flow_module, FLOW_DROP_SHARED);
 	flow_translate(table, meta->flow, m, meta);
+	if (verdict->status & FLOW_DSCP)
+		flow_set_dscp(m, meta, verdict->dscp);
 	if (unlikely(verdict->status & FLOW_POLICED))
 		return FORWARD_POLICE;
 	if (meta->flags & PKT_ORIGINATED)

@@ -54,7 +54,9 @@ enum flow_status {
 	FLOW_LOCAL = 1 << 4,	  /* the original direction ends here */
 	FLOW_ORIGINATED = 1 << 5, /* the original direction begins here */
 	FLOW_POLICED = 1 << 6,	  /* a rule's `rate` limits all its packets */
+	FLOW_DSCP = 1 << 7,	  /* packets are given a DSCP */
 	FLOW_NAT = FLOW_SRC_NAT | FLOW_DST_NAT,
+	FLOW_REWRITE = FLOW_NAT | FLOW_DSCP,
 };
 
 /* State of a packet that walks the hooks, as rules ask for it. One bit each. */

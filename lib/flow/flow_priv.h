@@ -135,6 +135,12 @@ static inline uint32_t flow_now(const struct flow_worker *fw)
 	return __atomic_load_n(&fw->state->now, __ATOMIC_RELAXED);
 }
 
+/* What of a connection's status follows from what rules have said, apart from translations. */
+static inline uint16_t flow_status_of(const struct flow_first *f)
+{
+	return (uint16_t)((f->policer != 0 ? FLOW_POLICED : 0) | (f->has_dscp ? FLOW_DSCP : 0));
+}
+
 static inline bool flow_is_ip6(const struct pkt_meta *meta)
 {
 	return meta->ethertype == RTE_ETHER_TYPE_IPV6;
@@ -172,6 +178,8 @@ void flow_set_deltas(struct flow_table *table, uint32_t index);
 void flow_translate(const struct flow_table *table, uint32_t ref, struct rte_mbuf *m,
 	const struct pkt_meta *meta);
 
+/* Gives it a DSCP (RFC 2474); the two bits of ECN stay. */
+void flow_set_dscp(struct rte_mbuf *m, const struct pkt_meta *meta, uint8_t dscp);
 /*
  * The same for the packet that an ICMP error quotes, which is one of the other direction. Of its L4 header
  * l4_len bytes are there, 8 at least.

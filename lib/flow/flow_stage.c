@@ -293,6 +293,8 @@ static __rte_always_inline unsigned int flow_one(struct worker *w, struct flow_b
 		    !l4_is_quick(b, l3 + header_len, meta->l3_len - header_len, verdict, hot, dir)))
 		return FLOW_TRACK;
 	hot->last_seen = b->now;
+	if (unlikely(verdict->status & FLOW_DSCP))
+		flow_set_dscp(m, meta, verdict->dscp);
 	if (unlikely(flow_hot_count(hot, dir, meta->l3_len)))
 		flow_count_high(b->table, ref, meta->l3_len);
 	meta->mark = verdict->mark;

@@ -57,10 +57,11 @@ static void fill(struct worker *w, struct flow_worker *fw, struct flow_table *ta
 	*flow_verdict_at(table, index) = (struct flow_verdict){
 		.proto = f->proto,
 		.ns = f->ns,
-		.status = (uint16_t)(f->status | (f->policer != 0 ? FLOW_POLICED : 0)),
+		.status = (uint16_t)(f->status | flow_status_of(f)),
 		.class = f->class,
 		.policy_gen = __atomic_load_n(&fw->state->policy_gen, __ATOMIC_ACQUIRE),
 		.mark = f->mark,
+		.dscp = f->dscp,
 		.bucket = (uint16_t)flow_bucket(w, f->family, f->proto, &f->orig),
 	};
 	cold->in_link = f->in_link;

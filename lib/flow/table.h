@@ -52,7 +52,8 @@ struct flow_verdict {
 	/* What translation adds to checksums of the original direction, in network order (RFC 1624). */
 	uint16_t ip_delta, l4_delta;
 	uint16_t bucket; /* of the original direction: link/steer.h */
-	uint16_t pad2;
+	uint8_t dscp;	 /* FLOW_DSCP */
+	uint8_t pad2;
 };
 static_assert(sizeof(struct flow_verdict) == 40, "with two IPv4 tuples one line");
 
