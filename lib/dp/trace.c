@@ -111,7 +111,7 @@ static void trace_write(struct worker *w, unsigned int stage, unsigned int exit,
 void trace_note(struct worker *w, unsigned int stage, unsigned int exit, struct rte_mbuf *m,
 	const struct pkt_meta *meta, uint16_t id)
 {
-	trace_write(w, stage, exit, m, meta, id, &trace_no_extra);
+	trace_write(w, stage, exit, m, meta, id, &w->trace->told);
 }
 
 void trace_note_extra(struct worker *w, unsigned int stage, unsigned int exit, struct rte_mbuf *m,

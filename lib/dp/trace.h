@@ -45,12 +45,24 @@ struct trace {
 	const void *program;	  /* struct bpf_insn *, NULL: every packet */
 	uint32_t n_left;	  /* packets still to be picked */
 	uint16_t next_id;
-	uint16_t id_step;      /* number of workers: ids are unique over all of them */
-	uint64_t n_lost;       /* records that found the buffer full */
+	uint16_t id_step; /* number of workers: ids are unique over all of them */
+	struct trace_extra
+		told;	 /* by the stage that runs, of the packet in its hands: trace_tell() */
+	uint64_t n_lost; /* records that found the buffer full */
 	_Atomic uint32_t head; /* written by the worker (release), read by control (acquire) */
 	_Atomic uint32_t tail; /* written by control (release), read by the worker (acquire) */
 	struct trace_record records[TRACE_RECORDS];
 };
+
+/* Worker: what a stage that uses stage_each() wants its format function to know of this packet. */
+static inline void trace_tell(struct worker *w, uint16_t arg0, uint16_t arg1, uint16_t arg2)
+{
+	if (unlikely(w->trace != NULL)) {
+		w->trace->told.arg[0] = arg0;
+		w->trace->told.arg[1] = arg1;
+		w->trace->told.arg[2] = arg2;
+	}
+}
 
 /* Worker: writes down what a stage did. m NULL: the packet is out of its hands, no bytes. */
 void trace_note(struct worker *w, unsigned int stage, unsigned int exit, struct rte_mbuf *m,

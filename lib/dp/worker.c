@@ -206,6 +206,7 @@ void stage_each_traced(struct worker *w, struct stage_node *node, stage_pkt_fn *
 		struct pkt_meta before = *meta;
 		unsigned int exit;
 
+		w->trace->told = (struct trace_extra){ .to = TRACE_NO_WORKER };
 		exit = fn(w, ctx, m, meta);
 		if (exit == STAGE_CONSUMED) {
 			/* It may be gone, or another thread's: only what it was is ours to tell. */

@@ -223,23 +223,47 @@ static __rte_always_inline unsigned int hook_one(
 		.f = flow_first(w, meta),
 		.meta = meta,
 	};
+	unsigned int exit;
 
 	walk.f->nat = NULL;
-	if (walk.ruleset == NULL) {
-		walk.f->rule[hook] = FLOW_NO_RULE;
+	walk.f->rule[hook] = FLOW_NO_RULE;
+	trace_tell(w, FLOW_NO_RULE, 0, 0);
+	if (walk.ruleset == NULL)
 		return EXIT_ACCEPT;
-	}
 	if (!walk.f->is_again && !walk.f->is_explained)
 		walk.counters = walk.ruleset->counters[w->id];
 	walk_make_key(&walk);
-	return walk_rules(&walk, hook);
+	exit = walk_rules(&walk, hook);
+	trace_tell(w, walk.f->rule[hook], 0, 0);
+	return exit;
 }
 
 static void hook_format(const struct trace_record *record, char *buf, size_t size)
 {
-	if (record->exit == EXIT_ERROR4 || record->exit == EXIT_ERROR6)
-		snprintf(buf, size, "ICMP type %u code %u", record->meta.icmp_type,
-			record->meta.icmp_code);
+	const char *what = "accepted";
+	char by[32];
+
+	if (record->extra.arg[0] == FLOW_NO_RULE)
+		snprintf(by, sizeof(by), "policy");
+	else
+		snprintf(by, sizeof(by), "rule %u", record->extra.arg[0]);
+	if (record->exit == STAGE_DROP)
+		what = "dropped";
+	else if (record->exit == EXIT_RESET)
+		what = "reset";
+	else if (record->exit == EXIT_ERROR4 || record->exit == EXIT_ERROR6)
+		what = "rejected";
+	else if (record->exit == EXIT_NAT)
+		what = "translated";
+	snprintf(buf, size, "%s by %s", what, by);
+}
+
+static void postrouting_format(const struct trace_record *record, char *buf, size_t size)
+{
+	if (record->exit == POSTROUTING_NAT)
+		snprintf(buf, size, "translated by rule %u", record->extra.arg[0]);
+	else
+		hook_format(record, buf, size);
 }
 
 #define HOOK_RUN(name, hook)                                                                       \
@@ -306,5 +330,5 @@ const struct stage postrouting_stage = {
 	.run = postrouting_run,
 	.exits = { [EXIT_ACCEPT] = { "accept", "nat_src" },
 		[POSTROUTING_NAT] = { "translate", "nat_src" } },
-	.format = hook_format,
+	.format = postrouting_format,
 };

@@ -9,6 +9,7 @@
  * reset, a segment with a wrong checksum, a fragment, what came as broadcast or multicast on its link, or
  * what was made here.
  */
+#include "dp/trace.h"
 #include "firewall/firewall_priv.h"
 
 #include "net/checksum.h"
@@ -152,6 +153,7 @@ static unsigned int reset_one(
 	/* Out of packets: the drop's own reason stands. */
 	if (reset != NULL)
 		ip_send(w, reset);
+	trace_tell(w, reset != NULL, 0, 0);
 	return STAGE_DROP;
 }
 
@@ -160,10 +162,17 @@ static void reset_run(struct worker *w, struct stage_node *node)
 	stage_each(w, node, STAGE_DROP, reset_one, NULL);
 }
 
+static void reset_format(const struct trace_record *record, char *buf, size_t size)
+{
+	snprintf(buf, size, "%s",
+		record->extra.arg[0] ? "answered with a reset" : "no reset is due");
+}
+
 /* ip_send() may put the answer into this pass, so the stages that send must be below. */
 const struct stage tcp_reset_stage = {
 	.name = "tcp_reset",
 	.help = "answers a refused TCP segment with a reset and drops it",
 	.run = reset_run,
 	.exits = { [1] = { "reset IPv4", "ip4_output" }, [2] = { "reset IPv6", "ip6_output" } },
+	.format = reset_format,
 };

@@ -233,11 +233,12 @@ static unsigned int track_one(
 		return known(fw, table, ref, m, meta, f);
 	if (unlikely(is_others_answer(w, meta, f)))
 		return hand_over(w, fw, m, f);
-	if (meta->flags & PKT_ORIGINATED) {
-		/* An answer to what had no connection: a reset, or an echo from a group's member. */
+	/* Resets are about a packet that was just refused: related to it, as ICMP errors are. */
+	if ((meta->flags & PKT_ORIGINATED) && f->proto == IPPROTO_TCP)
 		return to_output(meta);
-	}
-	if (meta->adj == ADJ_BROADCAST || is_to_group(f) || !has_source(f)) {
+	/* Answers made here to what had no connection, and what can have none. */
+	if ((meta->flags & PKT_ORIGINATED) || meta->adj == ADJ_BROADCAST || is_to_group(f) ||
+		!has_source(f)) {
 		f->state = FLOW_STATE_UNTRACKED;
 		f->reply = flow_invert(&f->orig);
 		return to_hooks(meta);

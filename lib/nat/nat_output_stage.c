@@ -5,6 +5,7 @@
  * before, so it is now looked up again; if there is none, ip4_output or ip6_output says so of the packet that
  * has its new destination by then. Run by the worker for packets that walk the hooks.
  */
+#include "dp/trace.h"
 #include "nat/nat_priv.h"
 
 enum { OUTPUT_NEXT = 1 };
@@ -27,9 +28,17 @@ static void output_run(struct worker *w, struct stage_node *node)
 	stage_each(w, node, OUTPUT_NEXT, output_one, worker_slot(w, &nat_module));
 }
 
+static void output_format(const struct trace_record *record, char *buf, size_t size)
+{
+	snprintf(buf, size, "%s",
+		record->exit == STAGE_DROP ? "cannot be translated"
+					   : "goes by the new destination");
+}
+
 const struct stage nat_output_stage = {
 	.name = "nat_output",
 	.help = "chooses where a new connection made here really goes, if a rule of output says so",
 	.run = output_run,
 	.exits = { [OUTPUT_NEXT] = { "next", "postrouting" } },
+	.format = output_format,
 };

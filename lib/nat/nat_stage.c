@@ -5,6 +5,7 @@
  * worker for packets that walk the hooks. What becomes no connection is not translated: untracked and
  * invalid packets. nat_output is in a file of its own.
  */
+#include "dp/trace.h"
 #include "nat/nat_priv.h"
 
 enum { NAT_NEXT = 1 };
@@ -26,6 +27,30 @@ enum nat_drop nat_walk(
 	return drop;
 }
 
+/* Where it goes or seems to come from now; of an IPv6 address the last 32 bits are told. */
+static void nat_tell(
+	struct worker *w, uint8_t family, const union flow_addr *addr, uint16_t port_be)
+{
+	uint32_t word;
+
+	memcpy(&word, addr->bytes + (family == AF_INET6 ? 12 : 0), sizeof(word));
+	word = rte_be_to_cpu_32(word);
+	trace_tell(w, (uint16_t)(word >> 16), (uint16_t)word, rte_be_to_cpu_16(port_be));
+}
+
+static void nat_format(const struct trace_record *record, char *buf, size_t size)
+{
+	const uint16_t *arg = record->extra.arg;
+
+	if (record->exit == STAGE_DROP)
+		snprintf(buf, size, "cannot be translated");
+	else if (record->meta.ethertype == RTE_ETHER_TYPE_IPV6)
+		snprintf(buf, size, "..%x:%x port %u", arg[0], arg[1], arg[2]);
+	else
+		snprintf(buf, size, "%u.%u.%u.%u port %u", arg[0] >> 8, arg[0] & 255, arg[1] >> 8,
+			arg[1] & 255, arg[2]);
+}
+
 static inline unsigned int nat_exit(struct pkt_meta *meta, enum nat_drop drop)
 {
 	return likely(drop == NAT_N_DROPS) ? (unsigned int)NAT_NEXT
@@ -35,7 +60,11 @@ static inline unsigned int nat_exit(struct pkt_meta *meta, enum nat_drop drop)
 static inline unsigned int destination_one(
 	struct worker *w, void *ctx, struct rte_mbuf *m, struct pkt_meta *meta)
 {
-	return nat_exit(meta, nat_walk(w, ctx, flow_first(w, meta), nat_translate_destination));
+	struct flow_first *f = flow_first(w, meta);
+	enum nat_drop drop = nat_walk(w, ctx, f, nat_translate_destination);
+
+	nat_tell(w, f->family, &f->reply.src, f->reply.sport_be);
+	return nat_exit(meta, drop);
 }
 
 static void destination_run(struct worker *w, struct stage_node *node)
@@ -48,12 +77,18 @@ const struct stage nat_dst_stage = {
 	.help = "chooses where a new connection really goes, if a rule of prerouting says so",
 	.run = destination_run,
 	.exits = { [NAT_NEXT] = { "next", "flow_route" } },
+	.format = nat_format,
 };
 
 static inline unsigned int source_one(
 	struct worker *w, void *ctx, struct rte_mbuf *m, struct pkt_meta *meta)
 {
-	return nat_exit(meta, nat_walk(w, ctx, flow_first(w, meta), nat_translate_source));
+	struct flow_first *f = flow_first(w, meta);
+	enum nat_drop drop = nat_walk(w, ctx, f, nat_translate_source);
+
+	nat_tell(w, f->family, &f->reply.dst,
+		flow_is_icmp(f->proto) ? f->reply.sport_be : f->reply.dport_be);
+	return nat_exit(meta, drop);
 }
 
 static void source_run(struct worker *w, struct stage_node *node)
@@ -68,4 +103,5 @@ const struct stage nat_src_stage = {
 		"postrouting says so or another connection looks the same",
 	.run = source_run,
 	.exits = { [NAT_NEXT] = { "next", "flow_commit" } },
+	.format = nat_format,
 };
