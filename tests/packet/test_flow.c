@@ -111,6 +111,33 @@ START_TEST(a_rate_polices_both_directions_of_its_connections)
 }
 END_TEST
 
+START_TEST(fragments_share_the_fate_of_the_first)
+{
+	char *config = mem_printf(
+		"%s firewall: { forward: { rules = ( { state = \"invalid\"; action = "
+		"\"drop\"; }, { proto = \"udp\"; dport = 2000; action = \"drop\"; } ); }; };",
+		router_config);
+	struct bench *b = bench_start(config);
+	struct drops drops = drops_take(b);
+	struct ip4_spec spec = there;
+	struct frame frame;
+
+	spec.payload_len = 64;
+	spec.fragment = RTE_IPV4_HDR_MF_FLAG;
+	frame_ip4(&frame, &spec);
+	bench_push(b, LAN, &frame);
+	drops_expect(b, &drops, "firewall_drop_forward", 1);
+	drops = drops_take(b);
+	spec.fragment = 9; /* behind the UDP header and 64 bytes */
+	frame_ip4(&frame, &spec);
+	bench_push(b, LAN, &frame);
+	drops_expect(b, &drops, "flow_invalid_fragment", 1);
+	bench_expect_nothing(b);
+	bench_destroy(b);
+	free(config);
+}
+END_TEST
+
 PACKET_MAIN("flow", PLAIN_TEST(second_packets_take_the_quick_way),
-	PLAIN_TEST(silent_connections_end),
+	PLAIN_TEST(silent_connections_end), PLAIN_TEST(fragments_share_the_fate_of_the_first),
 	PLAIN_TEST(a_rate_polices_both_directions_of_its_connections))

@@ -1,0 +1,339 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+/*
+ * Translation on a running router: the way there and back, what happens when ports run out or rules change
+ * under live connections. That packets come out as Linux would send them is shown in the net ring
+ * (test_like_nft.py), the choice of ports in tests/unit/test_nat.c.
+ */
+#include "kit6.h"
+
+#include <unistd.h>
+
+#include "base/mem.h"
+#include "flow/flow.h"
+
+#define MASQUERADE "postrouting: { rules = ( { out = \"dmz\"; action = \"masquerade\"; } ); };"
+
+static struct bench *nat_start(const char *rules)
+{
+	char *config = mem_printf("%sfirewall: { %s };\n", router_config, rules);
+	struct bench *b = bench_start(config);
+
+	free(config);
+	return b;
+}
+
+/* Other rules, as a client would load them. */
+static void nat_load(struct bench *b, struct client *client, const char *rules)
+{
+	char path[] = "/tmp/weir-packet-XXXXXX", *line,
+	     *text = mem_printf("firewall: { %s };\n", rules);
+	int fd = mkstemp(path);
+	json_t *message;
+
+	ck_assert_int_ge(fd, 0);
+	ck_assert_int_eq(write(fd, text, strlen(text)), (ssize_t)strlen(text));
+	close(fd);
+	line = mem_printf("{\"jsonrpc\": \"2.0\", \"id\": 1, \"method\": \"firewall.load\", "
+			  "\"params\": {\"file\": \"%s\"}}",
+		path);
+	bench_write(client, line);
+	message = bench_read(b, client);
+	ck_assert_ptr_null(json_object_get(message, "error"));
+	json_decref(message);
+	unlink(path);
+	free(line);
+	free(text);
+}
+
+static const struct ip4_spec out_spec = {
+	.src = "192.0.2.10", .dst = "10.1.2.3", .payload_len = 20
+};
+
+static void push(struct bench *b, const char *src, uint16_t sport, uint8_t proto)
+{
+	struct ip4_spec spec = out_spec;
+	struct frame frame;
+
+	spec.src = src;
+	spec.sport = sport;
+	spec.proto = proto;
+	frame_ip4(&frame, &spec);
+	bench_push(b, LAN, &frame);
+}
+
+/* The next frame out of dmz: from the router's address there; its source port. */
+static uint16_t expect_translated(struct bench *b)
+{
+	struct frame got;
+
+	bench_expect(b, DMZ, &got);
+	frame_check_ip4(&got);
+	ck_assert_uint_eq(frame_ip(&got)->src_addr, ip4_be("203.0.113.1"));
+	ck_assert_int_eq(rte_ipv4_udptcp_cksum_verify(frame_ip(&got), frame_l4(&got)), 0);
+	return rte_be_to_cpu_16(((struct rte_udp_hdr *)frame_l4(&got))->src_port);
+}
+
+START_TEST(an_answer_finds_its_way_back)
+{
+	struct bench *b = nat_start(MASQUERADE);
+	struct frame frame, got;
+
+	push(b, "192.0.2.10", 4000, IPPROTO_UDP);
+	ck_assert_uint_eq(expect_translated(b), 4000);
+	for (unsigned int i = 0; i < 3; i++) {
+		frame_ip4(&frame, &(struct ip4_spec){ .src_mac = DMZ_HOST,
+					  .dst_mac = DMZ_MAC,
+					  .src = "10.1.2.3",
+					  .dst = "203.0.113.1",
+					  .sport = 2000,
+					  .dport = 4000,
+					  .payload_len = 20 });
+		bench_push(b, DMZ, &frame);
+		bench_expect(b, LAN, &got);
+		frame_check_ip4(&got);
+		ck_assert_uint_eq(frame_ip(&got)->dst_addr, ip4_be("192.0.2.10"));
+		ck_assert_int_eq(rte_ipv4_udptcp_cksum_verify(frame_ip(&got), frame_l4(&got)), 0);
+	}
+	bench_expect_nothing(b);
+	bench_destroy(b);
+}
+END_TEST
+
+/* Both in one burst: the second does not see the first in the table yet. */
+START_TEST(two_hosts_of_one_burst_get_ports_of_their_own)
+{
+	struct bench *b = nat_start(MASQUERADE);
+	struct ip4_spec spec = out_spec;
+	struct frame frame;
+	uint16_t first;
+
+	spec.sport = 4000;
+	frame_ip4(&frame, &spec);
+	bench_send(b, LAN, &frame);
+	spec.src = "192.0.2.11";
+	frame_ip4(&frame, &spec);
+	bench_send(b, LAN, &frame);
+	bench_run(b);
+	first = expect_translated(b);
+	ck_assert_uint_ne(expect_translated(b), first);
+	ck_assert_uint_eq(flow_n_tracked(b->dp), 2);
+	bench_destroy(b);
+}
+END_TEST
+
+START_TEST(one_port_is_for_one_connection)
+{
+	struct bench *b =
+		nat_start("postrouting: { rules = ( { out = \"dmz\"; action = \"snat\"; to = "
+			  "\"203.0.113.1:5000\"; proto = \"udp\"; } ); };");
+	struct drops drops;
+
+	push(b, "192.0.2.10", 4000, IPPROTO_UDP);
+	ck_assert_uint_eq(expect_translated(b), 5000);
+	drops = drops_take(b);
+	push(b, "192.0.2.11", 4000, IPPROTO_UDP);
+	drops_expect(b, &drops, "nat_no_port", 1);
+	/* The one that was first goes on. */
+	push(b, "192.0.2.10", 4000, IPPROTO_UDP);
+	ck_assert_uint_eq(expect_translated(b), 5000);
+	bench_destroy(b);
+}
+END_TEST
+
+START_TEST(what_has_no_ports_is_not_mixed_up)
+{
+	struct bench *b = nat_start(MASQUERADE);
+	struct drops drops;
+
+	push(b, "192.0.2.10", 0, IPPROTO_GRE);
+	ck_assert_uint_eq(bench_count(b, DMZ), 1);
+	drops = drops_take(b);
+	push(b, "192.0.2.11", 0, IPPROTO_GRE);
+	drops_expect(b, &drops, "nat_clash", 1);
+	bench_destroy(b);
+}
+END_TEST
+
+START_TEST(without_an_address_nothing_is_masqueraded)
+{
+	struct bench *b = bench_start(
+		"links = ( { name = \"lan\"; device = \"net_ring_p0\"; mac = \"" LAN_MAC "\"; },\n"
+		"  { name = \"wan\"; device = \"net_ring_p1\"; mac = \"" WAN_MAC "\"; } );\n"
+		"routes = ( { to = \"default\"; via = \"198.51.100.10\"; dev = \"wan\"; onlink = "
+		"true; } );\n"
+		"neighbors = ( { to = \"198.51.100.10\"; lladdr = \"" PEER_MAC
+		"\"; dev = \"wan\"; } );\n"
+		"firewall: { postrouting: { rules = ( { action = \"masquerade\"; } ); }; };\n");
+	struct drops drops = drops_take(b);
+
+	push(b, "192.0.2.10", 4000, IPPROTO_UDP);
+	drops_expect(b, &drops, "nat_no_address", 1);
+	bench_destroy(b);
+}
+END_TEST
+
+START_TEST(a_mapping_lasts_as_long_as_the_rules_allow_it)
+{
+	struct bench *b = nat_start(MASQUERADE);
+	struct client *client = bench_connect(b);
+	struct drops drops;
+
+	push(b, "192.0.2.10", 4000, IPPROTO_UDP);
+	expect_translated(b);
+	/* Other rules that still allow it: it stays. */
+	nat_load(b, client,
+		"forward: { rules = ( { in = \"lan\"; action = \"accept\"; } ); };" MASQUERADE);
+	push(b, "192.0.2.10", 4000, IPPROTO_UDP);
+	ck_assert_uint_eq(expect_translated(b), 4000);
+	nat_load(b, client,
+		"postrouting: { rules = ( { out = \"dmz\"; action = \"snat\"; to = "
+		"\"203.0.113.77\"; } ); };");
+	drops = drops_take(b);
+	push(b, "192.0.2.10", 4000, IPPROTO_UDP);
+	drops_expect(b, &drops, "nat_mapping_gone", 1);
+	/* It ended with that, and begins anew by the new rules. */
+	push(b, "192.0.2.10", 4000, IPPROTO_UDP);
+	ck_assert_uint_eq(bench_count(b, DMZ), 1);
+	client_close(client);
+	bench_destroy(b);
+}
+END_TEST
+
+START_TEST(a_destination_that_no_rule_has_any_more_is_given_up)
+{
+	struct bench *b =
+		nat_start("prerouting: { rules = ( { dst = \"10.1.2.3\"; action = \"dnat\"; to = "
+			  "\"198.51.100.10\"; } ); };");
+	struct client *client = bench_connect(b);
+	struct drops drops;
+
+	push(b, "192.0.2.10", 4000, IPPROTO_UDP);
+	ck_assert_uint_eq(bench_count(b, WAN), 1);
+	nat_load(b, client, "forward: { rules = ( { in = \"lan\"; action = \"accept\"; } ); };");
+	drops = drops_take(b);
+	push(b, "192.0.2.10", 4000, IPPROTO_UDP);
+	drops_expect(b, &drops, "flow_nat_changed", 1);
+	push(b, "192.0.2.10", 4000, IPPROTO_UDP);
+	ck_assert_uint_eq(bench_count(b, DMZ), 1);
+	client_close(client);
+	bench_destroy(b);
+}
+END_TEST
+
+/* Rules that forbid a live connection stop its next packet, and let it go on when they are gone. */
+START_TEST(rules_hold_for_live_connections)
+{
+	struct bench *b = nat_start(MASQUERADE);
+	struct client *client = bench_connect(b);
+	struct drops drops;
+
+	push(b, "192.0.2.10", 4000, IPPROTO_UDP);
+	expect_translated(b);
+	nat_load(b, client, "forward: { policy = \"drop\"; };" MASQUERADE);
+	drops = drops_take(b);
+	push(b, "192.0.2.10", 4000, IPPROTO_UDP);
+	drops_expect(b, &drops, "firewall_drop_forward", 1);
+	nat_load(b, client, MASQUERADE);
+	push(b, "192.0.2.10", 4000, IPPROTO_UDP);
+	ck_assert_uint_eq(expect_translated(b), 4000);
+	client_close(client);
+	bench_destroy(b);
+}
+END_TEST
+
+START_TEST(a_route_that_changes_takes_live_connections_along)
+{
+	struct bench *b =
+		nat_start("forward: { rules = ( { in = \"lan\"; action = \"accept\"; } ); };");
+
+	for (unsigned int i = 0; i < 3; i++)
+		push(b, "192.0.2.10", 4000, IPPROTO_UDP);
+	ck_assert_uint_eq(bench_count(b, DMZ), 3);
+	json_decref(bench_call(
+		b, "route.add", "{\"to\": \"10.1.2.0/24\", \"via\": \"198.51.100.10\"}"));
+	push(b, "192.0.2.10", 4000, IPPROTO_UDP);
+	ck_assert_uint_eq(bench_count(b, WAN), 1);
+	json_decref(bench_call(b, "route.del", "{\"to\": \"10.1.2.0/24\"}"));
+	push(b, "192.0.2.10", 4000, IPPROTO_UDP);
+	ck_assert_uint_eq(bench_count(b, DMZ), 1);
+	ck_assert_uint_eq(flow_n_tracked(b->dp), 1);
+	bench_destroy(b);
+}
+END_TEST
+
+START_TEST(a_destination_without_a_way_is_refused_by_name)
+{
+	struct bench *b =
+		nat_start("prerouting: { rules = ( { dst = \"10.1.2.3\"; action = \"dnat\"; to = "
+			  "\"172.31.0.1\"; } ); };");
+	struct drops drops;
+
+	json_decref(
+		bench_call(b, "route.add", "{\"to\": \"172.16.0.0/12\", \"type\": \"blackhole\"}"));
+	drops = drops_take(b);
+	push(b, "192.0.2.10", 4000, IPPROTO_UDP);
+	drops_expect(b, &drops, "flow_no_route", 1);
+	bench_destroy(b);
+}
+END_TEST
+
+START_TEST(bytes_that_others_read_are_not_changed)
+{
+	struct bench *b = nat_start(MASQUERADE);
+	struct rte_mbuf *m = rte_pktmbuf_alloc(b->dp->pool);
+	struct drops drops = drops_take(b);
+	struct frame frame;
+
+	frame_ip4(&frame, &out_spec);
+	memcpy(rte_pktmbuf_append(m, (uint16_t)frame.len), frame.bytes, frame.len);
+	rte_mbuf_refcnt_update(m, 1);
+	ck_assert_int_eq(rte_ring_enqueue(b->rx[LAN], m), 0);
+	bench_run(b);
+	rte_pktmbuf_free(m);
+	drops_expect(b, &drops, "flow_shared", 1);
+	bench_destroy(b);
+}
+END_TEST
+
+/*
+ * Of what a burst gives away lib/nat remembers a hash each, and later ones may write over it: then the
+ * table refuses the second. Bursts of many hosts, the first and the last with the same port.
+ */
+START_TEST(a_port_given_away_twice_in_a_burst_is_refused_by_name)
+{
+	enum { FILLERS = 40, TRIES = 400 };
+	struct bench *b = nat_start(MASQUERADE);
+	struct ip4_spec spec = out_spec;
+	struct frame frame;
+	char src[16], dst[16];
+
+	for (unsigned int i = 0; i < TRIES && bench_drops(b, "flow_clash") == 0; i++) {
+		snprintf(dst, sizeof(dst), "10.2.%u.%u", i / 250, i % 250 + 1);
+		spec.dst = dst;
+		spec.src = src;
+		for (unsigned int k = 0; k < FILLERS + 2; k++) {
+			snprintf(src, sizeof(src), "192.0.2.%u", k + 20);
+			spec.sport = k == 0 || k == FILLERS + 1 ? 1999 : (uint16_t)(2000 + k);
+			frame_ip4(&frame, &spec);
+			bench_send(b, LAN, &frame);
+		}
+		bench_run(b);
+		bench_discard(b);
+	}
+	ck_assert_uint_ge(bench_drops(b, "flow_clash"), 1);
+	bench_destroy(b);
+}
+END_TEST
+
+PACKET_MAIN("nat", PLAIN_TEST(an_answer_finds_its_way_back),
+	PLAIN_TEST(two_hosts_of_one_burst_get_ports_of_their_own),
+	PLAIN_TEST(one_port_is_for_one_connection), PLAIN_TEST(what_has_no_ports_is_not_mixed_up),
+	PLAIN_TEST(without_an_address_nothing_is_masqueraded),
+	PLAIN_TEST(a_mapping_lasts_as_long_as_the_rules_allow_it),
+	PLAIN_TEST(a_destination_that_no_rule_has_any_more_is_given_up),
+	PLAIN_TEST(rules_hold_for_live_connections),
+	PLAIN_TEST(a_route_that_changes_takes_live_connections_along),
+	PLAIN_TEST(a_destination_without_a_way_is_refused_by_name),
+	PLAIN_TEST(bytes_that_others_read_are_not_changed),
+	PLAIN_TEST(a_port_given_away_twice_in_a_burst_is_refused_by_name))
