@@ -193,6 +193,10 @@ void flow_translate_quote(
  */
 bool flow_relate(struct flow_worker *fw, struct rte_mbuf *m, struct pkt_meta *meta);
 
+/* Which worker may know what an error is about that this one does not; this one: nobody else. */
+unsigned int flow_related_worker(
+	const struct worker *w, struct rte_mbuf *m, const struct pkt_meta *meta);
+
 /* track.c: what a packet does to the state of its connection */
 
 enum flow_verdict_of_packet {

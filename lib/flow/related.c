@@ -19,6 +19,8 @@ struct quote {
 	struct flow_tuple tuple;
 };
 
+enum { RELATED_ASKS_MAX = 2 }; /* workers that an error is handed over to */
+
 enum { QUOTE_L4_MIN = 8 }; /* RFC 792: at least so much of it is quoted */
 
 static uint8_t *at(struct rte_mbuf *m, uint16_t off)
@@ -154,6 +156,20 @@ static bool is_to(
 	return pkt_ip4(m, meta)->dst_addr == addr->v4_be;
 }
 
+/* The tuple of the connection that a right error is about, in the direction in which the error travels. */
+static bool read_inverse(struct rte_mbuf *m, const struct pkt_meta *meta, struct quote *q,
+	struct flow_tuple *inverse)
+{
+	/* What is made here gets its checksum when it leaves. */
+	if (!(meta->flags & PKT_ORIGINATED) && !icmp_checksum_is_right(m, meta))
+		return false;
+	/* An error goes to who has sent what it quotes. */
+	if (!quote_read(m, meta, q) || !is_to(m, meta, &q->tuple.src))
+		return false;
+	*inverse = flow_reply_tuple(q->proto, &q->tuple);
+	return true;
+}
+
 bool flow_relate(struct flow_worker *fw, struct rte_mbuf *m, struct pkt_meta *meta)
 {
 	const struct flow_table *table = flow_table_of(fw, meta);
@@ -161,13 +177,8 @@ bool flow_relate(struct flow_worker *fw, struct rte_mbuf *m, struct pkt_meta *me
 	struct quote q;
 	uint32_t ref;
 
-	/* What is made here gets its checksum when it leaves. */
-	if (!(meta->flags & PKT_ORIGINATED) && !icmp_checksum_is_right(m, meta))
+	if (!read_inverse(m, meta, &q, &inverse))
 		return false;
-	/* An error goes to who has sent what it quotes. */
-	if (!quote_read(m, meta, &q) || !is_to(m, meta, &q.tuple.src))
-		return false;
-	inverse = flow_reply_tuple(q.proto, &q.tuple);
 	ref = flow_table_lookup(table, &inverse, q.proto, meta->ns);
 	if (ref == FLOW_NONE)
 		return false;
@@ -178,4 +189,27 @@ bool flow_relate(struct flow_worker *fw, struct rte_mbuf *m, struct pkt_meta *me
 	translate_outer(table, ref, m, meta);
 	icmp_checksum_set(m, meta);
 	return true;
+}
+
+/*
+ * The steering of an error goes by its own addresses. The connection's owner has the bucket of what it is
+ * about; of a translated query the identifier says whose it is. Both are asked, one after the other.
+ */
+unsigned int flow_related_worker(
+	const struct worker *w, struct rte_mbuf *m, const struct pkt_meta *meta)
+{
+	uint8_t family = flow_is_ip6(meta) ? AF_INET6 : AF_INET;
+	const struct steer *steer = flow_worker(w)->steer;
+	struct flow_tuple inverse;
+	unsigned int owner;
+	struct quote q;
+
+	if (w->dp->n_workers == 1 || meta->n_injects >= RELATED_ASKS_MAX ||
+		!read_inverse(m, meta, &q, &inverse))
+		return w->id;
+	owner = __atomic_load_n(
+		&steer->owner[flow_bucket(w, family, q.proto, &inverse)], __ATOMIC_RELAXED);
+	if (flow_is_icmp(q.proto) && (owner == w->id || meta->n_injects > 0))
+		owner = flow_icmp_worker(inverse.sport_be, w->dp->n_workers);
+	return owner;
 }

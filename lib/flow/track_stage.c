@@ -195,14 +195,29 @@ static bool is_others_answer(
 	       flow_icmp_worker(f->orig.sport_be, w->dp->n_workers) != w->id;
 }
 
-static unsigned int hand_over(
-	struct worker *w, struct flow_worker *fw, struct rte_mbuf *m, const struct flow_first *f)
+static unsigned int hand_over(struct worker *w, struct flow_worker *fw, struct rte_mbuf *m,
+	struct pkt_meta *meta, unsigned int to)
 {
-	unsigned int to = flow_icmp_worker(f->orig.sport_be, w->dp->n_workers);
-
 	fw->n_firsts--;
+	meta->n_injects++;
 	worker_hand_over(w->dp->workers[to], w, fw->track_stage, &m, 1);
 	return STAGE_CONSUMED;
+}
+
+/* An ICMP error. */
+static unsigned int error(struct worker *w, struct flow_worker *fw, struct rte_mbuf *m,
+	struct pkt_meta *meta, struct flow_first *f)
+{
+	unsigned int other;
+
+	if (flow_relate(fw, m, meta))
+		return related(meta);
+	other = flow_related_worker(w, m, meta);
+	if (unlikely(other != w->id))
+		return hand_over(w, fw, m, meta, other);
+	/* One made here is about a packet that was just refused. */
+	return meta->flags & PKT_ORIGINATED ? to_output(meta)
+					    : invalid(fw, meta, f, FLOW_DROP_ICMP_ERROR);
 }
 
 static unsigned int track_one(
@@ -222,17 +237,14 @@ static unsigned int track_one(
 		return link_control(fw, meta, f);
 	if (reason != FLOW_N_DROPS)
 		return invalid(fw, meta, f, reason);
-	if (is_error) {
-		if (flow_relate(fw, m, meta))
-			return related(meta);
-		return meta->flags & PKT_ORIGINATED ? to_output(meta)
-						    : invalid(fw, meta, f, FLOW_DROP_ICMP_ERROR);
-	}
+	if (is_error)
+		return error(w, fw, m, meta, f);
 	ref = flow_table_lookup(table, &f->orig, f->proto, f->ns);
 	if (ref != FLOW_NONE)
 		return known(fw, table, ref, m, meta, f);
 	if (unlikely(is_others_answer(w, meta, f)))
-		return hand_over(w, fw, m, f);
+		return hand_over(
+			w, fw, m, meta, flow_icmp_worker(f->orig.sport_be, w->dp->n_workers));
 	/* Resets are about a packet that was just refused: related to it, as ICMP errors are. */
 	if ((meta->flags & PKT_ORIGINATED) && f->proto == IPPROTO_TCP)
 		return to_output(meta);

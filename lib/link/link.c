@@ -111,15 +111,16 @@ void link_publish(struct dp *dp, const struct link *link)
 	__atomic_store_n(&entry->flags, flags, __ATOMIC_RELEASE);
 }
 
-static void link_publish_one(struct link *link, void *ctx)
+static void link_follow_tracking(struct link *link, void *ctx)
 {
+	port_follow_steering(ctx, link);
 	link_publish(ctx, link);
 }
 
 void link_set_tracked(struct dp *dp, uint16_t ns, bool is_tracked)
 {
 	link_state(dp)->is_tracked[ns] = is_tracked;
-	link_each(dp, link_publish_one, dp);
+	link_each(dp, link_follow_tracking, dp);
 }
 
 const struct steer *link_steer(const struct dp *dp)

@@ -120,6 +120,8 @@ int port_restart(struct dp *dp, struct link *link);
 bool port_has_carrier(const struct link *link);
 /* Fills the port's RSS table from the buckets, and sees whether it took that. */
 void port_program_steering(struct dp *dp, struct link *link);
+/* Steers in software, or no longer, as the link's namespace and hardware have it now. */
+void port_follow_steering(struct dp *dp, struct link *link);
 
 /* link.c. conf must live as long as the link: it is the configuration's. */
 int link_create(struct dp *dp, const struct link_conf *conf, const char *path, struct diag *diag,

@@ -352,6 +352,47 @@ void port_program_steering(struct dp *dp, struct link *link)
 	log_info("link", "hardware steering link=%s is=%d", link->name, link->is_hw_steered);
 }
 
+/* Connections have to come to their owners; what is forwarded by itself may be forwarded by anybody. */
+static bool needs_sw_steering(const struct dp *dp, const struct link *link)
+{
+	if (dp->n_workers == 1 || link->conf->steering == LINK_STEERING_HARDWARE)
+		return false;
+	return link->conf->steering == LINK_STEERING_SOFTWARE ||
+	       (link_state(dp)->is_tracked[link->ns] && !link->is_hw_steered);
+}
+
+/* The same list, with what its link's steering is now. */
+static void polls_follow_steering(struct dp *dp, struct worker *w, const struct link *link)
+{
+	struct link_worker *lw = worker_slot(w, &link_module);
+	const struct link_polls *old = atomic_load_explicit(&lw->polls, memory_order_relaxed);
+	struct link_polls *polls;
+
+	if (old == NULL)
+		return;
+	polls = polls_alloc(old->n);
+	polls->n = old->n;
+	for (unsigned int i = 0; i < old->n; i++) {
+		polls->poll[i] = old->poll[i];
+		if (polls->poll[i].ifindex == link->ifindex)
+			polls->poll[i].is_steered = link->is_sw_steered;
+	}
+	polls_count_interrupts(polls);
+	polls_publish(dp, w, polls);
+}
+
+void port_follow_steering(struct dp *dp, struct link *link)
+{
+	bool is_steered = needs_sw_steering(dp, link);
+
+	if (link->is_sw_steered == is_steered)
+		return;
+	link->is_sw_steered = is_steered;
+	for (unsigned int i = 0; i < dp->n_workers; i++)
+		polls_follow_steering(dp, dp->workers[i], link);
+	log_info("link", "software steering link=%s is=%d", link->name, is_steered);
+}
+
 static void port_assign_queues(struct dp *dp, struct link *link, uint16_t n_rx, uint16_t n_tx)
 {
 	for (unsigned int i = 0; i < dp->n_workers; i++) {
@@ -362,7 +403,7 @@ static void port_assign_queues(struct dp *dp, struct link *link, uint16_t n_rx, 
 		lw->tx[link->port].owner = (uint16_t)(i % n_tx);
 	}
 	port_program_steering(dp, link);
-	link->is_sw_steered = dp->n_workers > 1 && link->conf->steering == LINK_STEERING_SOFTWARE;
+	link->is_sw_steered = needs_sw_steering(dp, link);
 	for (uint16_t q = 0; q < n_rx; q++)
 		polls_add(dp, dp->workers[queue_worker(dp, link, q)], link, q);
 }

@@ -92,10 +92,6 @@ static int nat_worker_init(struct dp *dp, struct worker *w)
 	nw->use.seed = nw->state->seed;
 	nw->adjs = adj_table(dp);
 	nw->own6 = ns_own6_tables(dp);
-	nw->ids = (struct nat_port_range){
-		.min = (uint16_t)flow_icmp_first_id(w->id, dp->n_workers),
-		.max = (uint16_t)(flow_icmp_first_id(w->id + 1u, dp->n_workers) - 1),
-	};
 	return 0;
 }
 

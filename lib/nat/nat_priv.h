@@ -63,7 +63,6 @@ struct nat_worker {
 	const struct nat_state *state;
 	const struct adj *adjs;
 	struct ns_own6 *const *own6;
-	struct nat_port_range ids; /* ICMP identifiers that this worker may give away */
 	uint64_t told;		   /* TSC of the last warning */
 	struct nat_use_table use;
 	struct nat_taken taken[NAT_TAKEN];

@@ -17,7 +17,7 @@
  * enough to tell it apart.
  *
  * First packets of one pass do not see each other in the table yet. What the pass has given away is
- * kept in taken[], as hashes; where a later one has overwritten it, flow_commit refuses the second.
+ * kept in taken[], as hashes, by linear probing: what other passes have left there counts as empty.
  */
 #include "nat/nat_addr.h"
 #include "nat/nat_priv.h"
@@ -161,19 +161,23 @@ static bool has_port(uint8_t proto)
 static bool is_tuple_free(const struct source *s, const struct flow_tuple *reply)
 {
 	const struct flow_first *f = s->f;
-	uint64_t hash = tuple_hash(s->nw, f, reply);
-	const struct nat_taken *taken = &s->nw->taken[hash % NAT_TAKEN];
+	uint64_t hash = tuple_hash(s->nw, f, reply), i = hash;
+	const struct nat_taken *taken = &s->nw->taken[i % NAT_TAKEN];
 
-	if (taken->pass == s->w->n_passes && taken->reply == hash && taken->orig != s->orig_hash)
-		return false;
+	for (; taken->pass == s->w->n_passes; taken = &s->nw->taken[++i % NAT_TAKEN])
+		if (taken->reply == hash && taken->orig != s->orig_hash)
+			return false;
 	return !flow_tuple_is_used(s->w, f->family, f->ns, f->proto, reply);
 }
 
 static void tuple_take(const struct source *s)
 {
-	uint64_t hash = tuple_hash(s->nw, s->f, &s->f->reply);
+	uint64_t hash = tuple_hash(s->nw, s->f, &s->f->reply), i = hash;
 
-	s->nw->taken[hash % NAT_TAKEN] =
+	static_assert((int)NAT_TAKEN > (int)LANE_SIZE, "there is always an empty one");
+	while (s->nw->taken[i % NAT_TAKEN].pass == s->w->n_passes)
+		i++;
+	s->nw->taken[i % NAT_TAKEN] =
 		(struct nat_taken){ .reply = hash, .orig = s->orig_hash, .pass = s->w->n_passes };
 }
 
@@ -193,11 +197,22 @@ static bool source_is_mine(const void *ctx, unsigned int bucket)
 	return flow_bucket_is_mine(s->w, bucket);
 }
 
+/* The identifiers that this worker may give away: answers are told apart by them. */
+static struct nat_port_range icmp_range(const struct worker *w)
+{
+	unsigned int n = w->dp->n_workers;
+
+	return (struct nat_port_range){
+		.min = (uint16_t)flow_icmp_first_id(w->id, n),
+		.max = (uint16_t)(flow_icmp_first_id(w->id + 1u, n) - 1),
+	};
+}
+
 static struct nat_port_range source_range(
-	const struct nat_worker *nw, const struct flow_first *f, const struct firewall_nat *nat)
+	const struct worker *w, const struct flow_first *f, const struct firewall_nat *nat)
 {
 	if (flow_is_icmp(f->proto))
-		return nw->ids;
+		return icmp_range(w);
 	if (nat != NULL && nat->has_ports)
 		return (struct nat_port_range){ nat->port_min, nat->port_max };
 	return nat_port_class(rte_be_to_cpu_16(f->orig.sport_be));
@@ -223,7 +238,7 @@ static enum nat_drop source_port(
 	struct flow_tuple portless = f->reply;
 	struct nat_port_choice choice = {
 		.original = rte_be_to_cpu_16(f->orig.sport_be),
-		.range = source_range(s->nw, f, nat),
+		.range = source_range(s->w, f, nat),
 		.has_parity = f->proto == IPPROTO_UDP || f->proto == IPPROTO_UDPLITE,
 		.start = endpoint_hash(s->nw, f),
 		.is_mine = source_is_mine,
