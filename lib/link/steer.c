@@ -174,6 +174,14 @@ const struct object steer_rebalance_object = {
 		},
 };
 
+static bool is_tracked_anywhere(const struct link_state *state)
+{
+	for (unsigned int ns = 0; ns < LINK_NS_MAX; ns++)
+		if (state->is_tracked[ns])
+			return true;
+	return false;
+}
+
 int steer_rebalance(struct call *call, const void *args)
 {
 	bool has_bucket = object_has(&steer_rebalance_object, args, "bucket");
@@ -186,6 +194,10 @@ int steer_rebalance(struct call *call, const void *args)
 		return call_refuse(call, "bucket N and worker N belong together");
 	if (has_worker && a->worker >= dp->n_workers)
 		return call_refuse(call, "worker: there are %u, from 0 on", dp->n_workers);
+	if (dp->n_workers > 1 && is_tracked_anywhere(link_state(dp)))
+		return call_refuse(call, "connections are tracked: a bucket would move without its "
+					 "connections, which "
+					 "is not yet in weir");
 	call->result = json_array();
 	if (has_bucket) {
 		from = link_state(dp)->steer->owner[a->bucket];

@@ -181,5 +181,16 @@ START_TEST(errors_find_the_owner_of_what_they_quote)
 }
 END_TEST
 
-PACKET_MAIN("owners", LOOP_TEST(answers_find_the_owner_wherever_they_come_in, protos),
+START_TEST(a_bucket_does_not_leave_its_connections_behind)
+{
+	struct bench *b = bench_create(gateway_config, 2, 8192);
+
+	bench_expect_error(b, "worker.rebalance", "{\"bucket\": 3, \"worker\": 0}",
+		"a bucket would move without its connections");
+	bench_destroy(b);
+}
+END_TEST
+
+PACKET_MAIN("owners", PLAIN_TEST(a_bucket_does_not_leave_its_connections_behind),
+	LOOP_TEST(answers_find_the_owner_wherever_they_come_in, protos),
 	LOOP_TEST(errors_find_the_owner_of_what_they_quote, protos))
