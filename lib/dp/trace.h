@@ -52,6 +52,9 @@ struct trace {
 	struct trace_record records[TRACE_RECORDS];
 };
 
+/* Control thread: a record as `weirctl trace` tells it, {node, exit, decision}. New reference. */
+json_t *trace_step_json(const struct dp *dp, const struct trace_record *record);
+
 /* Worker: writes down what a stage did. m NULL: the packet is out of its hands, no bytes. */
 void trace_note(struct worker *w, unsigned int stage, unsigned int exit, struct rte_mbuf *m,
 	const struct pkt_meta *meta, uint16_t id);
