@@ -83,7 +83,8 @@ static bool is_given(const struct explain_args *a, const char *name)
 
 static bool flag_add(const char *name, size_t len, uint8_t *flags)
 {
-	static const char *const names[] = { "fin", "syn", "rst", "psh", "ack", "urg", "ecn", "cwr" };
+	static const char *const names[] = { "fin", "syn", "rst", "psh", "ack", "urg", "ecn",
+		"cwr" };
 
 	for (unsigned int i = 0; i < RTE_DIM(names); i++)
 		if (strlen(names[i]) == len && strncmp(names[i], name, len) == 0) {
@@ -101,7 +102,8 @@ static int read_flags(struct call *call, const char *text, uint8_t *flags)
 
 		if (!flag_add(at, len, flags))
 			return call_refuse(call,
-				"tcp_flags: %.*s: must be of fin, syn, rst, psh, ack, urg, ecn, cwr",
+				"tcp_flags: %.*s: must be of fin, syn, rst, psh, ack, urg, ecn, "
+				"cwr",
 				(int)len, at);
 		at += len + (at[len] == ',');
 	}

@@ -49,8 +49,7 @@ static void put_ether(struct rte_ether_hdr *ether, const struct explain_packet *
 	bool is_ip6 = packet->dst.family == AF_INET6;
 
 	ether->src_addr = sender;
-	ether->ether_type =
-		is_ip6 ? RTE_BE16(RTE_ETHER_TYPE_IPV6) : RTE_BE16(RTE_ETHER_TYPE_IPV4);
+	ether->ether_type = is_ip6 ? RTE_BE16(RTE_ETHER_TYPE_IPV6) : RTE_BE16(RTE_ETHER_TYPE_IPV4);
 	if (packet->dst.family == AF_INET && packet->dst.v4_be == UINT32_MAX)
 		memset(&ether->dst_addr, 0xff, sizeof(ether->dst_addr));
 	else if (!ip_addr_is_multicast(&packet->dst))

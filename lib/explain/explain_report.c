@@ -123,8 +123,8 @@ static void end_text(const struct explain_packet *packet, const union flow_addr 
 			ip_addr_text(&addr, text), rte_be_to_cpu_16(port_be));
 }
 
-static void tuple_text(const struct explain_packet *packet, const struct flow_tuple *tuple,
-	char *buf, size_t size)
+static void tuple_text(
+	const struct explain_packet *packet, const struct flow_tuple *tuple, char *buf, size_t size)
 {
 	char src[64], dst[64];
 
@@ -158,8 +158,7 @@ static json_t *route_json(const struct report *report)
 	if (!has_passed(report, "flow_route") && !has_passed(report, "ip4_forward") &&
 		!has_passed(report, "ip6_forward"))
 		return json_null();
-	route = fib_lookup(
-		run->dp, run->packet.link->ns, &dst, run->packet.link->ifindex);
+	route = fib_lookup(run->dp, run->packet.link->ns, &dst, run->packet.link->ifindex);
 	return route != NULL ? route_to_json(run->dp, route) : json_null();
 }
 
@@ -404,9 +403,8 @@ static void put_connection(const struct report *report, json_t *json)
 	json_object_set_new(json, "rules", rules_json(report));
 	if (report->first->status & FLOW_NAT)
 		json_object_set_new(json, "nat",
-			json_pack("{s:o, s:o}", "before",
-				tuple_json(packet, &report->first->orig), "after",
-				tuple_json(packet, &sent)));
+			json_pack("{s:o, s:o}", "before", tuple_json(packet, &report->first->orig),
+				"after", tuple_json(packet, &sent)));
 }
 
 static void put_way(const struct report *report, json_t *json)
@@ -423,7 +421,8 @@ static void put_way(const struct report *report, json_t *json)
 	json_object_set_new(json, "neighbour", neighbour_json(report, adj));
 	json_object_set_new(json, "out", json_string(link_name(report->run->dp, adj->link)));
 	json_object_set_new(json, "mtu", json_integer(adj->mtu));
-	json_object_set_new(json, "is_fragmented", json_boolean(has_passed(report, "ip4_fragment")));
+	json_object_set_new(
+		json, "is_fragmented", json_boolean(has_passed(report, "ip4_fragment")));
 }
 
 /* The same for people */

@@ -55,8 +55,7 @@ static json_t *policy_row(const struct ruleset *ruleset, enum firewall_hook hook
 		firewall_action_name((enum firewall_action)ruleset->hooks[hook].policy));
 }
 
-json_t *firewall_rule_json(
-	const struct dp *dp, uint16_t ns, enum firewall_hook hook, uint16_t rule)
+json_t *firewall_rule_json(const struct dp *dp, uint16_t ns, enum firewall_hook hook, uint16_t rule)
 {
 	const struct ruleset *ruleset = firewall_state(dp)->rulesets[ns];
 	const char *file;

@@ -116,8 +116,8 @@ int flow_scratch_init(struct worker *w)
 	uint32_t now = flow_now(fw);
 
 	if (flow_table_init(&fw->table[FLOW_IP4], AF_INET, SCRATCH_FLOWS, times, &seed, now) == 0 &&
-		flow_table_init(
-			&fw->table[FLOW_IP6], AF_INET6, SCRATCH_FLOWS, times, &seed, now) == 0)
+		flow_table_init(&fw->table[FLOW_IP6], AF_INET6, SCRATCH_FLOWS, times, &seed, now) ==
+			0)
 		return 0;
 	worker_tables_fini(fw);
 	return -ENOMEM;
