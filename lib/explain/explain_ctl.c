@@ -155,6 +155,7 @@ static int read_proto(
 		return call_refuse(
 			call, "proto: %s: must be a protocol's name or 0 to 255", a->proto);
 	packet->proto = (uint8_t)proto;
+	packet->proto_text = a->proto;
 	err = check_family(call, packet);
 	if (err == 0)
 		err = check_fields(call, a, packet);

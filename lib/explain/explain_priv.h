@@ -13,6 +13,7 @@ struct explain_packet {
 	const struct link *link; /* that it comes in by */
 	struct ip_addr src, dst; /* of the same family */
 	uint8_t proto;
+	const char *proto_text; /* as it was asked for */
 	uint8_t ttl, dscp;
 	uint8_t tcp_flags, icmp_type, icmp_code;
 	bool is_whole; /* IPv4: must not be fragmented */

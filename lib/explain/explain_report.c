@@ -177,29 +177,62 @@ static json_t *neighbour_json(const struct report *report, const struct adj *adj
 
 /* Steps in words. False: the stage's own words do. */
 
+static const char *text_at(const json_t *json, const char *key)
+{
+	const char *text = json_string_value(json_object_get(json, key));
+
+	return text != NULL ? text : "";
+}
+
+/* "rule 2 \"outward\": accept (/etc/weir/weir.conf:29), for: in lan" */
 static bool say_rule(const struct report *report, int hook, char *buf, size_t size)
 {
 	json_t *rule = firewall_rule_json(report->run->dp, report->run->packet.link->ns,
 		(enum firewall_hook)hook, report->first->rule[hook]);
-	const char *name, *to, *spec, *file, *action;
+	const char *name = text_at(rule, "name"), *to = text_at(rule, "to");
+	const char *spec = text_at(rule, "spec");
 	char place[128] = "";
-	int index = -1, line = 0;
 
-	name = to = spec = NULL;
-	file = "";
-	json_unpack(rule, "{s?:s, s:s, s?:i, s?:s, s?:s, s?:s, s?:i}", "name", &name, "action",
-		&action, "index", &index, "spec", &spec, "to", &to, "file", &file, "line", &line);
-	if (line > 0)
-		snprintf(place, sizeof(place), " (%s:%d)", file, line);
+	if (json_object_get(rule, "line") != NULL)
+		snprintf(place, sizeof(place), " (%s:%d)", text_at(rule, "file"),
+			(int)json_integer_value(json_object_get(rule, "line")));
 	if (report->first->rule[hook] == FLOW_NO_RULE)
-		snprintf(buf, size, "policy: %s%s", action, place);
+		snprintf(buf, size, "policy: %s%s", text_at(rule, "action"), place);
 	else
-		snprintf(buf, size, "rule %d%s%s%s: %s%s%s%s, for: %s", index,
-			name != NULL ? " \"" : "", name != NULL ? name : "",
-			name != NULL ? "\"" : "", action, to != NULL ? " " : "",
-			to != NULL ? to : "", place,
-			spec != NULL && spec[0] != '\0' ? spec : "all packets");
+		snprintf(buf, size, "rule %d%s%s%s: %s%s%s%s, for: %s",
+			(int)json_integer_value(json_object_get(rule, "index")),
+			name[0] != '\0' ? " \"" : "", name, name[0] != '\0' ? "\"" : "",
+			text_at(rule, "action"), to[0] != '\0' ? " " : "", to, place,
+			spec[0] != '\0' ? spec : "all packets");
 	json_decref(rule);
+	return true;
+}
+
+static const char *state_name(uint8_t state)
+{
+	switch ((enum flow_state)state) {
+	case FLOW_STATE_NEW:
+		return "new";
+	case FLOW_STATE_ESTABLISHED:
+		return "established";
+	case FLOW_STATE_RELATED:
+		return "related";
+	case FLOW_STATE_INVALID:
+		return "invalid";
+	case FLOW_STATE_UNTRACKED:
+		return "untracked";
+	}
+	return "new";
+}
+
+static bool say_state(const struct report *report, char *buf, size_t size)
+{
+	const struct flow_first *f = report->first;
+
+	if (f == NULL)
+		return false;
+	snprintf(buf, size, "state %s%s%s", state_name(f->state), f->invalid != 0 ? ": " : "",
+		f->invalid != 0 ? report->run->dp->reasons[f->invalid]->help : "");
 	return true;
 }
 
@@ -227,7 +260,8 @@ static bool say_route(
 	char text[IP_ADDR_TEXT_MAX];
 
 	if (adj == NULL)
-		return false;
+		return record->meta.adj != ADJ_LOCAL && record->meta.adj != ADJ_BROADCAST &&
+		       snprintf(buf, size, "no next hop") > 0;
 	addr = next_hop(report, adj);
 	snprintf(buf, size, "next hop %s, out of link %s, MTU %u", ip_addr_text(&addr, text),
 		link_name(report->run->dp, adj->link), adj->mtu);
@@ -264,8 +298,14 @@ static bool say(
 	if (strcmp(stage, "flow_route") == 0 || strcmp(stage, "ip4_forward") == 0 ||
 		strcmp(stage, "ip6_forward") == 0)
 		return say_route(report, record, buf, size);
-	if (strcmp(stage, "flow_commit") == 0 || strcmp(stage, "flow_forward") == 0)
-		return snprintf(buf, size, "as the first packet of a connection") > 0;
+	if (strcmp(stage, "track") == 0)
+		return say_state(report, buf, size);
+	if (strcmp(stage, "flow_forward") == 0)
+		return snprintf(buf, size, "translated as its connection says") > 0;
+	if (strcmp(stage, "flow_commit") == 0)
+		return snprintf(buf, size,
+			       has_passed(report, "flow_forward") ? "would begin a connection"
+								  : "begins no connection") > 0;
 	return false;
 }
 
@@ -374,23 +414,6 @@ static json_t *rules_json(const struct report *report)
 	return rules;
 }
 
-static const char *state_name(uint8_t state)
-{
-	switch ((enum flow_state)state) {
-	case FLOW_STATE_NEW:
-		return "new";
-	case FLOW_STATE_ESTABLISHED:
-		return "established";
-	case FLOW_STATE_RELATED:
-		return "related";
-	case FLOW_STATE_INVALID:
-		return "invalid";
-	case FLOW_STATE_UNTRACKED:
-		return "untracked";
-	}
-	return "new";
-}
-
 static void put_connection(const struct report *report, json_t *json)
 {
 	struct flow_tuple sent = tuple_sent(report);
@@ -439,8 +462,7 @@ static void print_verdict(const struct report *report, const json_t *json, FILE 
 	else if (verdict == HELD)
 		fprintf(out, " until its next hop is resolved");
 	else if (has_reason(report))
-		fprintf(out, ", %s: %s", json_string_value(json_object_get(json, "reason")),
-			json_string_value(json_object_get(json, "reason_help")));
+		fprintf(out, ", %s: %s", text_at(json, "reason"), text_at(json, "reason_help"));
 	fputc('\n', out);
 }
 
@@ -454,12 +476,10 @@ static void put_text(const struct report *report, json_t *json)
 	FILE *out = open_memstream(&text, &len);
 
 	tuple_text(packet, &tuple, buf, sizeof(buf));
-	fprintf(out, "protocol %u, %s, in by link %s\n", packet->proto, buf, packet->link->name);
+	fprintf(out, "%s, %s, in by link %s\n", packet->proto_text, buf, packet->link->name);
 	json_array_foreach(json_object_get(json, "steps"), i, step)
-		fprintf(out, "  %-14s > %-12s %s\n",
-			json_string_value(json_object_get(step, "node")),
-			json_string_value(json_object_get(step, "exit")),
-			json_string_value(json_object_get(step, "decision")));
+		fprintf(out, "  %-14s > %-12s %s\n", text_at(step, "node"), text_at(step, "exit"),
+			text_at(step, "decision"));
 	print_verdict(report, json, out);
 	fclose(out);
 	json_object_set_new(json, "text", json_string(text));

@@ -220,6 +220,36 @@ START_TEST(the_rule_that_decided_is_named_with_its_line)
 }
 END_TEST
 
+START_TEST(rules_without_a_name_are_told_by_number)
+{
+	struct bench *b = ruled_start(router_config);
+	json_t *answer =
+		explain(b, "{\"iif\": \"lan\", \"src\": \"192.0.2.10\", \"dst\": \"192.0.2.1\", "
+			   "\"proto\": \"tcp\", \"dport\": 22}");
+
+	expect_rule(answer, "input", "accept", "{ proto = \"tcp\"; dport = 22");
+	expect_text(answer, "rule 1: accept");
+	expect_text(answer, "for: proto tcp dport 22");
+	json_decref(answer);
+	bench_destroy(b);
+}
+END_TEST
+
+START_TEST(what_no_connection_begins_with_is_invalid)
+{
+	struct bench *b = ruled_start(router_config);
+	json_t *answer =
+		explain(b, "{\"iif\": \"lan\", \"src\": \"192.0.2.10\", \"dst\": \"8.8.8.8\", "
+			   "\"proto\": \"tcp\", \"tcp_flags\": \"syn,fin\"}");
+
+	ck_assert_str_eq(json_text_at(answer, "state"), "invalid");
+	expect_text(answer, "state invalid: TCP flags that no host sends together");
+	expect_text(answer, "begins no connection");
+	json_decref(answer);
+	bench_destroy(b);
+}
+END_TEST
+
 START_TEST(refusals_say_what_the_sender_would_be_told)
 {
 	struct bench *b = ruled_start(router_config);
@@ -403,6 +433,8 @@ END_TEST
 
 PACKET_MAIN("explain", PLAIN_TEST(packets_fare_as_it_says),
 	PLAIN_TEST(the_rule_that_decided_is_named_with_its_line),
+	PLAIN_TEST(rules_without_a_name_are_told_by_number),
+	PLAIN_TEST(what_no_connection_begins_with_is_invalid),
 	PLAIN_TEST(refusals_say_what_the_sender_would_be_told),
 	PLAIN_TEST(translations_are_told_with_addresses),
 	PLAIN_TEST(pings_to_us_are_answered_and_limits_are_not_used_up),
