@@ -8,6 +8,7 @@
 #include "dp/dp.h"
 #include "dp/sysctl.h"
 #include "dp/trace.h"
+#include "explain/explain.h"
 #include "fib/fib.h"
 #include "firewall/firewall.h"
 #include "flow/flow.h"
@@ -31,6 +32,7 @@ struct module *const modules[] = {
 	&flow_module,
 	&firewall_module,
 	&nat_module,
+	&explain_module,
 	&monitor_module,
 	&pending_module,
 	NULL,

@@ -27,7 +27,6 @@ static const struct command pending_commands[] = {
 	PENDING("xdp", "detach", "detaches an XDP program"),
 	PENDING("bond", "show", "bonds and their members"),
 	PENDING("capture", "start", "captures packets"),
-	PENDING("explain", "packet", "what would happen to a packet, and why"),
 	PENDING("config", "load", "replaces the running configuration"),
 	PENDING("config", "reload", "reads the configuration file again"),
 	PENDING("config", "rollback", "returns to the configuration of before"),

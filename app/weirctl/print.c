@@ -2,7 +2,8 @@
 
 /*
  * Printing by the shape of the answer: an array of objects is a table with the command's columns
- * (or, if it names none, with all keys of its rows), an object is `key value` lines, text is text.
+ * (or, if it names none, with all keys of its rows), an object is its `text`, or
+ * `key value` lines if it has none, text is text.
  * Cells are made twice, once to measure and once to print, so that a dump of a million rows needs
  * no memory beyond the answer itself. All goes to stdout.
  */
@@ -256,10 +257,15 @@ static bool print_as_json(const struct options *options, const json_t *json)
 
 void print_result(const struct options *options, const json_t *command, const json_t *result)
 {
+	const char *text;
+
 	if (result == NULL || json_is_null(result) || print_as_json(options, result))
 		return;
+	text = json_string_value(json_object_get(result, "text"));
 	if (json_is_array(result))
 		print_array(options, command, result);
+	else if (text != NULL)
+		text_put_lines(stdout, text);
 	else if (json_is_object(result))
 		put_flat("", result, '\n');
 	else

@@ -106,7 +106,7 @@ static struct rte_ring *worker_ring(const struct worker *w, const char *what, un
 {
 	char name[RTE_RING_NAMESIZE];
 
-	snprintf(name, sizeof(name), "%s_%u", what, w->id);
+	snprintf(name, sizeof(name), "%s_%s%u", what, w->is_scratch ? "scratch" : "", w->id);
 	return rte_ring_create_elem(name, esize, size, (int)rte_socket_id(), flags);
 }
 
@@ -167,28 +167,27 @@ static int worker_init_sleep(struct worker *w)
 	return 0;
 }
 
-static int worker_create(struct dp *dp, unsigned int id, const struct dp_conf *conf)
+static struct worker *worker_new(struct dp *dp, unsigned int id)
 {
 	size_t size = sizeof(struct worker) + dp->n_stages * sizeof(struct stage_node);
 	struct worker *w = rte_zmalloc("worker", size, RTE_CACHE_LINE_SIZE);
-	int err;
 
 	if (w == NULL)
-		return -ENOMEM;
-	dp->workers[dp->n_workers++] = w;
+		return NULL;
 	w->epoll_fd = w->wake_fd = -1;
 	w->id = (uint16_t)id;
 	w->dp = dp;
 	w->pool = dp->pool;
 	w->n_stages = (uint16_t)dp->n_stages;
 	w->drop_index = (uint16_t)(dp->n_stages - 1);
-	w->is_adaptive = conf->is_adaptive;
 	w->lcore = LCORE_ID_ANY;
 	w->cpu = -1;
-	w->sample_cost = worker_sample_cost();
-	err = worker_init_sleep(w);
-	if (err < 0)
-		return err;
+	return w;
+}
+
+/* Everything but what only a thread needs. */
+static int worker_init(struct dp *dp, struct worker *w)
+{
 	w->inject = worker_ring(w, "inject", sizeof(void *), WORKER_RING_SIZE, RING_F_SC_DEQ);
 	w->handover = worker_ring(w, "handover", sizeof(struct handover), WORKER_HANDOVER_SIZE,
 		RING_F_MP_HTS_ENQ | RING_F_SC_DEQ);
@@ -203,6 +202,20 @@ static int worker_create(struct dp *dp, unsigned int id, const struct dp_conf *c
 		return -ENOMEM;
 	worker_link_nodes(dp, w);
 	return worker_init_modules(dp, w);
+}
+
+static int worker_create(struct dp *dp, unsigned int id, const struct dp_conf *conf)
+{
+	struct worker *w = worker_new(dp, id);
+	int err;
+
+	if (w == NULL)
+		return -ENOMEM;
+	dp->workers[dp->n_workers++] = w;
+	w->is_adaptive = conf->is_adaptive;
+	w->sample_cost = worker_sample_cost();
+	err = worker_init_sleep(w);
+	return err < 0 ? err : worker_init(dp, w);
 }
 
 static int dp_init_modules(struct dp *dp)
@@ -277,6 +290,29 @@ static void worker_empty_rings(struct worker *w)
 	while (w->handover != NULL && rte_ring_dequeue_elem(w->handover, &slot, sizeof(slot)) == 0)
 		worker_free_dropped(
 			w, slot.frame_len > 0 ? NULL : slot.m, &dp_module, DP_DROP_STOPPED, 0);
+}
+
+int dp_scratch_create(struct dp *dp, unsigned int id, struct worker **out)
+{
+	struct worker *w = worker_new(dp, id);
+	int err;
+
+	if (w == NULL)
+		return -ENOMEM;
+	w->is_scratch = true;
+	err = worker_init(dp, w);
+	if (err < 0) {
+		worker_destroy(dp, w);
+		return err;
+	}
+	*out = w;
+	return 0;
+}
+
+void dp_scratch_destroy(struct dp *dp, struct worker *w)
+{
+	worker_empty_rings(w);
+	worker_destroy(dp, w);
 }
 
 int dp_destroy(struct dp *dp)

@@ -71,6 +71,14 @@ int dp_create(const struct dp_conf *conf, struct dp **out);
  */
 int dp_destroy(struct dp *dp);
 
+/*
+ * A worker that nobody counts: it sees every published table as worker `id` does, has all its own state
+ * from new, and receives nothing. Whoever makes it puts packets into its lanes and runs worker_pass().
+ * What it tells the control thread is never read. Must be gone before dp_destroy(). -ENOMEM.
+ */
+int dp_scratch_create(struct dp *dp, unsigned int id, struct worker **out);
+void dp_scratch_destroy(struct dp *dp, struct worker *w);
+
 /* Gives worker i to an EAL lcore and launches it. */
 int dp_launch(struct dp *dp, unsigned int i, unsigned int lcore, int cpu);
 /* Stops and joins all launched workers. */

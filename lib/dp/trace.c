@@ -233,7 +233,7 @@ static const char *exit_name(const struct stage *stage, unsigned int exit)
 	return exit == STAGE_DROP ? "drop" : stage->exits[exit].name;
 }
 
-static json_t *step_json(const struct dp *dp, const struct trace_record *record)
+json_t *trace_step_json(const struct dp *dp, const struct trace_record *record)
 {
 	const struct stage *stage = dp->stages[record->stage];
 	char decision[160] = "";
@@ -268,7 +268,7 @@ static json_t *packet_json(
 	fprintf(out, "packet %u\n", number);
 	print_bytes(out, &packet->steps[0]);
 	for (unsigned int i = 0; i < packet->n_steps; i++) {
-		json_t *step = step_json(dp, &packet->steps[i]);
+		json_t *step = trace_step_json(dp, &packet->steps[i]);
 
 		fprintf(out, "  %-14s > %-12s %s\n",
 			json_string_value(json_object_get(step, "node")),

@@ -64,6 +64,9 @@ static inline void trace_tell(struct worker *w, uint16_t arg0, uint16_t arg1, ui
 	}
 }
 
+/* Control thread: a record as `weirctl trace` tells it, {node, exit, decision}. New reference. */
+json_t *trace_step_json(const struct dp *dp, const struct trace_record *record);
+
 /* Worker: writes down what a stage did. m NULL: the packet is out of its hands, no bytes. */
 void trace_note(struct worker *w, unsigned int stage, unsigned int exit, struct rte_mbuf *m,
 	const struct pkt_meta *meta, uint16_t id);

@@ -70,6 +70,7 @@ struct worker {
 	unsigned int lcore;   /* EAL lcore that runs it; LCORE_ID_ANY: driven by hand */
 	int cpu;	      /* for display; -1 not known */
 	bool is_adaptive;     /* may sleep when idle */
+	bool is_scratch;      /* a stand-in (dp_scratch_create()): nothing real may change */
 	int epoll_fd;	   /* what it sleeps on: its wake_fd, and receive queues that interrupt */
 	_Atomic bool stop; /* set by the control thread, read by the loop (relaxed both) */
 	/* Read by others for every burst that they hand over: a line of its own, seldom written. */

@@ -48,6 +48,10 @@ struct firewall_nat {
 const char *firewall_rule_place(
 	const struct dp *dp, uint16_t ns, enum firewall_hook hook, uint16_t rule, int *line);
 
+/* The same as a row of `firewall show`, without counters; "line" and "file" where they are known. New reference. */
+json_t *firewall_rule_json(
+	const struct dp *dp, uint16_t ns, enum firewall_hook hook, uint16_t rule);
+
 /* A rule that translates, for listings. */
 struct firewall_nat_rule {
 	const struct firewall_nat *nat;

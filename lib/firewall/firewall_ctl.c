@@ -55,6 +55,27 @@ static json_t *policy_row(const struct ruleset *ruleset, enum firewall_hook hook
 		firewall_action_name((enum firewall_action)ruleset->hooks[hook].policy));
 }
 
+json_t *firewall_rule_json(const struct dp *dp, uint16_t ns, enum firewall_hook hook, uint16_t rule)
+{
+	const struct ruleset *ruleset = firewall_state(dp)->rulesets[ns];
+	const char *file;
+	json_t *row;
+	int line;
+
+	if (ruleset == NULL)
+		return json_pack("{s:s, s:s, s:s}", "hook", firewall_hook_name(hook), "name",
+			"policy", "action", "accept");
+	row = rule < ruleset->hooks[hook].n ? rule_row(ruleset, hook, rule)
+					    : policy_row(ruleset, hook);
+	json_object_del(row, "packets");
+	json_object_del(row, "bytes");
+	file = firewall_rule_place(dp, ns, hook, rule, &line);
+	row_set(row, "file", file);
+	if (line > 0)
+		json_object_set_new(row, "line", json_integer(line));
+	return row;
+}
+
 static json_t *show_next(struct row_source *source, bool *is_busy)
 {
 	struct show *show = (struct show *)source;

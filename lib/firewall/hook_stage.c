@@ -104,8 +104,6 @@ static inline unsigned int walk_reject(
 	unsigned int reason = FIREWALL_REJECT_PREROUTING + (unsigned int)hook;
 	bool is_ip4 = walk->f->family == AF_INET;
 
-	if (walk->f->is_explained)
-		return pkt_drop(walk->meta, &firewall_module, reason);
 	ip_set_error(walk->meta, is_ip4 ? ICMP_DEST_UNREACH : ICMP6_DST_UNREACH,
 		is_ip4 ? kind->code4 : kind->code6, 0, firewall_module.drop_base + reason);
 	if (kind->is_reset)

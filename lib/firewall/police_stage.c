@@ -26,7 +26,7 @@ static unsigned int police_one(
 	/* The rules may have changed since `track`. */
 	if (ruleset != NULL && policer <= ruleset->n_policers && policer != 0) {
 		p = &ruleset->policers[policer];
-		if (!limit_take_bytes(p->bucket, &p->limit, w->now, meta->l3_len))
+		if (!w->is_scratch && !limit_take_bytes(p->bucket, &p->limit, w->now, meta->l3_len))
 			return pkt_drop(meta, &firewall_module, FIREWALL_RATE);
 	}
 	if (meta->flags & PKT_ORIGINATED)

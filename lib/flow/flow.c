@@ -12,6 +12,8 @@
 #include "flow/flow_priv.h"
 #include "flow/flow_walk.h"
 
+enum { SCRATCH_FLOWS = 16 }; /* one is needed */
+
 static void tell_ended(struct flow_worker *fw, const struct flow_table *table, uint32_t index)
 {
 	const struct flow_verdict *verdict = flow_verdict_at(table, index);
@@ -100,14 +102,36 @@ const struct stage flow_age_stage = {
 
 /* Tables */
 
+static void worker_tables_fini(struct flow_worker *fw)
+{
+	for (unsigned int family = 0; family < FLOW_N_FAMILIES; family++)
+		flow_table_fini(&fw->table[family]);
+}
+
+int flow_scratch_init(struct worker *w)
+{
+	struct flow_worker *fw = flow_worker(w);
+	const struct flow_times *times = &fw->state->times;
+	struct hash_seed seed = { .word = { rte_rand() | 1, rte_rand() | 1 } };
+	uint32_t now = flow_now(fw);
+
+	if (flow_table_init(&fw->table[FLOW_IP4], AF_INET, SCRATCH_FLOWS, times, &seed, now) == 0 &&
+		flow_table_init(&fw->table[FLOW_IP6], AF_INET6, SCRATCH_FLOWS, times, &seed, now) ==
+			0)
+		return 0;
+	worker_tables_fini(fw);
+	return -ENOMEM;
+}
+
+void flow_scratch_fini(struct worker *w)
+{
+	worker_tables_fini(flow_worker(w));
+}
+
 static void tables_fini(struct dp *dp)
 {
-	for (unsigned int i = 0; i < dp->n_workers; i++) {
-		struct flow_worker *fw = flow_worker(dp->workers[i]);
-
-		for (unsigned int family = 0; family < FLOW_N_FAMILIES; family++)
-			flow_table_fini(&fw->table[family]);
-	}
+	for (unsigned int i = 0; i < dp->n_workers; i++)
+		worker_tables_fini(flow_worker(dp->workers[i]));
 }
 
 static uint32_t share_of(int64_t max, unsigned int n_workers)

@@ -200,6 +200,16 @@ void flow_policy_changed(struct dp *dp);
 /* The policer of the connection that a packet is part of (meta->flow). Worker. */
 uint16_t flow_policer(const struct worker *w, const struct pkt_meta *meta);
 
+/*
+ * Tables for the few connections of a scratch worker, apart from everybody's. -ENOMEM. They must be
+ * given back before the worker is. Control thread.
+ */
+int flow_scratch_init(struct worker *w);
+void flow_scratch_fini(struct worker *w);
+
+/* The number of a protocol's name or number. Negative: there is none. */
+int flow_proto_parse(const char *text);
+
 /* Connections that are tracked now, of both families and all workers. Any thread. */
 uint64_t flow_n_tracked(const struct dp *dp);
 

@@ -236,9 +236,6 @@ enum flow_drop flow_insert(
 void flow_info_read(
 	const struct flow_table *table, uint32_t index, uint32_t now, struct flow_info *info);
 
-/* flow_show.c: a name or a number. -EINVAL. */
-int flow_proto_parse(const char *text);
-
 /* flow_events.c */
 /* A connection is made, or about to be gone: tells it if somebody listens. Worker. */
 void flow_tell(

@@ -39,6 +39,7 @@ static struct flow_first *first_new(struct flow_worker *fw, struct pkt_meta *met
 		.ns = meta->ns,
 		.in_link = meta->flags & PKT_ORIGINATED ? 0 : meta->in_link,
 		.flow = FLOW_NONE,
+		.is_explained = fw->w->is_scratch,
 		.status = meta->flags & PKT_ORIGINATED ? FLOW_ORIGINATED : 0,
 	};
 	for (unsigned int hook = 0; hook < FLOW_HOOKS; hook++)
@@ -190,7 +191,7 @@ static unsigned int link_control(
 static bool is_others_answer(
 	const struct worker *w, const struct pkt_meta *meta, const struct flow_first *f)
 {
-	return flow_is_icmp(f->proto) && !(meta->flags & PKT_ORIGINATED) &&
+	return flow_is_icmp(f->proto) && !(meta->flags & PKT_ORIGINATED) && !f->is_explained &&
 	       !flow_may_begin(f->proto, &f->orig) &&
 	       flow_icmp_worker(f->orig.sport_be, w->dp->n_workers) != w->id;
 }

@@ -275,6 +275,14 @@ static void link_worker_show(const struct dp *dp, const struct worker *w, json_t
 	json_object_update_new(row, counters_json(link_worker_counters, &figures));
 }
 
+static void worker_add_port(struct link *link, void *ctx)
+{
+	struct link_worker *lw = ctx;
+
+	if (link->is_open)
+		lw->port_link[link->port] = link->ifindex;
+}
+
 static int link_worker_init(struct dp *dp, struct worker *w)
 {
 	struct link_worker *lw = worker_slot(w, &link_module);
@@ -282,10 +290,12 @@ static int link_worker_init(struct dp *dp, struct worker *w)
 	lw->table = link_state(dp)->table;
 	lw->steer = link_state(dp)->steer;
 	/* Dealt out among the workers made so far: the last one's turn leaves it right. */
-	steer_init(link_state(dp)->steer, dp->n_workers);
+	if (!w->is_scratch)
+		steer_init(link_state(dp)->steer, dp->n_workers);
 	lw->tx_stage = worker_stage_index(w, "tx");
 	for (unsigned int i = 0; i < RTE_MAX_ETHPORTS; i++)
 		lw->tx[i].queue = LINK_NO_QUEUE;
+	link_each(dp, worker_add_port, lw);
 	return 0;
 }
 
