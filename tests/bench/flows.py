@@ -21,7 +21,7 @@ TRAFFIC = 3  # enum flows_phase
 
 class Generator:
     """The generator's side of one run: a file that both map (struct gen_state)."""
-    INPUTS = ("n_flows", "new_per_second", "is_quiet", "n_resets")
+    INPUTS = ("n_flows", "tcp_share", "new_per_second", "is_quiet", "n_resets")
     NAMES = (*INPUTS, "hz", "phase", "packets", "cycles", "n_new", "longest_gap")
 
     def __init__(self, path, **inputs):
@@ -97,7 +97,8 @@ class Run:
                      [f"net_null{i},size={lab.SIZES['64'][-1]}" for i in range(2)], n_rules, {**room, **conntrack})
 
     def start(self):
-        generator = Generator(f"{self.path}.state", n_flows=self.n_flows, new_per_second=self.new_per_second)
+        generator = Generator(f"{self.path}.state", n_flows=self.n_flows,
+                              tcp_share=self.args.tcp * 256 // 100, new_per_second=self.new_per_second)
         weir = lab.Weir(self.args.build, f"{self.path}.conf", f"{self.path}.sock",
                         {"LD_PRELOAD": lab.build_generator(self.args.build), "BENCH_FLOWS": f"{self.path}.state"})
         generator.wait_for_traffic(weir.process)
@@ -221,7 +222,7 @@ ROWS = {"established": established, "rules": rules, "new": new, "memory": memory
 
 
 def flows(args, directory):
-    result = {"load": "60 byte frames, half TCP, half UDP, both directions, one core"}
+    result = {"load": f"60 byte frames, {args.tcp} % TCP, the rest UDP, both directions, one core"}
     for name in args.rows:
         result.update(ROWS[name](args, directory))
     return result

@@ -10,8 +10,9 @@
  * written by one side only.
  */
 struct gen_state {
-	/* The benchmark: flows to set up, first packets a second of ever new ones, be silent. */
-	uint64_t n_flows, new_per_second, is_quiet;
+	/* The benchmark: flows to set up, of 256 of them TCP, first packets a second of ever new ones. */
+	uint64_t n_flows, tcp_share, new_per_second;
+	uint64_t is_quiet; /* give no packets */
 	uint64_t n_resets; /* another number: forget the longest gap */
 	/* The generator. */
 	uint64_t hz;

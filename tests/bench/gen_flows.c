@@ -2,7 +2,7 @@
 
 /*
  * Connections through a router that translates: the part of the traffic source (gen.c) that answers. Of
- * two net_null ports the first is the inside, where clients begin connections, half TCP and half UDP, and
+ * two net_null ports the first is the inside, where clients begin connections, TCP and UDP, and
  * the second the outside, where their servers answer to whatever address and port the router has given
  * them. Those are read off what it sends out there in the first phase:
  *
@@ -91,7 +91,7 @@ static void flow_draw(struct flow *flow, uint32_t id)
 	uint64_t a = draw(), b = draw();
 
 	*flow = (struct flow){ .id = id,
-		.is_tcp = b >> 63,
+		.is_tcp = (b >> 56) < g.state->tcp_share,
 		.src_be = rte_cpu_to_be_32(0x64400000 | (uint32_t)(a & 0x3fffff)),
 		.dst_be = rte_cpu_to_be_32(
 			(uint32_t)(11 + (a >> 32) % 89) << 24 | (uint32_t)(a >> 40)),
