@@ -19,6 +19,7 @@
  * L4 checksums are right in the first three phases; in the last they are a constant that is not zero: it
  * costs the router what any other would. All queues are polled by one thread.
  */
+#define _GNU_SOURCE
 #include <fcntl.h>
 #include <rte_cycles.h>
 #include <rte_ethdev.h>
@@ -29,6 +30,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 
 #include "gen.h"
 
@@ -61,6 +63,7 @@ struct side {
 	uint32_t at, round;
 };
 
+/* Of the one thread. */
 static struct {
 	struct gen_state *state;
 	struct flow *flows;
@@ -71,6 +74,7 @@ static struct {
 	uint64_t start; /* TSC of the first packet of an ever new flow */
 	uint64_t last;	/* of the last call */
 	uint64_t n_resets;
+	long n_switches;
 	/* Frames of data, by direction and protocol (is_tcp). */
 	uint8_t frame[2][2][64] __rte_cache_aligned;
 } g;
@@ -368,6 +372,17 @@ static uint16_t give_outside(struct rte_mbuf *pkts[], uint16_t n)
 		&g.out, pkts, (uint16_t)RTE_MIN((uint64_t)n, g.in.n_sent - g.out.n_sent), true);
 }
 
+/* Has the kernel taken the core away since this was asked the last time? */
+static bool was_preempted(void)
+{
+	struct rusage usage;
+	long n_before = g.n_switches;
+
+	getrusage(RUSAGE_THREAD, &usage);
+	g.n_switches = usage.ru_nivcsw;
+	return g.n_switches != n_before;
+}
+
 static void note_gap(uint64_t now)
 {
 	uint64_t resets = __atomic_load_n(&g.state->n_resets, __ATOMIC_RELAXED);
@@ -375,10 +390,10 @@ static void note_gap(uint64_t now)
 	if (resets != g.n_resets) {
 		g.n_resets = resets;
 		g.state->longest_gap = 0;
-	} else if (now - g.last > g.state->longest_gap) {
+	} else if (now - g.last > g.state->longest_gap && !was_preempted()) {
 		g.state->longest_gap = now - g.last;
 	}
-	g.last = now;
+	g.last = rte_rdtsc();
 }
 
 static uint16_t on_receive(
