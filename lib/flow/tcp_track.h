@@ -261,6 +261,30 @@ static inline uint32_t tcp_side_ack_window(const struct tcp_side *sender)
 }
 
 /*
+ * The flags of both sides as one word, so that who changes some of them and reads them again does not wait:
+ * a load that is wider than the stores before it is not served before those have left the core.
+ */
+static inline uint32_t tcp_track_load_flags(const struct tcp_track *track)
+{
+	uint32_t flags;
+
+	memcpy(&flags, track->side_flags, sizeof(flags));
+	return flags;
+}
+
+static inline void tcp_track_store_flags(struct tcp_track *track, uint32_t flags)
+{
+	memcpy(track->side_flags, &flags, sizeof(flags));
+}
+
+/* A flag of one side in that word. */
+static inline uint32_t tcp_side_flag(unsigned int dir, enum tcp_side_flag flag)
+{
+	return (uint32_t)flag << dir * 16;
+}
+static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "side_flags[0] is the lower half");
+
+/*
  * The inner part of both paths: moves the windows on by a segment that is in window. ack and sack
  * are what it acknowledges without and with SACK, win is scaled, has_ack whether it has one at all.
  */
@@ -268,19 +292,19 @@ static inline void tcp_track_advance(struct tcp_track *track, uint32_t end, uint
 	uint32_t sack, uint32_t win, bool has_ack, unsigned int dir)
 {
 	struct tcp_side *sender = &track->side[dir], *receiver = &track->side[dir ^ 1];
-	uint16_t sender_flags = track->side_flags[dir];
+	uint32_t flags = tcp_track_load_flags(track);
 	uint32_t seen_win = win + (sack - ack);
 
 	if (sender->max_win < seen_win)
 		sender->max_win = seen_win;
 	if (tcp_seq_is_before(sender->end, end)) {
 		sender->end = end;
-		sender_flags |= TCP_SIDE_UNACKED;
+		flags |= tcp_side_flag(dir, TCP_SIDE_UNACKED);
 	}
-	if (has_ack &&
-		(!(sender_flags & TCP_SIDE_ACKED) || tcp_seq_is_before(sender->max_ack, ack))) {
+	if (has_ack && (!(flags & tcp_side_flag(dir, TCP_SIDE_ACKED)) ||
+			       tcp_seq_is_before(sender->max_ack, ack))) {
 		sender->max_ack = ack;
-		sender_flags |= TCP_SIDE_ACKED;
+		flags |= tcp_side_flag(dir, TCP_SIDE_ACKED);
 	}
 	/* It may have begun in the window and ended beyond: the window was larger than we knew. */
 	if (receiver->max_win != 0 && tcp_seq_is_before(sender->max_end, end))
@@ -289,16 +313,19 @@ static inline void tcp_track_advance(struct tcp_track *track, uint32_t end, uint
 	if (!tcp_seq_is_before(sack + win, receiver->max_end))
 		receiver->max_end = sack + win + (win == 0);
 	if (ack == receiver->end)
-		track->side_flags[dir ^ 1] &= ~TCP_SIDE_UNACKED;
-	track->side_flags[dir] = sender_flags;
+		flags &= ~tcp_side_flag(dir ^ 1, TCP_SIDE_UNACKED);
+	tcp_track_store_flags(track, flags);
 }
 
 /* Counts ACKs that come again and again, the sign of an end that is gone. */
 static inline void tcp_track_count_retrans(
 	struct tcp_track *track, const struct tcp_segment *seg, unsigned int dir)
 {
+	const uint32_t zero_windows =
+		tcp_side_flag(0, TCP_SIDE_ZERO_WINDOW) | tcp_side_flag(1, TCP_SIDE_ZERO_WINDOW);
 	uint16_t hash =
 		(seg->seq * 0x9e3779b1u + seg->ack * 0x85ebca77u + seg->win * 0xc2b2ae3du) >> 16;
+	uint32_t flags;
 
 	if (track->last_dir == dir && track->last_end == seg->end && track->last_hash == hash) {
 		track->n_retrans += track->n_retrans < UINT8_MAX;
@@ -307,10 +334,10 @@ static inline void tcp_track_count_retrans(
 	track->last_end = seg->end;
 	track->last_hash = hash;
 	track->n_retrans = 0;
-	track->side_flags[0] &= ~TCP_SIDE_ZERO_WINDOW;
-	track->side_flags[1] &= ~TCP_SIDE_ZERO_WINDOW;
+	flags = tcp_track_load_flags(track) & ~zero_windows;
 	if (seg->win == 0)
-		track->side_flags[dir] |= TCP_SIDE_ZERO_WINDOW;
+		flags |= tcp_side_flag(dir, TCP_SIDE_ZERO_WINDOW);
+	tcp_track_store_flags(track, flags);
 }
 
 /*

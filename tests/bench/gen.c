@@ -9,7 +9,7 @@
  *
  * BENCH_GEN names a file: records of struct record, taken round and round. Packet lengths come from
  * the records. BENCH_GEN_COST names a file that is rewritten about once a second with what writing
- * costs: TSC cycles per packet.
+ * costs: TSC cycles per packet. Instead of all that BENCH_FLOWS asks for connections (gen_flows.c).
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -23,6 +23,8 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+
+#include "gen.h"
 
 /* As scripts/bench writes it. All in network order but the length. */
 struct record {
@@ -151,6 +153,10 @@ int rte_eth_dev_start(uint16_t port)
 	if (err != 0 || rte_eth_dev_info_get(port, &info) != 0 ||
 		strcmp(info.driver_name, "net_null") != 0)
 		return err;
+	if (flows_are_wanted()) {
+		flows_add(port);
+		return 0;
+	}
 	for (uint16_t q = 0; q < info.nb_rx_queues; q++)
 		source_add(port, q, info.nb_rx_queues);
 	return 0;

@@ -3,6 +3,7 @@
 What benchmarks stand on: frames, tuples and routes made from one seed, a run of the daemon, a run of
 testpmd, statistics over rounds. Loads are the same bytes for every program that is compared.
 """
+import atexit
 import json
 import os
 import random
@@ -136,6 +137,7 @@ class Weir:
         # pylint: disable-next=consider-using-with
         self.process = subprocess.Popen([f"{build}/app/weir/weir", "-c", config], stderr=subprocess.PIPE, text=True,
                                         env={**os.environ, **(env or {})})
+        atexit.register(self.process.kill)  # of no effect on one that has ended
         for _ in range(2400):
             if os.path.exists(self.path):
                 break
@@ -226,7 +228,7 @@ def build_generator(directory):
     flags = subprocess.run(["pkg-config", "--cflags", "libdpdk"], check=True, capture_output=True, text=True).stdout
     flags = [flag for flag in flags.split() if not flag.startswith("-march=")]
     subprocess.run(["cc", "-O2", "-march=native", "-shared", "-fPIC", *flags, "-o", path,
-                    f"{TOP}/tests/bench/gen.c", "-ldl"], check=True)
+                    f"{TOP}/tests/bench/gen.c", f"{TOP}/tests/bench/gen_flows.c", "-ldl"], check=True)
     return path
 
 
