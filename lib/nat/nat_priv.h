@@ -63,7 +63,7 @@ struct nat_worker {
 	const struct nat_state *state;
 	const struct adj *adjs;
 	struct ns_own6 *const *own6;
-	uint64_t told;		   /* TSC of the last warning */
+	uint64_t told; /* TSC of the last warning */
 	struct nat_use_table use;
 	struct nat_taken taken[NAT_TAKEN];
 };

@@ -59,6 +59,8 @@ static const struct {
 	{ "firewall.show", "{\"hook\": \"input\"}" },
 	{ "firewall.reset", NULL },
 	{ "nat.show", NULL },
+	{ "explain.packet", "{\"iif\": \"lan\", \"src\": \"192.0.2.10\", \"dst\": \"8.8.8.8\", "
+			    "\"proto\": \"tcp\"}" },
 };
 
 /* These need a connection or a file: see below. */
