@@ -52,13 +52,13 @@ static int hook_of(const char *stage)
 
 static struct report report_of(const struct explain_run *run)
 {
+	static const struct pkt_meta first; /* one packet: the first flow_first is its own */
 	struct report report = { .run = run, .records = run->trace->records };
 
 	report.n = atomic_load_explicit(&run->trace->head, memory_order_relaxed);
 	report.last = &report.records[report.n - 1];
-	/* One packet: the first flow_first is its own. */
 	if (has_passed(&report, "prerouting"))
-		report.first = flow_first(run->w, &(struct pkt_meta){ .first = 0 });
+		report.first = flow_first(run->w, &first);
 	return report;
 }
 
@@ -260,8 +260,7 @@ static bool say_route(
 	char text[IP_ADDR_TEXT_MAX];
 
 	if (adj == NULL)
-		return record->meta.adj != ADJ_LOCAL && record->meta.adj != ADJ_BROADCAST &&
-		       snprintf(buf, size, "no next hop") > 0;
+		return false;
 	addr = next_hop(report, adj);
 	snprintf(buf, size, "next hop %s, out of link %s, MTU %u", ip_addr_text(&addr, text),
 		link_name(report->run->dp, adj->link), adj->mtu);
