@@ -132,7 +132,12 @@ def test_the_first_hour_of_the_readme(lab, tmp_path):
 
 
 def test_the_tests_that_the_rfcs_are_shown_by_exist():
-    names = re.findall(r"`([a-z0-9_]{12,})`", (ROOT / "docs" / "rfcs.md").read_text(encoding="utf-8"))
-    sources = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "tests" / "packet").glob("test_*.c"))
+    names = re.findall(r"`((?:[a-z]+/)?[a-z0-9_]{12,})`", (ROOT / "docs" / "rfcs.md").read_text(encoding="utf-8"))
     assert len(names) > 30
-    assert [name for name in names if f"({name})" not in sources and f"({name}, " not in sources] == []
+    sources = {ring: "".join(path.read_text(encoding="utf-8") for path in (ROOT / "tests" / ring).glob("test_*"))
+               for ring in ("packet", "unit", "net")}
+
+    def is_there(name):
+        ring, _, test = name.rpartition("/")
+        return re.search(rf"(\(|def ){test}[(),]", sources[ring or "packet"])
+    assert [name for name in names if not is_there(name)] == []
