@@ -358,10 +358,10 @@ static inline bool tcp_track_quick(
 	if (!tcp_track_is_assured(track) || sender->max_win == 0 || receiver->max_win == 0 ||
 		!tcp_segment_has_plain_options(seg))
 		return false;
-	/* Without shortcuts: four subtractions and one branch. */
-	if (tcp_seq_is_before(sender->max_end, seg->seq) |
-		tcp_seq_is_before(seg->end, sender->end - receiver->max_win) |
-		tcp_seq_is_before(receiver->end, seg->ack) | tcp_seq_is_before(seg->ack, oldest))
+	/* tcp_seq_is_before() four times, in one branch: is one of the differences negative? */
+	if ((int32_t)((sender->max_end - seg->seq) |
+		      (seg->end - (sender->end - receiver->max_win)) | (receiver->end - seg->ack) |
+		      (seg->ack - oldest)) < 0)
 		return false;
 	tcp_track_advance(track, seg->end, seg->ack, seg->ack,
 		(uint32_t)seg->win << (track->side_flags[dir] & TCP_SIDE_SCALE), true, dir);

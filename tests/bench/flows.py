@@ -169,7 +169,8 @@ def capture(path, n):
     """Frames of n flows, both directions of each. Ports are kept, so answers are known beforehand."""
     rng, frames = lab.rng_of(5), []
     for i in range(n):
-        src, dst = bytes([100, 64 + rng.randrange(64)]) + rng.randbytes(2), bytes([11 + rng.randrange(89)]) + rng.randbytes(3)
+        src = bytes([100, 64 + rng.randrange(64)]) + rng.randbytes(2)
+        dst = bytes([11 + rng.randrange(89)]) + rng.randbytes(3)
         ports = 1024 + i, 1 + rng.randrange(65535)
         for addrs, (sport, dport) in ((src + dst, ports), (dst + bytes([10, 0, 0, 1]), ports[::-1])):
             is_tcp = i % 2 == 0
@@ -257,7 +258,8 @@ def expiry(args, directory):
             "longest pass, 1,000,000 flows end, us": round(ending, 1)}
 
 
-ROWS = {"established": established, "pcap": pcap, "rules": rules, "new": new, "memory": memory, "churn": churn, "expiry": expiry}
+ROWS = {"established": established, "pcap": pcap, "rules": rules, "new": new, "memory": memory, "churn": churn,
+        "expiry": expiry}
 
 
 def flows(args, directory):
