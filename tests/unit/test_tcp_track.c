@@ -627,10 +627,7 @@ START_TEST(quick_path_agrees_with_the_full_one)
 }
 END_TEST
 
-static const int with_and_without[2];
-static const int seeds[16];
-
 SUITE_MAIN("tcp_track", LOOP_TEST(script_goes_as_told, scripts), PLAIN_TEST(only_sane_flags_pass),
-	LOOP_TEST(plain_and_timestamped_segments_are_quick, with_and_without),
+	{ plain_and_timestamped_segments_are_quick, 2 },
 	PLAIN_TEST(ordinary_segments_do_without_the_rare_part),
-	LOOP_TEST(quick_path_agrees_with_the_full_one, seeds))
+	{ quick_path_agrees_with_the_full_one, 16 })
