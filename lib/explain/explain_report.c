@@ -498,3 +498,25 @@ json_t *explain_report(const struct explain_run *run)
 	put_text(&report, json);
 	return json;
 }
+
+const struct flow_first *explain_first(const struct explain_run *run)
+{
+	return report_of(run).first;
+}
+
+void explain_add_connection(json_t *answer, const struct flow_info *info)
+{
+	json_t *text;
+	char *line;
+
+	if (info == NULL)
+		return;
+	line = flow_text(info);
+	text = json_sprintf(
+		"There is such a connection, whose packets pass as was decided for it:\n"
+		"%s\nWere it a new one:\n%s",
+		line, text_at(answer, "text"));
+	json_object_set_new(answer, "connection", flow_to_json(info));
+	json_object_set_new(answer, "text", text);
+	free(line);
+}
