@@ -452,6 +452,41 @@ START_TEST(a_connection_that_exists_is_told)
 }
 END_TEST
 
+START_TEST(the_worker_that_owns_a_packet_is_asked)
+{
+	struct bench *b;
+
+	free(config_text);
+	config_text = mem_printf("%s%s", router_config, rules);
+	b = bench_create(config_text, 2, 8192);
+	bench_discard(b);
+	client = bench_connect(b);
+	for (unsigned int i = 0; i < 16; i++) {
+		struct frame frame;
+		json_t *answer;
+		char *params = mem_printf(
+			"{\"iif\": \"lan\", \"src\": \"192.0.2.10\", \"dst\": \"198.51.100.10\", "
+			"\"proto\": \"tcp\", \"sport\": %u, \"dport\": 80}",
+			1000 + i);
+
+		frame_ip4(&frame, &(struct ip4_spec){ .src = "192.0.2.10",
+					  .dst = "198.51.100.10",
+					  .proto = IPPROTO_TCP,
+					  .sport = (uint16_t)(1000 + i),
+					  .dport = 80 });
+		bench_push(b, LAN, &frame);
+		bench_discard(b);
+		answer = explain(b, params);
+		ck_assert_ptr_nonnull(json_object_get(answer, "connection"));
+		ck_assert_str_eq(json_text_at(answer, "nat.after.src"), "198.51.100.1");
+		json_decref(answer);
+		free(params);
+	}
+	ck_assert_uint_eq(flow_n_tracked(b->dp), 16);
+	stop(b);
+}
+END_TEST
+
 static const struct {
 	const char *params, *error;
 } wrongs[] = {
@@ -496,6 +531,7 @@ PACKET_MAIN("explain", PLAIN_TEST(packets_fare_as_it_says),
 	PLAIN_TEST(rules_without_a_name_are_told_by_number),
 	PLAIN_TEST(what_no_connection_begins_with_is_invalid),
 	PLAIN_TEST(a_connection_that_exists_is_told),
+	PLAIN_TEST(the_worker_that_owns_a_packet_is_asked),
 	PLAIN_TEST(refusals_say_what_the_sender_would_be_told),
 	PLAIN_TEST(translations_are_told_with_addresses),
 	PLAIN_TEST(pings_to_us_are_answered_and_limits_are_not_used_up),
