@@ -286,6 +286,8 @@ static bool say(
 		return say_error(record, buf, size);
 	if (strcmp(stage, "tcp_reset") == 0)
 		return snprintf(buf, size, "the sender would be told by a TCP reset") > 0;
+	if (strcmp(stage, "neigh_hold") == 0)
+		return say_route(report, record, buf, size);
 	if (strcmp(stage, "ip4_fragment") == 0)
 		return snprintf(buf, size, "would be cut into fragments") > 0;
 	if (record->exit == STAGE_DROP)
