@@ -11,7 +11,8 @@
  *
  * The packet begins where a receive queue would have brought it, on the worker that owns its bucket, so
  * that a port is chosen from those which that worker would choose from. Connections of real workers are
- * not known here: the packet is the first of a new one. Control thread.
+ * not known here: the packet is the first of a new one; whether there is one explain_ctl.c asks that worker
+ * by mail. Control thread.
  */
 #include "explain/explain_priv.h"
 

@@ -3,6 +3,9 @@
 /* The command `explain`: reads what packet is meant, and answers with what it met with. Control thread. */
 #include "explain/explain_priv.h"
 
+#include "base/mem.h"
+#include "flow/flow_walk.h"
+
 #include <netinet/icmp6.h>
 #include <rte_icmp.h>
 #include <rte_tcp.h>
@@ -205,10 +208,61 @@ static int read_packet(
 	return read_len(call, a, packet);
 }
 
+/* The answer waits until the worker has said whether it knows the packet's connection. */
+struct pending {
+	struct call *call;
+	struct flow_walk *walk;
+	json_t *result;
+};
+
+static void pending_destroy(struct pending *pending)
+{
+	flow_walk_destroy(pending->walk);
+	json_decref(pending->result);
+	free(pending);
+}
+
+static void pending_cancel(struct call *call, void *owner)
+{
+	pending_destroy(owner);
+}
+
+static void pending_answered(struct flow_walk *walk)
+{
+	struct pending *pending = walk->owner;
+	struct call *call = pending->call;
+
+	explain_add_connection(pending->result, walk->n > 0 ? &walk->rows[0] : NULL);
+	call->result = json_incref(pending->result);
+	pending_destroy(pending);
+	call_finish(call, 0);
+}
+
+/* False: nothing is tracked, there is nobody to ask. Takes result, if not. */
+static bool ask_worker(struct call *call, const struct explain_run *run, json_t *result)
+{
+	const struct flow_first *first = explain_first(run);
+	struct pending *pending;
+
+	if (first == NULL)
+		return false;
+	pending = mem_zalloc(sizeof(*pending));
+	pending->call = call;
+	pending->walk = flow_lookup_create(run->dp, run->w->id, first, pending_answered, pending);
+	if (!flow_walk_step(pending->walk)) {
+		pending_destroy(pending);
+		return false;
+	}
+	pending->result = result;
+	call_defer(call, pending_cancel, pending);
+	return true;
+}
+
 static int explain(struct call *call, const void *args)
 {
 	struct explain_packet packet;
 	struct explain_run run;
+	json_t *result;
 	int err = read_packet(call, args, &packet);
 
 	if (err < 0)
@@ -218,7 +272,9 @@ static int explain(struct call *call, const void *args)
 		return call_fail(call, err, "no packet buffer is free, or none is as long");
 	if (err < 0)
 		return call_fail(call, err, "no memory for a worker to try it on");
-	call->result = explain_report(&run);
+	result = explain_report(&run);
+	if (!ask_worker(call, &run, result))
+		call->result = result;
 	explain_fini(&run);
 	return 0;
 }

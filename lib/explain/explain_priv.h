@@ -42,6 +42,10 @@ void explain_fini(struct explain_run *run);
 
 /* explain_report.c: the answer. New reference. */
 json_t *explain_report(const struct explain_run *run);
+/* What the packet's hooks have decided; NULL: none was asked. */
+const struct flow_first *explain_first(const struct explain_run *run);
+/* Adds the connection that a real packet like that is part of. NULL: there is none. */
+void explain_add_connection(json_t *answer, const struct flow_info *info);
 
 /* explain_ctl.c */
 extern const struct command explain_commands[];

@@ -286,6 +286,8 @@ static bool say(
 		return say_error(record, buf, size);
 	if (strcmp(stage, "tcp_reset") == 0)
 		return snprintf(buf, size, "the sender would be told by a TCP reset") > 0;
+	if (strcmp(stage, "neigh_hold") == 0)
+		return say_route(report, record, buf, size);
 	if (strcmp(stage, "ip4_fragment") == 0)
 		return snprintf(buf, size, "would be cut into fragments") > 0;
 	if (record->exit == STAGE_DROP)
@@ -497,4 +499,26 @@ json_t *explain_report(const struct explain_run *run)
 	json_object_set_new(json, "steps", steps_json(&report));
 	put_text(&report, json);
 	return json;
+}
+
+const struct flow_first *explain_first(const struct explain_run *run)
+{
+	return report_of(run).first;
+}
+
+void explain_add_connection(json_t *answer, const struct flow_info *info)
+{
+	json_t *text;
+	char *line;
+
+	if (info == NULL)
+		return;
+	line = flow_text(info);
+	text = json_sprintf(
+		"There is such a connection, whose packets pass as was decided for it:\n"
+		"%s\nWere it a new one:\n%s",
+		line, text_at(answer, "text"));
+	json_object_set_new(answer, "connection", flow_to_json(info));
+	json_object_set_new(answer, "text", text);
+	free(line);
 }

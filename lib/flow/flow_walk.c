@@ -120,6 +120,16 @@ static void walk_slice(struct flow_worker *fw, struct flow_walk *walk)
 	walk->family++;
 }
 
+static void walk_lookup(struct flow_worker *fw, struct flow_walk *walk)
+{
+	const struct flow_table *table = &fw->table[walk->family];
+	uint32_t ref =
+		flow_table_lookup(table, &walk->tuple, (uint8_t)walk->filter.proto, NS_DEFAULT);
+
+	if (ref != FLOW_NONE)
+		flow_info_read(table, ref >> 1, flow_now(fw), &walk->rows[walk->n++]);
+}
+
 static void on_answer(void *receiver, const struct mail *mail)
 {
 	flow_walks_collect(receiver);
@@ -131,7 +141,10 @@ static void on_walk(void *receiver, const struct mail *mail)
 	struct flow_walk *walk = (struct flow_walk *)(uintptr_t)mail->arg[0];
 	const struct mail answer = { .fn = on_answer };
 
-	walk_slice(flow_worker(w), walk);
+	if (walk->is_lookup)
+		walk_lookup(flow_worker(w), walk);
+	else
+		walk_slice(flow_worker(w), walk);
 	/* Pairs with the acquire in flow_walks_collect(): from here on it is not ours. */
 	atomic_store_explicit(&walk->is_answered, true, memory_order_release);
 	worker_tell(w, &answer);
@@ -156,6 +169,19 @@ struct flow_walk *flow_walk_create(struct dp *dp, const struct flow_filter *filt
 	walk->answered = answered;
 	walk->owner = owner;
 	walk->next = 1;
+	return walk;
+}
+
+struct flow_walk *flow_lookup_create(struct dp *dp, unsigned int worker,
+	const struct flow_first *sought, void (*answered)(struct flow_walk *walk), void *owner)
+{
+	const struct flow_filter filter = { .proto = sought->proto };
+	struct flow_walk *walk = flow_walk_create(dp, &filter, answered, owner);
+
+	walk->is_lookup = true;
+	walk->tuple = sought->orig;
+	walk->worker = (uint16_t)worker;
+	walk->family = sought->family == AF_INET6 ? FLOW_IP6 : FLOW_IP4;
 	return walk;
 }
 

@@ -40,6 +40,8 @@ struct flow_walk {
 	bool is_abandoned;
 	_Atomic bool is_answered; /* the worker's release, the control thread's acquire */
 	struct flow_filter filter;
+	bool is_lookup; /* flow_lookup_create(): of one worker's table only this is wanted */
+	struct flow_tuple tuple; /* of either direction */
 	/* Where the next slice begins. */
 	uint16_t worker;
 	uint8_t family;
@@ -52,6 +54,12 @@ struct flow_walk {
 /* Control thread, all of it. */
 struct flow_walk *flow_walk_create(struct dp *dp, const struct flow_filter *filter,
 	void (*answered)(struct flow_walk *walk), void *owner);
+/*
+ * One question in place of a walk: has that worker a connection one of whose directions is this? One
+ * flow_walk_step() asks it; rows[0] is the answer, if n is 1.
+ */
+struct flow_walk *flow_lookup_create(struct dp *dp, unsigned int worker,
+	const struct flow_first *sought, void (*answered)(struct flow_walk *walk), void *owner);
 /* Asks for the next slice. False: there is none, the walk is over. */
 bool flow_walk_step(struct flow_walk *walk);
 /* Frees it now, or as soon as the worker that has it gives it back. */

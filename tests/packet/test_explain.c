@@ -34,6 +34,21 @@ static const char rules[] =
 	"};\n";
 
 static char *config_text;
+static struct client *client; /* of the bench that runs */
+
+static struct bench *start(const char *config)
+{
+	struct bench *b = bench_start(config);
+
+	client = bench_connect(b);
+	return b;
+}
+
+static void stop(struct bench *b)
+{
+	client_close(client);
+	bench_destroy(b);
+}
 
 static struct bench *ruled_start(const char *router)
 {
@@ -41,7 +56,7 @@ static struct bench *ruled_start(const char *router)
 
 	free(config_text);
 	config_text = mem_printf("%s%s", router, rules);
-	b = bench_start(config_text);
+	b = start(config_text);
 	json_decref(
 		bench_call(b, "route.add", "{\"to\": \"10.66.0.0/16\", \"type\": \"blackhole\"}"));
 	json_decref(bench_call(
@@ -98,11 +113,27 @@ static char *picture(struct bench *b)
 	return text;
 }
 
+/* By a client that waits: where connections are tracked a worker is asked. */
+static json_t *ask(struct bench *b, const char *params)
+{
+	char *line = mem_printf("{\"jsonrpc\": \"2.0\", \"id\": 1, \"method\": "
+				"\"explain.packet\", \"params\": %s}",
+		params);
+	json_t *message, *result;
+
+	bench_write(client, line);
+	message = bench_read(b, client);
+	result = json_incref(json_at(message, "result"));
+	json_decref(message);
+	free(line);
+	return result;
+}
+
 /* Asks, and sees to it that all is as it was. */
 static json_t *explain(struct bench *b, const char *params)
 {
 	char *before = picture(b), *after;
-	json_t *answer = bench_call(b, "explain.packet", params);
+	json_t *answer = ask(b, params);
 
 	bench_run(b);
 	bench_expect_nothing(b);
@@ -192,7 +223,7 @@ START_TEST(packets_fare_as_it_says)
 			json_text_at(answer, "text"));
 		json_decref(answer);
 	}
-	bench_destroy(b);
+	stop(b);
 }
 END_TEST
 
@@ -216,7 +247,7 @@ START_TEST(the_rule_that_decided_is_named_with_its_line)
 	expect_rule(answer, "forward", "drop", "forward: {");
 	expect_text(answer, "policy: drop");
 	json_decref(answer);
-	bench_destroy(b);
+	stop(b);
 }
 END_TEST
 
@@ -231,7 +262,7 @@ START_TEST(rules_without_a_name_are_told_by_number)
 	expect_text(answer, "rule 1: accept");
 	expect_text(answer, "for: proto tcp dport 22");
 	json_decref(answer);
-	bench_destroy(b);
+	stop(b);
 }
 END_TEST
 
@@ -246,7 +277,7 @@ START_TEST(what_no_connection_begins_with_is_invalid)
 	expect_text(answer, "state invalid: TCP flags that no host sends together");
 	expect_text(answer, "begins no connection");
 	json_decref(answer);
-	bench_destroy(b);
+	stop(b);
 }
 END_TEST
 
@@ -265,7 +296,7 @@ START_TEST(refusals_say_what_the_sender_would_be_told)
 		"\"udp\", \"ttl\": 1}");
 	ck_assert_int_eq(json_int_at(answer, "answer.type"), 11);
 	json_decref(answer);
-	bench_destroy(b);
+	stop(b);
 }
 END_TEST
 
@@ -297,7 +328,7 @@ START_TEST(translations_are_told_with_addresses)
 	ck_assert_str_eq(json_text_at(answer, "route.gateway"), "198.51.100.10");
 	expect_text(answer, "source becomes 198.51.100.1:");
 	json_decref(answer);
-	bench_destroy(b);
+	stop(b);
 }
 END_TEST
 
@@ -323,7 +354,7 @@ START_TEST(pings_to_us_are_answered_and_limits_are_not_used_up)
 	frame_ip4(&frame, &ping);
 	bench_push(b, LAN, &frame);
 	bench_expect(b, LAN, &frame);
-	bench_destroy(b);
+	stop(b);
 }
 END_TEST
 
@@ -345,13 +376,13 @@ START_TEST(packets_too_big_are_cut_or_refused)
 			   "\"proto\": \"udp\", \"len\": 1400, \"df\": true}");
 	ck_assert_str_eq(json_text_at(answer, "reason"), "ip4_frag_needed");
 	json_decref(answer);
-	bench_destroy(b);
+	stop(b);
 }
 END_TEST
 
 START_TEST(without_rules_there_are_no_hooks_and_all_else_is_told)
 {
-	struct bench *b = bench_start(router_config);
+	struct bench *b = start(router_config);
 	json_t *answer;
 
 	json_decref(bench_call(b, "route.del", "{\"to\": \"default\"}"));
@@ -367,7 +398,7 @@ START_TEST(without_rules_there_are_no_hooks_and_all_else_is_told)
 		"\"sctp\", \"dport\": 9}");
 	ck_assert_str_eq(json_text_at(answer, "out"), "dmz");
 	json_decref(answer);
-	bench_destroy(b);
+	stop(b);
 }
 END_TEST
 
@@ -388,7 +419,71 @@ START_TEST(ipv6_is_explained_alike)
 	ck_assert_str_eq(json_text_at(answer, "reason"), "ip6_hop_limit_exceeded");
 	ck_assert_int_eq(json_int_at(answer, "answer.type"), ICMP6_TIME_EXCEEDED);
 	json_decref(answer);
-	bench_destroy(b);
+	stop(b);
+}
+END_TEST
+
+START_TEST(a_connection_that_exists_is_told)
+{
+	struct bench *b = ruled_start(router_config);
+	const char *params = "{\"iif\": \"lan\", \"src\": \"192.0.2.10\", \"dst\": "
+			     "\"203.0.113.10\", \"proto\": \"udp\", \"sport\": 1000, "
+			     "\"dport\": 2000}";
+	json_t *answer = explain(b, params);
+	struct frame frame;
+
+	ck_assert_ptr_null(json_object_get(answer, "connection"));
+	json_decref(answer);
+	frame_ip4(&frame, &(struct ip4_spec){ .src = "192.0.2.10", .dst = "203.0.113.10" });
+	bench_push(b, LAN, &frame);
+	bench_discard(b);
+	answer = explain(b, params);
+	ck_assert_ptr_nonnull(json_object_get(answer, "connection"));
+	expect_text(answer, "There is such a connection");
+	expect_text(answer, "[UNREPLIED]");
+	json_decref(answer);
+	answer =
+		explain(b, "{\"iif\": \"dmz\", \"src\": \"203.0.113.10\", \"dst\": \"192.0.2.10\", "
+			   "\"proto\": \"udp\", \"sport\": 2000, \"dport\": 1000}");
+	ck_assert_ptr_nonnull(json_object_get(answer, "connection"));
+	ck_assert_str_eq(json_text_at(answer, "verdict"), "dropped");
+	json_decref(answer);
+	stop(b);
+}
+END_TEST
+
+START_TEST(the_worker_that_owns_a_packet_is_asked)
+{
+	struct bench *b;
+
+	free(config_text);
+	config_text = mem_printf("%s%s", router_config, rules);
+	b = bench_create(config_text, 2, 8192);
+	bench_discard(b);
+	client = bench_connect(b);
+	for (unsigned int i = 0; i < 16; i++) {
+		struct frame frame;
+		json_t *answer;
+		char *params = mem_printf(
+			"{\"iif\": \"lan\", \"src\": \"192.0.2.10\", \"dst\": \"198.51.100.10\", "
+			"\"proto\": \"tcp\", \"sport\": %u, \"dport\": 80}",
+			1000 + i);
+
+		frame_ip4(&frame, &(struct ip4_spec){ .src = "192.0.2.10",
+					  .dst = "198.51.100.10",
+					  .proto = IPPROTO_TCP,
+					  .sport = (uint16_t)(1000 + i),
+					  .dport = 80 });
+		bench_push(b, LAN, &frame);
+		bench_discard(b);
+		answer = explain(b, params);
+		ck_assert_ptr_nonnull(json_object_get(answer, "connection"));
+		ck_assert_str_eq(json_text_at(answer, "nat.after.src"), "198.51.100.1");
+		json_decref(answer);
+		free(params);
+	}
+	ck_assert_uint_eq(flow_n_tracked(b->dp), 16);
+	stop(b);
 }
 END_TEST
 
@@ -435,6 +530,8 @@ PACKET_MAIN("explain", PLAIN_TEST(packets_fare_as_it_says),
 	PLAIN_TEST(the_rule_that_decided_is_named_with_its_line),
 	PLAIN_TEST(rules_without_a_name_are_told_by_number),
 	PLAIN_TEST(what_no_connection_begins_with_is_invalid),
+	PLAIN_TEST(a_connection_that_exists_is_told),
+	PLAIN_TEST(the_worker_that_owns_a_packet_is_asked),
 	PLAIN_TEST(refusals_say_what_the_sender_would_be_told),
 	PLAIN_TEST(translations_are_told_with_addresses),
 	PLAIN_TEST(pings_to_us_are_answered_and_limits_are_not_used_up),
