@@ -85,7 +85,11 @@ static inline uint32_t multipath_ports(const struct rte_mbuf *m, unsigned int of
 static inline uint64_t multipath_hash4(
 	const struct multipath *mp, uint32_t src_be, uint32_t dst_be, uint64_t l4)
 {
-	return multipath_mix(((uint64_t)src_be << 32 | dst_be) ^ mp->seed[0], l4 ^ mp->seed[1]);
+	uint64_t hash =
+		multipath_mix(((uint64_t)src_be << 32 | dst_be) ^ mp->seed[0], l4 ^ mp->seed[1]);
+
+	/* Once more: with some seeds addresses that differ in one byte would share their low bits. */
+	return multipath_mix(hash ^ mp->seed[1], mp->seed[0] | 1);
 }
 
 static inline uint64_t multipath_hash6(

@@ -131,7 +131,8 @@ void flow_scratch_fini(struct worker *w)
 static void tables_fini(struct dp *dp)
 {
 	for (unsigned int i = 0; i < dp->n_workers; i++)
-		worker_tables_fini(flow_worker(dp->workers[i]));
+		if (flow_worker(dp->workers[i]) != NULL)
+			worker_tables_fini(flow_worker(dp->workers[i]));
 }
 
 static uint32_t share_of(int64_t max, unsigned int n_workers)

@@ -158,7 +158,8 @@ void flow_sources_fini(struct dp *dp)
 	for (unsigned int i = 0; i < dp->n_workers; i++) {
 		struct flow_worker *fw = flow_worker(dp->workers[i]);
 
-		if (fw->sources == NULL)
+		/* A worker that could not be made has nothing of ours. */
+		if (fw == NULL || fw->sources == NULL)
 			continue;
 		flow_unmap(fw->sources->heads, heads_size(fw->sources));
 		flow_unmap(fw->sources->rows, rows_size(fw->sources));

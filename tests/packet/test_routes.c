@@ -213,6 +213,17 @@ END_TEST
 static const char both_ways[] = "\"nexthops\": [{\"via\": \"198.51.100.10\", \"weight\": 3}, "
 				"{\"via\": \"203.0.113.10\"}]";
 
+/* How many IPv4 packets leave by a port: neighbours may be asked for at the same time. */
+static unsigned int count_ip4(struct bench *b, unsigned int port)
+{
+	struct frame frame;
+	unsigned int n = 0;
+
+	while (bench_receive(b, port, &frame))
+		n += frame_ether(&frame)->ether_type == RTE_BE16(RTE_ETHER_TYPE_IPV4);
+	return n;
+}
+
 /* How many of 400 flows to addresses in 10.7.0.0/16 leave by wan; none may be lost. */
 static unsigned int spread(struct bench *b, bool by_port, bool *is_wan)
 {
@@ -228,8 +239,8 @@ static unsigned int spread(struct bench *b, bool by_port, bool *is_wan)
 					  .dst = dst,
 					  .sport = (uint16_t)(by_port ? 1000 + i : 1000) });
 		bench_push(b, LAN, &frame);
-		is_wan[i] = bench_count(b, WAN) == 1;
-		REQUIRE(is_wan[i] || bench_count(b, DMZ) == 1);
+		is_wan[i] = count_ip4(b, WAN) == 1;
+		REQUIRE(is_wan[i] || count_ip4(b, DMZ) == 1);
 		bench_discard(b);
 		n += is_wan[i];
 	}
