@@ -15,6 +15,7 @@
 #include <rte_ip.h>
 
 #include "neigh/neigh.h"
+#include "net/hash.h"
 #include "net/pkt_meta.h"
 
 enum {
@@ -47,14 +48,6 @@ static inline bool fib_value_is_multipath(uint32_t value)
 	return value >= MULTIPATH_FIRST;
 }
 
-/* Both halves of a product depend on all bits of both factors. */
-static inline uint64_t multipath_mix(uint64_t a, uint64_t b)
-{
-	unsigned __int128 product = (unsigned __int128)a * b;
-
-	return (uint64_t)product ^ (uint64_t)(product >> 64);
-}
-
 static inline uint32_t multipath_bucket(const struct multipath *mp, uint32_t value, uint64_t hash)
 {
 	size_t i = (size_t)(value - MULTIPATH_FIRST) * MULTIPATH_BUCKETS + hash % MULTIPATH_BUCKETS;
@@ -85,11 +78,10 @@ static inline uint32_t multipath_ports(const struct rte_mbuf *m, unsigned int of
 static inline uint64_t multipath_hash4(
 	const struct multipath *mp, uint32_t src_be, uint32_t dst_be, uint64_t l4)
 {
-	uint64_t hash =
-		multipath_mix(((uint64_t)src_be << 32 | dst_be) ^ mp->seed[0], l4 ^ mp->seed[1]);
+	uint64_t hash = hash_mix(((uint64_t)src_be << 32 | dst_be) ^ mp->seed[0], l4 ^ mp->seed[1]);
 
 	/* Once more: with some seeds addresses that differ in one byte would share their low bits. */
-	return multipath_mix(hash ^ mp->seed[1], mp->seed[0] | 1);
+	return hash_mix(hash ^ mp->seed[1], mp->seed[0] | 1);
 }
 
 static inline uint64_t multipath_hash6(
@@ -99,9 +91,9 @@ static inline uint64_t multipath_hash6(
 
 	memcpy(src, src_addr, sizeof(src));
 	memcpy(dst, dst_addr, sizeof(dst));
-	hash = multipath_mix(src[0] ^ mp->seed[0], src[1] ^ mp->seed[1]);
-	hash = multipath_mix(dst[0] ^ hash, dst[1] ^ mp->seed[1]);
-	return multipath_mix(l4 ^ hash, mp->seed[0]);
+	hash = hash_mix(src[0] ^ mp->seed[0], src[1] ^ mp->seed[1]);
+	hash = hash_mix(dst[0] ^ hash, dst[1] ^ mp->seed[1]);
+	return hash_mix(l4 ^ hash, mp->seed[0]);
 }
 
 /* The adjacency that a group has for this packet. ip: its header, checked by parse. */

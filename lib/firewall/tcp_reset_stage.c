@@ -27,7 +27,7 @@ static uint32_t segment_len(const struct pkt_meta *meta)
 	return (uint32_t)meta->l3_len - (meta->l4_off - meta->l3_off);
 }
 
-/* Folded sum over a segment and its pseudo header; all ones where it is right. */
+/* Folded sum over a segment and its pseudo header. */
 static uint16_t segment_sum(const struct rte_mbuf *m, const struct pkt_meta *meta)
 {
 	uint64_t pseudo =
@@ -48,7 +48,7 @@ static bool reset_is_due(struct rte_mbuf *m, struct pkt_meta *meta)
 		!(meta->flags & PKT_L4_PRESENT))
 		return false;
 	tcp = pkt_l4(m, meta);
-	return !(tcp->tcp_flags & RTE_TCP_RST_FLAG) && segment_sum(m, meta) == 0xffff;
+	return !(tcp->tcp_flags & RTE_TCP_RST_FLAG) && parse_l4_checksum_is_right(m, meta);
 }
 
 /* The reset's TCP header, but for its checksum. */

@@ -94,16 +94,6 @@ static bool quote_read(struct rte_mbuf *m, const struct pkt_meta *meta, struct q
 	return true;
 }
 
-static bool icmp_checksum_is_right(const struct rte_mbuf *m, const struct pkt_meta *meta)
-{
-	uint32_t len = meta->l3_len - (uint32_t)(meta->l4_off - meta->l3_off);
-	uint32_t sum = checksum_mbuf_sum(m, meta->l4_off, len);
-
-	if (flow_is_ip6(meta))
-		sum += checksum_ip6_pseudo(pkt_ip6(m, meta), len, IPPROTO_ICMPV6);
-	return checksum_fold(sum) == 0xffff;
-}
-
 static void icmp_checksum_set(struct rte_mbuf *m, const struct pkt_meta *meta)
 {
 	uint32_t len = meta->l3_len - (uint32_t)(meta->l4_off - meta->l3_off);
@@ -161,7 +151,7 @@ static bool read_inverse(struct rte_mbuf *m, const struct pkt_meta *meta, struct
 	struct flow_tuple *inverse)
 {
 	/* What is made here gets its checksum when it leaves. */
-	if (!(meta->flags & PKT_ORIGINATED) && !icmp_checksum_is_right(m, meta))
+	if (!(meta->flags & PKT_ORIGINATED) && !parse_l4_checksum_is_right(m, meta))
 		return false;
 	/* An error goes to who has sent what it quotes. */
 	if (!quote_read(m, meta, q) || !is_to(m, meta, &q->tuple.src))
