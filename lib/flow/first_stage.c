@@ -161,6 +161,9 @@ static unsigned int commit_again(struct flow_worker *fw, const struct rte_mbuf *
 	struct flow_table *table = flow_table_of(fw, meta);
 	struct flow_verdict *verdict = flow_verdict_at(table, f->flow);
 
+	/* Another packet of this pass may have ended it, or a new connection has taken its entry. */
+	if (flow_table_lookup(table, &f->orig, f->proto, f->ns) != (f->flow << 1 | FLOW_ORIG))
+		return pkt_drop(meta, &flow_module, FLOW_DROP_NAT_CHANGED);
 	if ((verdict->status & FLOW_NAT) != (f->status & FLOW_NAT)) {
 		flow_end(fw, table, f->flow);
 		return pkt_drop(meta, &flow_module, FLOW_DROP_NAT_CHANGED);
@@ -262,12 +265,33 @@ static void forward_keep_route(const struct flow_worker *fw, struct flow_table *
 	verdict->route_gen[ref & 1] = generation;
 }
 
+/*
+ * Is the entry still this packet's? Since `track` found it, a new connection of this pass may have taken it
+ * over: where the table is full, unanswered ones give way.
+ */
+static bool forward_has_flow(
+	const struct flow_table *table, struct rte_mbuf *m, struct pkt_meta *meta)
+{
+	const struct flow_verdict *verdict = flow_verdict_at(table, meta->flow >> 1);
+	struct flow_first f = { .ns = meta->ns };
+	struct flow_tuple have;
+	bool is_error;
+
+	(void)flow_read_packet(m, meta, &f, &is_error);
+	flow_tuple_at(table, meta->flow >> 1, meta->flow & 1, &have);
+	return flow_scope(verdict->proto, verdict->ns) == flow_scope(f.proto, f.ns) &&
+	       memcmp(&have, &f.orig, FLOW_TUPLE_LEN) == 0;
+}
+
 static unsigned int forward_one(
 	struct worker *w, void *ctx, struct rte_mbuf *m, struct pkt_meta *meta)
 {
 	struct flow_worker *fw = ctx;
 	struct flow_table *table = flow_table_of(fw, meta);
 	const struct flow_verdict *verdict = flow_verdict_at(table, meta->flow >> 1);
+
+	if (unlikely(!forward_has_flow(table, m, meta)))
+		return pkt_drop(meta, &flow_module, FLOW_DROP_TABLE_FULL);
 
 	flow_count(table, meta->flow, meta->l3_len);
 	meta->mark = verdict->mark;

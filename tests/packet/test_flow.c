@@ -138,6 +138,46 @@ START_TEST(fragments_share_the_fate_of_the_first)
 }
 END_TEST
 
+/* The table is full: a new connection takes the entry of the oldest, whose first answer is in the same pass. */
+START_TEST(an_answer_is_not_taken_for_the_connection_that_took_its_place)
+{
+	enum { ROOM = 64 };
+	char *config = mem_printf(
+		"sysctl: { conntrack: { max = %d; }; }; %s firewall: { postrouting: { rules = ( "
+		"{ out = \"dmz\"; action = \"masquerade\"; } ); }; };",
+		ROOM, router_config);
+	struct bench *b = bench_start(config);
+	struct ip4_spec to = there, from = back;
+	struct drops drops;
+	struct frame frame;
+
+	for (unsigned int i = 0; i < ROOM; i++) {
+		to.sport = (uint16_t)(3000 + i);
+		frame_ip4(&frame, &to);
+		bench_push(b, LAN, &frame);
+	}
+	ck_assert_uint_eq(bench_count(b, DMZ), ROOM);
+	ck_assert_uint_eq(flow_n_tracked(b->dp), ROOM);
+	drops = drops_take(b);
+	from.dst = "203.0.113.1";
+	from.dport = 3000;
+	frame_ip4(&frame, &from);
+	bench_send(b, DMZ, &frame);
+	to.src = "192.0.2.77";
+	to.sport = 5000;
+	frame_ip4(&frame, &to);
+	bench_send(b, LAN, &frame);
+	bench_run(b);
+	drops_expect(b, &drops, "flow_table_full", 1);
+	ck_assert_uint_eq(bench_count(b, DMZ), 1);
+	bench_expect_nothing(b);
+	bench_destroy(b);
+	free(config);
+}
+END_TEST
+
 PACKET_MAIN("flow", PLAIN_TEST(second_packets_take_the_quick_way),
-	PLAIN_TEST(silent_connections_end), PLAIN_TEST(fragments_share_the_fate_of_the_first),
+	PLAIN_TEST(silent_connections_end),
+	PLAIN_TEST(an_answer_is_not_taken_for_the_connection_that_took_its_place),
+	PLAIN_TEST(fragments_share_the_fate_of_the_first),
 	PLAIN_TEST(a_rate_polices_both_directions_of_its_connections))
