@@ -293,6 +293,10 @@ static enum nat_drop source_new(struct worker *w, struct nat_worker *nw, struct 
 	}
 	if (nat == NULL && !(f->status & FLOW_DST_NAT) && is_tuple_free(&s, &f->reply))
 		return NAT_N_DROPS;
+	/* Only who gets the answers can tell whether they would be mixed up. */
+	if (w->dp->n_workers > 1 && !is_steered(w, f->proto) && !flow_is_icmp(f->proto) &&
+		!flow_bucket_is_mine(w, flow_bucket(w, f->family, f->proto, &f->reply)))
+		return NAT_DROP_CLASH;
 	if (has_port(f->proto))
 		return source_port(&s, f, nat);
 	if (!is_tuple_free(&s, &f->reply))

@@ -181,6 +181,25 @@ START_TEST(errors_find_the_owner_of_what_they_quote)
 }
 END_TEST
 
+/* Without ports one peer can have one connection with our address: nobody else gets its answers. */
+START_TEST(what_has_no_ports_is_translated_by_the_worker_that_gets_the_answers)
+{
+	struct bench *b = bench_create(gateway_config, 2, 8192);
+	struct drops drops;
+
+	bench_advance(b, 2000);
+	bench_discard(b);
+	drops = drops_take(b);
+	for (unsigned int i = 0; i < HOSTS; i++)
+		send_out(b, i, IPPROTO_GRE, 20);
+	bench_run(b);
+	ck_assert_uint_eq(bench_count(b, WAN), 1);
+	drops_expect(b, &drops, "nat_clash", HOSTS - 1);
+	ck_assert_uint_eq(flow_n_tracked(b->dp), 1);
+	bench_destroy(b);
+}
+END_TEST
+
 START_TEST(a_bucket_does_not_leave_its_connections_behind)
 {
 	struct bench *b = bench_create(gateway_config, 2, 8192);
@@ -191,6 +210,8 @@ START_TEST(a_bucket_does_not_leave_its_connections_behind)
 }
 END_TEST
 
-PACKET_MAIN("owners", PLAIN_TEST(a_bucket_does_not_leave_its_connections_behind),
+PACKET_MAIN("owners",
+	PLAIN_TEST(what_has_no_ports_is_translated_by_the_worker_that_gets_the_answers),
+	PLAIN_TEST(a_bucket_does_not_leave_its_connections_behind),
 	LOOP_TEST(answers_find_the_owner_wherever_they_come_in, protos),
 	LOOP_TEST(errors_find_the_owner_of_what_they_quote, protos))
