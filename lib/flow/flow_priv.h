@@ -8,6 +8,7 @@
 #include "flow/fragments.h"
 #include "flow/table.h"
 #include "ip/ip.h"
+#include "net/checksum.h"
 
 #define FLOW_DROPS(X)                                                                              \
 	X(FLOW_DROP_TABLE_FULL, "flow_table_full",                                                 \
@@ -172,11 +173,39 @@ bool flow_may_begin(uint8_t proto, const struct flow_tuple *orig);
 
 /* translate.c: what translation does to packets */
 
+enum { DCCP_CHECKSUM_OFF = 6 };
+
 /* Works out the checksum deltas of a connection whose tuples are in place. */
 void flow_set_deltas(struct flow_table *table, uint32_t index);
 /* Rewrites a packet of that direction as the other side knows it. */
 void flow_translate(const struct flow_table *table, uint32_t ref, struct rte_mbuf *m,
 	const struct pkt_meta *meta);
+
+/* A delta of the original direction, as the given one needs it: of the other it is the complement. */
+static __rte_always_inline uint16_t flow_delta_of(uint16_t delta, unsigned int dir)
+{
+	return delta ^ (uint16_t) - (uint16_t)dir;
+}
+
+/*
+ * Ports and the checksum that covers them, of a header of which len bytes are there, 8 at least: ports
+ * as they are to be, source first. Nothing for a protocol without ports.
+ */
+static __rte_always_inline void flow_translate_ports(
+	uint8_t proto, uint8_t *l4, uint32_t len, uint32_t ports, uint16_t add)
+{
+	/* SCTP's checksum covers its ports, but no addresses: lib/nat leaves those ports alone. */
+	if (proto == IPPROTO_TCP) {
+		if (likely(len >= sizeof(struct rte_tcp_hdr)))
+			checksum_add(l4 + offsetof(struct rte_tcp_hdr, cksum), add);
+	} else if (likely(proto == IPPROTO_UDP) || proto == IPPROTO_UDPLITE) {
+		checksum_add_udp(l4 + offsetof(struct rte_udp_hdr, dgram_cksum), add);
+	} else if (proto == IPPROTO_DCCP) {
+		checksum_add(l4 + DCCP_CHECKSUM_OFF, add);
+	}
+	if (likely(flow_has_ports(proto)))
+		memcpy(l4, &ports, sizeof(ports));
+}
 
 /* Gives it a DSCP (RFC 2474); the two bits of ECN stay. */
 void flow_set_dscp(struct rte_mbuf *m, const struct pkt_meta *meta, uint8_t dscp);

@@ -15,6 +15,9 @@
 
 enum { FLOW_TX = 1, FLOW_TRACK, FLOW_FRAGMENT };
 
+/* So much of the L4 header is there, or all of it: l4_is_quick() has seen to that. */
+enum { L4_CHECKED = sizeof(struct rte_tcp_hdr) };
+
 /* A burst between its passes. */
 struct flow_burst {
 	struct flow_worker *fw;
@@ -143,49 +146,6 @@ static __rte_always_inline bool is_flow6(
 		       sizeof(flow->tuple[dir])) == 0;
 }
 
-static __rte_always_inline uint16_t fold16(uint32_t sum)
-{
-	sum = (sum & 0xffff) + (sum >> 16);
-	return (uint16_t)(sum + (sum >> 16));
-}
-
-/* A delta of the original direction, as the given one needs it: of the other it is the complement. */
-static __rte_always_inline uint16_t delta_of(uint16_t delta, unsigned int dir)
-{
-	return delta ^ (uint16_t) - (uint16_t)dir;
-}
-
-static __rte_always_inline void sum_add(void *at, uint32_t add)
-{
-	uint16_t old;
-
-	memcpy(&old, at, sizeof(old));
-	old = (uint16_t)~fold16((uint16_t)~old + add);
-	memcpy(at, &old, sizeof(old));
-}
-
-/* Ports and checksum of TCP, UDP and what has its ports in the same place; ports as the packet is to have. */
-static __rte_always_inline void translate_l4_quick(
-	uint8_t *l4, uint8_t proto, uint32_t ports, uint16_t add)
-{
-	uint8_t *udp_sum = l4 + offsetof(struct rte_udp_hdr, dgram_cksum);
-	uint16_t sum;
-
-	if (proto == IPPROTO_TCP) {
-		sum_add(l4 + offsetof(struct rte_tcp_hdr, cksum), add);
-	} else if (proto == IPPROTO_UDP) {
-		memcpy(&sum, udp_sum, sizeof(sum));
-		/* Zero says that there is none (RFC 768); one that becomes zero is sent as ones. */
-		if (likely(sum != 0)) {
-			sum = (uint16_t)~fold16((uint16_t)~sum + add);
-			sum = sum == 0 ? 0xffff : sum;
-			memcpy(udp_sum, &sum, sizeof(sum));
-		}
-	}
-	if (likely(flow_has_ports(proto)))
-		memcpy(l4, &ports, sizeof(ports));
-}
-
 /* Time to live and, if it is translated, all the rest. */
 static __rte_always_inline void flow4_rewrite(
 	const struct flow4 *flow, unsigned int dir, uint8_t *l3)
@@ -202,11 +162,11 @@ static __rte_always_inline void flow4_rewrite(
 		addrs = addrs << 32 | addrs >> 32;
 		memcpy(&ip->src_addr, &addrs, sizeof(addrs));
 		memcpy(&ports, &other->sport_be, sizeof(ports));
-		translate_l4_quick(l3 + sizeof(*ip), flow->verdict.proto, ports << 16 | ports >> 16,
-			delta_of(flow->verdict.l4_delta, dir));
-		add += delta_of(flow->verdict.ip_delta, dir);
+		flow_translate_ports(flow->verdict.proto, l3 + sizeof(*ip), L4_CHECKED,
+			ports << 16 | ports >> 16, flow_delta_of(flow->verdict.l4_delta, dir));
+		add += flow_delta_of(flow->verdict.ip_delta, dir);
 	}
-	sum_add(&ip->hdr_checksum, add);
+	checksum_add(&ip->hdr_checksum, add);
 }
 
 static __rte_always_inline void flow6_rewrite(
@@ -221,8 +181,8 @@ static __rte_always_inline void flow6_rewrite(
 	memcpy(ip->src_addr, flow->tuple[!dir].dst, sizeof(ip->src_addr));
 	memcpy(ip->dst_addr, flow->tuple[!dir].src, sizeof(ip->dst_addr));
 	memcpy(&ports, &flow->ports[!dir], sizeof(ports));
-	translate_l4_quick(l3 + sizeof(*ip), flow->verdict.proto, ports << 16 | ports >> 16,
-		delta_of(flow->verdict.l4_delta, dir));
+	flow_translate_ports(flow->verdict.proto, l3 + sizeof(*ip), L4_CHECKED,
+		ports << 16 | ports >> 16, flow_delta_of(flow->verdict.l4_delta, dir));
 }
 
 /* Is nothing about to change in the connection's state by this packet of UDP or an unknown protocol? */

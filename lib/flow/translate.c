@@ -7,36 +7,25 @@
  */
 #include "flow/flow_priv.h"
 
-enum { DCCP_CHECKSUM_OFF = 6 };
-
 /* Sum of 16-bit words in network order, folded. */
-static uint32_t sum_words(uint32_t sum, const void *data, size_t len)
+static uint16_t sum_words(const void *data, size_t len)
 {
 	const uint8_t *bytes = data;
+	uint64_t sum = 0;
 	uint16_t word;
 
 	for (size_t i = 0; i < len; i += sizeof(word)) {
 		memcpy(&word, bytes + i, sizeof(word));
 		sum += word;
 	}
-	return sum;
-}
-
-static uint16_t fold(uint32_t sum)
-{
-	sum = (sum & 0xffff) + (sum >> 16);
-	return (uint16_t)((sum & 0xffff) + (sum >> 16));
+	return checksum_fold(sum);
 }
 
 /* What has to be added to the one's complement sum when a is replaced by b. */
 static uint16_t delta(const void *a, const void *b, size_t len, uint16_t before)
 {
-	uint32_t sum = before;
-
 	/* ~a + b, word by word. */
-	sum += fold(sum_words(0, b, len));
-	sum += (uint16_t)~fold(sum_words(0, a, len));
-	return fold(sum);
+	return checksum_fold((uint64_t)before + sum_words(b, len) + (uint16_t)~sum_words(a, len));
 }
 
 void flow_set_deltas(struct flow_table *table, uint32_t index)
@@ -62,30 +51,6 @@ void flow_set_deltas(struct flow_table *table, uint32_t index)
 	verdict->l4_delta = delta(&in.dport_be, &out.dport_be, 2, verdict->l4_delta);
 }
 
-/* A checksum in the packet, after its sum has grown by add. */
-static void checksum_add(void *at, uint16_t add)
-{
-	uint16_t old;
-
-	memcpy(&old, at, sizeof(old));
-	old = (uint16_t)~fold((uint32_t)(uint16_t)~old + add);
-	memcpy(at, &old, sizeof(old));
-}
-
-/* Zero says that there is none (RFC 768); one that becomes zero is sent as ones. */
-static void checksum_add_udp(void *at, uint16_t add)
-{
-	uint16_t sum;
-
-	memcpy(&sum, at, sizeof(sum));
-	if (sum == 0)
-		return;
-	checksum_add(at, add);
-	memcpy(&sum, at, sizeof(sum));
-	if (sum == 0)
-		memset(at, 0xff, sizeof(sum));
-}
-
 /*
  * Ports or identifier become those of the tuple; of the header at least QUOTE_L4_MIN bytes are there,
  * of a checksum behind them perhaps none.
@@ -93,23 +58,16 @@ static void checksum_add_udp(void *at, uint16_t add)
 static void translate_l4(
 	uint8_t proto, uint8_t *l4, uint32_t len, const struct flow_tuple *to, uint16_t add)
 {
+	uint32_t ports;
+
 	if (flow_is_icmp(proto)) {
 		checksum_add(l4 + offsetof(struct rte_icmp_hdr, icmp_cksum), add);
 		memcpy(l4 + offsetof(struct rte_icmp_hdr, icmp_ident), &to->sport_be,
 			sizeof(to->sport_be));
 		return;
 	}
-	/* SCTP's checksum covers its ports, but no addresses: lib/nat leaves those ports alone. */
-	if (proto == IPPROTO_TCP && len >= sizeof(struct rte_tcp_hdr))
-		checksum_add(l4 + offsetof(struct rte_tcp_hdr, cksum), add);
-	else if (proto == IPPROTO_UDP || proto == IPPROTO_UDPLITE)
-		checksum_add_udp(l4 + offsetof(struct rte_udp_hdr, dgram_cksum), add);
-	else if (proto == IPPROTO_DCCP)
-		checksum_add(l4 + DCCP_CHECKSUM_OFF, add);
-	if (flow_has_ports(proto)) {
-		memcpy(l4, &to->sport_be, sizeof(to->sport_be));
-		memcpy(l4 + 2, &to->dport_be, sizeof(to->dport_be));
-	}
+	memcpy(&ports, &to->sport_be, sizeof(ports));
+	flow_translate_ports(proto, l4, len, ports, add);
 }
 
 static void translate_l3(uint8_t family, void *l3, const struct flow_tuple *to, uint16_t add)
@@ -126,12 +84,6 @@ static void translate_l3(uint8_t family, void *l3, const struct flow_tuple *to, 
 		memcpy(ip->src_addr, to->src.bytes, sizeof(ip->src_addr));
 		memcpy(ip->dst_addr, to->dst.bytes, sizeof(ip->dst_addr));
 	}
-}
-
-/* A delta of the original direction, as the given one needs it. */
-static uint16_t delta_of(uint16_t delta_orig, unsigned int dir)
-{
-	return dir == FLOW_ORIG ? delta_orig : (uint16_t)~delta_orig;
 }
 
 void flow_translate(const struct flow_table *table, uint32_t ref, struct rte_mbuf *m,
@@ -151,8 +103,8 @@ void flow_translate(const struct flow_table *table, uint32_t ref, struct rte_mbu
 		to.sport_be = other.sport_be;
 	if (!(meta->flags & PKT_FRAGMENT_LATER))
 		translate_l4(verdict->proto, pkt_l4(m, meta), m->data_len - (uint32_t)meta->l4_off,
-			&to, delta_of(verdict->l4_delta, dir));
-	translate_l3(table->family, meta->l3, &to, delta_of(verdict->ip_delta, dir));
+			&to, flow_delta_of(verdict->l4_delta, dir));
+	translate_l3(table->family, meta->l3, &to, flow_delta_of(verdict->ip_delta, dir));
 }
 
 void flow_set_dscp(struct rte_mbuf *m, const struct pkt_meta *meta, uint8_t dscp)
@@ -181,6 +133,6 @@ void flow_translate_quote(
 
 	/* It was sent in the other direction, and is now as it was before it came here. */
 	flow_tuple_at(table, ref >> 1, !dir, &sent);
-	translate_l4(verdict->proto, l4, l4_len, &sent, delta_of(verdict->l4_delta, dir));
-	translate_l3(table->family, l3, &sent, delta_of(verdict->ip_delta, dir));
+	translate_l4(verdict->proto, l4, l4_len, &sent, flow_delta_of(verdict->l4_delta, dir));
+	translate_l3(table->family, l3, &sent, flow_delta_of(verdict->ip_delta, dir));
 }

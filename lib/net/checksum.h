@@ -64,6 +64,32 @@ static inline uint16_t checksum_update16(uint16_t checksum, uint16_t old_word, u
 	return (uint16_t)~sum;
 }
 
+/* A checksum in the packet, after the sum of the covered data has grown by add (RFC 1624, eqn. 3). */
+static inline void checksum_add(void *at, uint32_t add)
+{
+	uint16_t checksum;
+	uint32_t sum;
+
+	memcpy(&checksum, at, sizeof(checksum));
+	sum = (uint16_t)~checksum + add;
+	sum = (sum & 0xffff) + (sum >> 16);
+	checksum = (uint16_t) ~(sum + (sum >> 16));
+	memcpy(at, &checksum, sizeof(checksum));
+}
+
+/* That of UDP: zero says that there is none (RFC 768); one that becomes zero is sent as ones. */
+static inline void checksum_add_udp(void *at, uint32_t add)
+{
+	uint16_t checksum;
+
+	memcpy(&checksum, at, sizeof(checksum));
+	if (unlikely(checksum == 0))
+		return;
+	checksum_add(&checksum, add);
+	checksum = checksum == 0 ? 0xffff : checksum;
+	memcpy(at, &checksum, sizeof(checksum));
+}
+
 /* Folded sum of the pseudo header in front of len bytes of an IPv4 upper layer (RFC 768, 9293). */
 static inline uint16_t checksum_ip4_pseudo(
 	const struct rte_ipv4_hdr *ip, uint32_t len, uint8_t proto)

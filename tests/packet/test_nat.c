@@ -319,9 +319,35 @@ START_TEST(answers_that_would_look_the_same_are_refused_by_name)
 }
 END_TEST
 
+/* RFC 3828: ports and checksum where UDP has them, but no length. The first packet, then the quick way. */
+START_TEST(udp_lite_keeps_a_right_checksum)
+{
+	struct bench *b = nat_start(MASQUERADE);
+	struct rte_udp_hdr *udp;
+	struct frame frame, got;
+
+	frame_ip4(&frame, &out_spec);
+	udp = (struct rte_udp_hdr *)frame_l4(&frame);
+	frame_ip(&frame)->next_proto_id = IPPROTO_UDPLITE;
+	udp->dgram_len = 0; /* covers all of it */
+	udp->dgram_cksum = 0;
+	udp->dgram_cksum = rte_ipv4_udptcp_cksum(frame_ip(&frame), udp);
+	frame_fix_ip(&frame);
+	for (unsigned int i = 0; i < 3; i++) {
+		bench_push(b, LAN, &frame);
+		bench_expect(b, DMZ, &got);
+		frame_check_ip4(&got);
+		ck_assert_uint_eq(frame_ip(&got)->src_addr, ip4_be("203.0.113.1"));
+		ck_assert_int_eq(rte_ipv4_udptcp_cksum_verify(frame_ip(&got), frame_l4(&got)), 0);
+	}
+	bench_destroy(b);
+}
+END_TEST
+
 PACKET_MAIN("nat", PLAIN_TEST(an_answer_finds_its_way_back),
 	PLAIN_TEST(two_hosts_of_one_burst_get_ports_of_their_own),
-	PLAIN_TEST(one_port_is_for_one_connection), PLAIN_TEST(what_has_no_ports_is_not_mixed_up),
+	PLAIN_TEST(udp_lite_keeps_a_right_checksum), PLAIN_TEST(one_port_is_for_one_connection),
+	PLAIN_TEST(what_has_no_ports_is_not_mixed_up),
 	PLAIN_TEST(without_an_address_nothing_is_masqueraded),
 	PLAIN_TEST(a_mapping_lasts_as_long_as_the_rules_allow_it),
 	PLAIN_TEST(a_destination_that_no_rule_has_any_more_is_given_up),
