@@ -122,8 +122,8 @@ static int check_fields(
 		bool is_possible;
 		const char *of;
 	} rows[] = {
-		{ "sport", flow_has_ports(packet->proto), "protocols with ports" },
-		{ "dport", flow_has_ports(packet->proto), "protocols with ports" },
+		{ "sport", parse_has_ports(packet->proto), "protocols with ports" },
+		{ "dport", parse_has_ports(packet->proto), "protocols with ports" },
 		{ "icmp_type", flow_is_icmp(packet->proto), "icmp and icmpv6" },
 		{ "icmp_code", flow_is_icmp(packet->proto), "icmp and icmpv6" },
 		{ "tcp_flags", packet->proto == IPPROTO_TCP, "tcp" },
@@ -198,7 +198,7 @@ static int read_packet(
 	err = read_proto(call, a, packet);
 	if (err < 0)
 		return err;
-	if (flow_has_ports(packet->proto))
+	if (parse_has_ports(packet->proto))
 		packet->sport = is_given(a, "sport") ? (uint16_t)a->sport : DEFAULT_SPORT;
 	if (is_given(a, "icmp_type"))
 		packet->icmp_type = (uint8_t)a->icmp_type;

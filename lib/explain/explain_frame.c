@@ -118,7 +118,7 @@ static size_t put_l4(void *l4, const struct explain_packet *packet, uint16_t len
 			.icmp_ident = RTE_BE16(ICMP_ID) };
 		return offsetof(struct rte_icmp_hdr, icmp_cksum);
 	default:
-		if (flow_has_ports(packet->proto)) {
+		if (parse_has_ports(packet->proto)) {
 			udp->src_port = sport;
 			udp->dst_port = dport;
 		}

@@ -103,7 +103,7 @@ static json_t *tuple_json(const struct explain_packet *packet, const struct flow
 	json_t *json = json_pack("{s:s, s:s}", "src", ip_addr_text(&src, src_text), "dst",
 		ip_addr_text(&dst, dst_text));
 
-	if (!flow_has_ports(packet->proto))
+	if (!parse_has_ports(packet->proto))
 		return json;
 	json_object_set_new(json, "sport", json_integer(rte_be_to_cpu_16(tuple->sport_be)));
 	json_object_set_new(json, "dport", json_integer(rte_be_to_cpu_16(tuple->dport_be)));
@@ -116,7 +116,7 @@ static void end_text(const struct explain_packet *packet, const union flow_addr 
 	struct ip_addr addr = addr_of(packet->dst.family, flow_addr);
 	char text[IP_ADDR_TEXT_MAX];
 
-	if (!flow_has_ports(packet->proto))
+	if (!parse_has_ports(packet->proto))
 		snprintf(buf, size, "%s", ip_addr_text(&addr, text));
 	else
 		snprintf(buf, size, addr.family == AF_INET6 ? "[%s]:%u" : "%s:%u",

@@ -11,12 +11,11 @@
  * Whoever looks a route up tests its value with fib_value_is_adj(), one comparison for both what is
  * special and what is a group, and asks multipath_select4() or 6 for the latter.
  */
-#include <netinet/in.h>
 #include <rte_ip.h>
 
 #include "neigh/neigh.h"
 #include "net/hash.h"
-#include "net/pkt_meta.h"
+#include "net/parse.h"
 
 enum {
 	MULTIPATH_BUCKETS = 256,
@@ -54,13 +53,6 @@ static inline uint32_t multipath_bucket(const struct multipath *mp, uint32_t val
 
 	/* Pairs with the stores of multipath.c. */
 	return __atomic_load_n(&mp->buckets[i], __ATOMIC_ACQUIRE);
-}
-
-/* Protocols that begin with two 16-bit ports. */
-static inline bool multipath_has_ports(uint8_t proto)
-{
-	return proto == IPPROTO_TCP || proto == IPPROTO_UDP || proto == IPPROTO_UDPLITE ||
-	       proto == IPPROTO_SCTP || proto == IPPROTO_DCCP;
 }
 
 /* Both ports at an offset into the packet; 0 when the first segment ends before. */
@@ -108,7 +100,7 @@ static inline uint32_t multipath_select4(const struct multipath *mp, enum multip
 	if (policy == MULTIPATH_HASH_L4) {
 		l4 = ip->next_proto_id;
 		/* All fragments go one way: only the first has ports. */
-		if (!is_fragment && multipath_has_ports(ip->next_proto_id) &&
+		if (!is_fragment && parse_has_ports(ip->next_proto_id) &&
 			meta->l3_len >= header_len + 4)
 			l4 |= (uint64_t)multipath_ports(m, meta->l3_off + header_len) << 32;
 	}
@@ -124,7 +116,7 @@ static inline uint32_t multipath_select6(const struct multipath *mp, enum multip
 
 	if (policy == MULTIPATH_HASH_L3)
 		l4 |= (uint64_t)(ip->vtc_flow & RTE_BE32(RTE_IPV6_HDR_FL_MASK)) << 32;
-	else if (!(meta->flags & PKT_FRAGMENT) && multipath_has_ports(meta->proto) &&
+	else if (!(meta->flags & PKT_FRAGMENT) && parse_has_ports(meta->proto) &&
 		 meta->l3_off + meta->l3_len >= meta->l4_off + 4u)
 		l4 |= (uint64_t)multipath_ports(m, meta->l4_off) << 32;
 	return multipath_bucket(mp, value, multipath_hash6(mp, ip->src_addr, ip->dst_addr, l4));

@@ -50,7 +50,7 @@ static void log_l4(const struct log_mail *packet, char *buf, size_t size)
 	buf[0] = '\0';
 	if (!packet->has_l4)
 		return;
-	if (flow_has_ports(packet->proto))
+	if (parse_has_ports(packet->proto))
 		snprintf(buf, size, " sport=%u dport=%u", ntohs(packet->sport_be),
 			ntohs(packet->dport_be));
 	else if (flow_is_icmp(packet->proto))

@@ -99,7 +99,7 @@ static bool has_ports(const struct match_spec *spec)
 		return false;
 	for (unsigned int i = 0; i < proto->n; i++)
 		for (unsigned __int128 p = proto->ranges[i].first; p <= proto->ranges[i].last; p++)
-			if (!flow_has_ports((uint8_t)p))
+			if (!parse_has_ports((uint8_t)p))
 				return false;
 	return true;
 }

@@ -66,7 +66,7 @@ static inline void walk_make_key(struct walk *walk)
 	};
 	key_set_addr(&key->src, &tuple.src, f->family);
 	key_set_addr(&key->dst, &tuple.dst, f->family);
-	if (flow_has_ports(f->proto)) {
+	if (parse_has_ports(f->proto)) {
 		key->sport = rte_be_to_cpu_16(tuple.sport_be);
 		key->dport = rte_be_to_cpu_16(tuple.dport_be);
 	}

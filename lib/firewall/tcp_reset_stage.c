@@ -12,7 +12,6 @@
 #include "dp/trace.h"
 #include "firewall/firewall_priv.h"
 
-#include "net/checksum.h"
 
 /* Of both families: where the parts of the answer are. */
 enum {
@@ -20,23 +19,6 @@ enum {
 	RESET_TCP6_OFF = RTE_ETHER_HDR_LEN + sizeof(struct rte_ipv6_hdr),
 	RESET_DATA_OFF = (sizeof(struct rte_tcp_hdr) / 4) << 4,
 };
-
-/* Bytes of the TCP segment, header included. */
-static uint32_t segment_len(const struct pkt_meta *meta)
-{
-	return (uint32_t)meta->l3_len - (meta->l4_off - meta->l3_off);
-}
-
-/* Folded sum over a segment and its pseudo header. */
-static uint16_t segment_sum(const struct rte_mbuf *m, const struct pkt_meta *meta)
-{
-	uint64_t pseudo =
-		meta->ethertype == RTE_ETHER_TYPE_IPV4
-			? rte_ipv4_phdr_cksum(pkt_ip4(m, meta), 0)
-			: checksum_ip6_pseudo(pkt_ip6(m, meta), segment_len(meta), IPPROTO_TCP);
-
-	return checksum_fold(pseudo + checksum_mbuf_sum(m, meta->l4_off, segment_len(meta)));
-}
 
 static bool reset_is_due(struct rte_mbuf *m, struct pkt_meta *meta)
 {
@@ -56,7 +38,7 @@ static struct rte_tcp_hdr reset_tcp(const struct rte_mbuf *m, const struct pkt_m
 {
 	const struct rte_tcp_hdr *tcp = pkt_l4(m, meta);
 	uint8_t flags = tcp->tcp_flags;
-	uint32_t len = segment_len(meta) - (uint32_t)(tcp->data_off >> 4) * 4 +
+	uint32_t len = pkt_l4_len(meta) - (uint32_t)(tcp->data_off >> 4) * 4 +
 		       !!(flags & RTE_TCP_SYN_FLAG) + !!(flags & RTE_TCP_FIN_FLAG);
 	struct rte_tcp_hdr reset = {
 		.src_port = tcp->dst_port,
@@ -138,7 +120,7 @@ static struct rte_mbuf *reset_build(
 		reset_set_ip6(w, reset, m, meta);
 	tcp = pkt_l4(reset, to);
 	*tcp = reset_tcp(m, meta);
-	tcp->cksum = (uint16_t)~segment_sum(reset, to);
+	tcp->cksum = (uint16_t)~parse_l4_sum(reset, to);
 	return reset;
 }
 

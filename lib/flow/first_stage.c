@@ -13,20 +13,20 @@
 
 enum { ROUTE_FORWARD = 1, ROUTE_INPUT, ROUTE_OUTPUT, ROUTE_IP4, ROUTE_IP6, ROUTE_OUT4, ROUTE_OUT6 };
 
-static uint32_t route_lookup(
-	const struct flow_worker *fw, const struct flow_first *f, const struct flow_tuple *sent)
+static uint32_t route_lookup(const struct flow_worker *fw, uint8_t family, uint16_t ns,
+	uint16_t in_link, const struct flow_tuple *sent)
 {
 	uint32_t value;
 
-	if (f->family == AF_INET6) {
-		value = fib6_lookup(fw->fib6[f->ns], sent->dst.bytes, f->in_link);
+	if (family == AF_INET6) {
+		value = fib6_lookup(fw->fib6[ns], sent->dst.bytes, in_link);
 		if (fib_value_is_multipath(value))
 			value = multipath_bucket(&fw->multipath, value,
 				multipath_hash6(
 					&fw->multipath, sent->src.bytes, sent->dst.bytes, 0));
 		return value;
 	}
-	value = lpm4_lookup(fw->fib4[f->ns], rte_be_to_cpu_32(sent->dst.v4_be));
+	value = lpm4_lookup(fw->fib4[ns], rte_be_to_cpu_32(sent->dst.v4_be));
 	if (fib_value_is_multipath(value))
 		value = multipath_bucket(&fw->multipath, value,
 			multipath_hash4(&fw->multipath, sent->src.v4_be, sent->dst.v4_be, 0));
@@ -38,9 +38,7 @@ void flow_find_route(const struct worker *w, struct flow_first *f)
 	const struct flow_worker *fw = flow_worker(w);
 	struct flow_tuple sent = flow_invert(&f->reply);
 
-	/* Pairs with the release in lib/fib: what is looked up now is not older than this. */
-	f->route_gen = __atomic_load_n(fw->route_gen, __ATOMIC_ACQUIRE);
-	f->adj = route_lookup(fw, f, &sent);
+	f->adj = route_lookup(fw, f->family, f->ns, f->in_link, &sent);
 	f->out_link = f->adj >= ADJ_FIRST_DYNAMIC ? fw->adjs[f->adj].link : 0;
 }
 
@@ -65,7 +63,6 @@ static unsigned int route_one(
 	if (meta->adj == ADJ_BROADCAST) {
 		/* To a group or broadcast address that we take. */
 		f->adj = ADJ_BROADCAST;
-		f->status |= FLOW_LOCAL;
 		return ROUTE_INPUT;
 	}
 	flow_find_route(w, f);
@@ -79,10 +76,8 @@ static unsigned int route_one(
 	}
 	if (f->status & FLOW_ORIGINATED)
 		return f->family == AF_INET6 ? ROUTE_OUT6 : ROUTE_OUT4;
-	if (f->adj == ADJ_LOCAL) {
-		f->status |= FLOW_LOCAL;
+	if (f->adj == ADJ_LOCAL)
 		return ROUTE_INPUT;
-	}
 	if (f->status & FLOW_DST_NAT)
 		return pkt_drop(meta, &flow_module, FLOW_DROP_NO_ROUTE);
 	/* There it gets the error that any such packet gets. */
@@ -195,15 +190,13 @@ static unsigned int commit_one(
 	}
 	if (f->is_again)
 		return commit_again(fw, m, meta, f);
-	if (f->flow == FLOW_NONE) {
-		/* Another packet of the same burst may have been first. */
-		ref = flow_table_lookup(table, &f->orig, f->proto, f->ns);
-		if (ref != FLOW_NONE)
-			return commit_known(fw, table, ref, m, meta, f);
-		reason = flow_insert(w, m, meta, f);
-		if (reason != FLOW_N_DROPS)
-			return pkt_drop(meta, &flow_module, reason);
-	}
+	/* Another packet of the same burst may have been first. */
+	ref = flow_table_lookup(table, &f->orig, f->proto, f->ns);
+	if (ref != FLOW_NONE)
+		return commit_known(fw, table, ref, m, meta, f);
+	reason = flow_insert(w, m, meta, f);
+	if (reason != FLOW_N_DROPS)
+		return pkt_drop(meta, &flow_module, reason);
 	meta->flow = f->flow << 1 | FLOW_ORIG;
 	return COMMIT_FORWARD;
 }
@@ -249,19 +242,15 @@ static void forward_keep_route(const struct flow_worker *fw, struct flow_table *
 	const struct pkt_meta *meta)
 {
 	struct flow_verdict *verdict = flow_verdict_at(table, ref >> 1);
+	/* Pairs with the release in lib/fib: what is looked up now is not older than this. */
 	uint32_t generation = __atomic_load_n(fw->route_gen, __ATOMIC_ACQUIRE);
-	struct flow_first f = {
-		.family = table->family,
-		.ns = verdict->ns,
-		.in_link = meta->in_link,
-	};
 	struct flow_tuple sent;
 
 	if (verdict->adj[ref & 1] != ADJ_NONE && verdict->route_gen[ref & 1] == generation)
 		return;
 	flow_tuple_at(table, ref >> 1, !(ref & 1), &sent);
 	sent = flow_invert(&sent);
-	verdict->adj[ref & 1] = route_lookup(fw, &f, &sent);
+	verdict->adj[ref & 1] = route_lookup(fw, table->family, verdict->ns, meta->in_link, &sent);
 	verdict->route_gen[ref & 1] = generation;
 }
 
@@ -292,7 +281,6 @@ static unsigned int forward_one(
 
 	if (unlikely(!forward_has_flow(table, m, meta)))
 		return pkt_drop(meta, &flow_module, FLOW_DROP_TABLE_FULL);
-
 	flow_count(table, meta->flow, meta->l3_len);
 	meta->mark = verdict->mark;
 	if (unlikely(!pkt_writable(m)) && (verdict->status & FLOW_REWRITE))

@@ -51,10 +51,9 @@ enum flow_status {
 	FLOW_ASSURED = 1 << 1,	  /* is never dropped early */
 	FLOW_SRC_NAT = 1 << 2,	  /* source of the original direction is translated */
 	FLOW_DST_NAT = 1 << 3,	  /* destination of it */
-	FLOW_LOCAL = 1 << 4,	  /* the original direction ends here */
-	FLOW_ORIGINATED = 1 << 5, /* the original direction begins here */
-	FLOW_POLICED = 1 << 6,	  /* a rule's `rate` limits all its packets */
-	FLOW_DSCP = 1 << 7,	  /* packets are given a DSCP */
+	FLOW_ORIGINATED = 1 << 4, /* the original direction begins here */
+	FLOW_POLICED = 1 << 5,	  /* a rule's `rate` limits all its packets */
+	FLOW_DSCP = 1 << 6,	  /* packets are given a DSCP */
 	FLOW_NAT = FLOW_SRC_NAT | FLOW_DST_NAT,
 	FLOW_REWRITE = FLOW_NAT | FLOW_DSCP,
 };
@@ -88,7 +87,7 @@ struct flow_first {
 	uint16_t out_link; /* set by flow_route; 0: ends here */
 	uint16_t class;	   /* of the rule action `class`; 0: none */
 	uint16_t policer;  /* of a rule's `rate`; 0: none */
-	uint16_t status;   /* enum flow_status: translations, local, originated */
+	uint16_t status;   /* enum flow_status: translations, originated */
 	uint16_t
 		invalid; /* drop reason (of all of weir) that says what is invalid; 0: nothing is */
 	uint16_t rule
@@ -99,9 +98,8 @@ struct flow_first {
 	bool is_explained; /* made up by `explain`: the same, and nothing is kept */
 	bool has_dscp;	   /* a rule set it: to be written */
 	uint32_t mark;
-	uint32_t flow;	    /* judged anew: its index; else FLOW_NONE */
-	uint32_t adj;	    /* of the original direction, set by flow_route */
-	uint32_t route_gen; /* that adj was looked up with */
+	uint32_t flow; /* judged anew: its index; else FLOW_NONE */
+	uint32_t adj;  /* of the original direction, set by flow_route */
 	/* The rule whose translation is to be made next, set by prerouting, postrouting and output. */
 	const void *nat;
 };
@@ -109,8 +107,8 @@ struct flow_first {
 enum { FLOW_NONE = UINT32_MAX };
 
 /*
- * The route of a packet as it will leave, translations of the destination included: sets f->adj, out_link
- * and route_gen. What it found is f->adj: an adjacency, or one of the special ones (neigh.h). Worker.
+ * The route of a packet as it will leave, translations of the destination included: sets f->adj,
+ * an adjacency or one of the special ones (neigh.h), and out_link. Worker.
  */
 void flow_find_route(const struct worker *w, struct flow_first *f);
 
@@ -124,13 +122,6 @@ static inline struct flow_tuple flow_invert(const struct flow_tuple *tuple)
 		.dst = tuple->src,
 		.sport_be = tuple->dport_be,
 		.dport_be = tuple->sport_be };
-}
-
-/* Has the protocol ports where TCP and UDP have them? */
-static inline bool flow_has_ports(uint8_t proto)
-{
-	return proto == IPPROTO_TCP || proto == IPPROTO_UDP || proto == IPPROTO_UDPLITE ||
-	       proto == IPPROTO_SCTP || proto == IPPROTO_DCCP;
 }
 
 static inline bool flow_is_icmp(uint8_t proto)
@@ -149,8 +140,7 @@ bool flow_tuple_is_used(const struct worker *w, uint8_t family, uint16_t ns, uin
  * The bucket of a tuple's packets (link/steer.h), and whether packets of that bucket are this worker's.
  * ICMP and what has no ports goes by addresses alone.
  */
-unsigned int flow_bucket(
-	const struct worker *w, uint8_t family, uint8_t proto, const struct flow_tuple *tuple);
+unsigned int flow_bucket(const struct worker *w, uint8_t proto, const struct flow_tuple *tuple);
 bool flow_bucket_is_mine(const struct worker *w, unsigned int bucket);
 
 /*

@@ -135,7 +135,7 @@ static struct worker *fragment_owner(const struct worker *w, const struct reasse
 
 	memcpy(tuple.src.bytes, key->src, sizeof(key->src));
 	memcpy(tuple.dst.bytes, key->dst, sizeof(key->dst));
-	bucket = flow_bucket(w, key->family, out->proto, &tuple);
+	bucket = flow_bucket(w, out->proto, &tuple);
 	return w->dp->workers[__atomic_load_n(&steer->owner[bucket], __ATOMIC_RELAXED)];
 }
 

@@ -203,7 +203,7 @@ static __rte_always_inline void flow_translate_ports(
 	} else if (proto == IPPROTO_DCCP) {
 		checksum_add(l4 + DCCP_CHECKSUM_OFF, add);
 	}
-	if (likely(flow_has_ports(proto)))
+	if (likely(parse_has_ports(proto)))
 		memcpy(l4, &ports, sizeof(ports));
 }
 

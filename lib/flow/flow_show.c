@@ -83,7 +83,7 @@ static unsigned int tuple_words(
 		words[2] = (struct tuple_word){ "id", first };
 		return 3;
 	}
-	if (!flow_has_ports(info->proto))
+	if (!parse_has_ports(info->proto))
 		return 0;
 	words[0] = (struct tuple_word){ "sport", first };
 	words[1] = (struct tuple_word){ "dport", second };

@@ -41,7 +41,7 @@ static __rte_always_inline uint32_t ports_of(const struct pkt_meta *meta, const 
 {
 	uint32_t ports = 0;
 
-	if (likely(flow_has_ports(meta->proto)))
+	if (likely(parse_has_ports(meta->proto)))
 		memcpy(&ports, l4, sizeof(ports));
 	return ports;
 }
@@ -216,7 +216,7 @@ static __rte_always_inline bool l4_is_quick(const struct flow_burst *b, const ui
 
 		if (unlikely(len > l4_len) || unlikely(len < sizeof(struct rte_udp_hdr)))
 			return false;
-	} else if (flow_has_ports(verdict->proto) &&
+	} else if (parse_has_ports(verdict->proto) &&
 		   unlikely(l4_len < sizeof(struct rte_udp_hdr))) {
 		return false;
 	}

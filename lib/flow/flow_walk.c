@@ -71,7 +71,7 @@ static bool tuple_matches(
 			(prefix->addr.family != info->family || !addr_is_in(addrs[i], prefix)))
 			return false;
 		if (port >= 0 &&
-			(!flow_has_ports(info->proto) || rte_be_to_cpu_16(ports_be[i]) != port))
+			(!parse_has_ports(info->proto) || rte_be_to_cpu_16(ports_be[i]) != port))
 			return false;
 	}
 	return true;

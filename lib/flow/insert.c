@@ -16,7 +16,7 @@ bool flow_tuple_is_used(const struct worker *w, uint8_t family, uint16_t ns, uin
 }
 
 /* The XOR of the 16-bit words that steering goes by (steer_bucket()). */
-static uint16_t steer_words(uint8_t family, uint8_t proto, const struct flow_tuple *tuple)
+static uint16_t steer_words(uint8_t proto, const struct flow_tuple *tuple)
 {
 	uint64_t words = tuple->src.words[0] ^ tuple->src.words[1] ^ tuple->dst.words[0] ^
 			 tuple->dst.words[1];
@@ -26,10 +26,9 @@ static uint16_t steer_words(uint8_t family, uint8_t proto, const struct flow_tup
 	return steer_fold(words);
 }
 
-unsigned int flow_bucket(
-	const struct worker *w, uint8_t family, uint8_t proto, const struct flow_tuple *tuple)
+unsigned int flow_bucket(const struct worker *w, uint8_t proto, const struct flow_tuple *tuple)
 {
-	return steer_bucket_of_xor(flow_worker(w)->steer, steer_words(family, proto, tuple));
+	return steer_bucket_of_xor(flow_worker(w)->steer, steer_words(proto, tuple));
 }
 
 bool flow_bucket_is_mine(const struct worker *w, unsigned int bucket)
@@ -62,7 +61,7 @@ static void fill(struct worker *w, struct flow_worker *fw, struct flow_table *ta
 		.policy_gen = __atomic_load_n(&fw->state->policy_gen, __ATOMIC_ACQUIRE),
 		.mark = f->mark,
 		.dscp = f->dscp,
-		.bucket = (uint16_t)flow_bucket(w, f->family, f->proto, &f->orig),
+		.bucket = (uint16_t)flow_bucket(w, f->proto, &f->orig),
 	};
 	cold->in_link = f->in_link;
 	cold->tcp_flags = f->tcp_flags;

@@ -87,7 +87,7 @@ static bool quote_read(struct rte_mbuf *m, const struct pkt_meta *meta, struct q
 	if (q->proto == IPPROTO_ICMP || q->proto == IPPROTO_ICMPV6) {
 		q->tuple.dport_be = flow_icmp_kind_be(l4[0], l4[1]);
 		memcpy(&q->tuple.sport_be, l4 + 4, sizeof(q->tuple.sport_be));
-	} else if (flow_has_ports(q->proto)) {
+	} else if (parse_has_ports(q->proto)) {
 		memcpy(&q->tuple.sport_be, l4, sizeof(q->tuple.sport_be));
 		memcpy(&q->tuple.dport_be, l4 + 2, sizeof(q->tuple.dport_be));
 	}
@@ -96,15 +96,10 @@ static bool quote_read(struct rte_mbuf *m, const struct pkt_meta *meta, struct q
 
 static void icmp_checksum_set(struct rte_mbuf *m, const struct pkt_meta *meta)
 {
-	uint32_t len = meta->l3_len - (uint32_t)(meta->l4_off - meta->l3_off);
 	struct rte_icmp_hdr *icmp = pkt_l4(m, meta);
-	uint32_t sum;
 
 	icmp->icmp_cksum = 0;
-	sum = checksum_mbuf_sum(m, meta->l4_off, len);
-	if (flow_is_ip6(meta))
-		sum += checksum_ip6_pseudo(pkt_ip6(m, meta), len, IPPROTO_ICMPV6);
-	icmp->icmp_cksum = (uint16_t)~checksum_fold(sum);
+	icmp->icmp_cksum = (uint16_t)~parse_l4_sum(m, meta);
 }
 
 /* The error itself, sent as a packet of that direction would be. */
@@ -188,7 +183,6 @@ bool flow_relate(struct flow_worker *fw, struct rte_mbuf *m, struct pkt_meta *me
 unsigned int flow_related_worker(
 	const struct worker *w, struct rte_mbuf *m, const struct pkt_meta *meta)
 {
-	uint8_t family = flow_is_ip6(meta) ? AF_INET6 : AF_INET;
 	const struct steer *steer = flow_worker(w)->steer;
 	struct flow_tuple inverse;
 	unsigned int owner;
@@ -197,8 +191,7 @@ unsigned int flow_related_worker(
 	if (w->dp->n_workers == 1 || meta->n_injects >= RELATED_ASKS_MAX ||
 		!read_inverse(m, meta, &q, &inverse))
 		return w->id;
-	owner = __atomic_load_n(
-		&steer->owner[flow_bucket(w, family, q.proto, &inverse)], __ATOMIC_RELAXED);
+	owner = __atomic_load_n(&steer->owner[flow_bucket(w, q.proto, &inverse)], __ATOMIC_RELAXED);
 	if (flow_is_icmp(q.proto) && (owner == w->id || meta->n_injects > 0))
 		owner = flow_icmp_worker(inverse.sport_be, w->dp->n_workers);
 	return owner;

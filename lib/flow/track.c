@@ -6,20 +6,14 @@
  */
 #include "flow/flow_priv.h"
 
-enum {
-	UDP_STREAM_TICKS = 2000 / FLOW_TICK_MS
-}; /* after that an answered UDP connection is a stream */
-
-static uint32_t l4_len(const struct pkt_meta *meta)
-{
-	return meta->l3_len - (uint32_t)(meta->l4_off - meta->l3_off);
-}
+/* After that an answered UDP connection is a stream. */
+enum { UDP_STREAM_TICKS = 2000 / FLOW_TICK_MS };
 
 static struct tcp_segment read_segment(const struct rte_mbuf *m, const struct pkt_meta *meta)
 {
 	const struct rte_tcp_hdr *tcp = pkt_l4(m, meta);
 
-	return tcp_segment_read(tcp, l4_len(meta) - (tcp->data_off >> 4) * 4u);
+	return tcp_segment_read(tcp, pkt_l4_len(meta) - (tcp->data_off >> 4) * 4u);
 }
 
 static enum flow_drop tcp_drop(enum tcp_reason reason)

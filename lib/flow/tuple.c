@@ -141,7 +141,7 @@ enum flow_drop flow_read_packet(
 		return FLOW_DROP_LENGTH;
 	if (is_icmp_of_family(meta))
 		return read_icmp(m, meta, f, is_error);
-	if (!flow_has_ports(meta->proto))
+	if (!parse_has_ports(meta->proto))
 		return FLOW_N_DROPS;
 	if (!parse_has(m, (uint32_t)meta->l4_off + PORTS_HEADER_MIN) ||
 		meta->l3_len < meta->l4_off - meta->l3_off + PORTS_HEADER_MIN)

@@ -72,7 +72,7 @@ static unsigned int local_icmp(
 	struct worker *w, struct ip_worker *ip_worker, struct rte_mbuf *m, struct pkt_meta *meta)
 {
 	const struct rte_icmp_hdr *icmp = pkt_l4(m, meta);
-	uint32_t len = meta->l3_len - (meta->l4_off - meta->l3_off);
+	uint32_t len = pkt_l4_len(meta);
 
 	if (checksum_mbuf_sum(m, meta->l4_off, len) != 0xffff)
 		return ip_drop(meta, ICMP_DROP_BAD_CHECKSUM);

@@ -42,7 +42,7 @@ static bool reassemble_read(struct rte_mbuf *m, const struct rte_ipv4_hdr *ip,
 	const struct pkt_meta *meta, struct reassembly_piece *piece, bool *is_last)
 {
 	uint16_t field = rte_be_to_cpu_16(ip->fragment_offset);
-	uint32_t len = (uint32_t)(meta->l3_len - (meta->l4_off - meta->l3_off));
+	uint32_t len = pkt_l4_len(meta);
 	uint32_t first = (field & RTE_IPV4_HDR_OFFSET_MASK) * 8u;
 
 	*is_last = !(field & RTE_IPV4_HDR_MF_FLAG);

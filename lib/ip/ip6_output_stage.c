@@ -43,13 +43,10 @@ static enum ip_drop output_source(const struct ip_worker *ip_worker, const struc
 
 static void output_checksum(struct rte_mbuf *m, const struct pkt_meta *meta)
 {
-	uint32_t len = (uint32_t)meta->l3_len - (meta->l4_off - meta->l3_off);
 	struct rte_icmp_hdr *icmp = pkt_l4(m, meta);
-	uint64_t sum;
 
 	icmp->icmp_cksum = 0;
-	sum = checksum_ip6_pseudo(pkt_ip6(m, meta), len, IPPROTO_ICMPV6);
-	icmp->icmp_cksum = (uint16_t)~checksum_fold(sum + checksum_mbuf_sum(m, meta->l4_off, len));
+	icmp->icmp_cksum = (uint16_t)~parse_l4_sum(m, meta);
 }
 
 static unsigned int output_one(

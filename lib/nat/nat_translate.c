@@ -70,7 +70,7 @@ static bool is_port_allowed(const struct firewall_nat *nat, uint16_t port_be)
 /* Are ports translated? SCTP's are not: its checksum (CRC32c) is over the whole packet. */
 static bool has_ports(uint8_t proto)
 {
-	return flow_has_ports(proto) && proto != IPPROTO_SCTP;
+	return parse_has_ports(proto) && proto != IPPROTO_SCTP;
 }
 
 /* Destination */
@@ -252,8 +252,8 @@ static enum nat_drop source_port(
 	if (is_steered(s->w, f->proto)) {
 		portless.dport_be = 0;
 		choice.buckets = &s->nw->state->buckets;
-		choice.rest = (uint8_t)flow_bucket(s->w, f->family, f->proto, &portless);
-		choice.wanted = (uint8_t)flow_bucket(s->w, f->family, f->proto, &f->orig);
+		choice.rest = (uint8_t)flow_bucket(s->w, f->proto, &portless);
+		choice.wanted = (uint8_t)flow_bucket(s->w, f->proto, &f->orig);
 	}
 	is_found = nat_port_choose(&choice, &port, &n_used);
 	if (is_short(&choice, n_used) || !is_found)
@@ -295,7 +295,7 @@ static enum nat_drop source_new(struct worker *w, struct nat_worker *nw, struct 
 		return NAT_N_DROPS;
 	/* Only who gets the answers can tell whether they would be mixed up. */
 	if (w->dp->n_workers > 1 && !is_steered(w, f->proto) && !flow_is_icmp(f->proto) &&
-		!flow_bucket_is_mine(w, flow_bucket(w, f->family, f->proto, &f->reply)))
+		!flow_bucket_is_mine(w, flow_bucket(w, f->proto, &f->reply)))
 		return NAT_DROP_CLASH;
 	if (has_port(f->proto))
 		return source_port(&s, f, nat);

@@ -88,7 +88,7 @@ static enum neigh_drop nd_read(
 	struct rte_mbuf *m, const struct pkt_meta *meta, struct nd_fields *out)
 {
 	const struct rte_ipv6_hdr *ip = pkt_ip6(m, meta);
-	uint32_t len = (uint32_t)meta->l3_len - (meta->l4_off - meta->l3_off);
+	uint32_t len = pkt_l4_len(meta);
 	const struct nd_message *message;
 	enum neigh_drop reason;
 

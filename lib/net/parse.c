@@ -185,19 +185,22 @@ enum parse_error parse_l4(struct rte_mbuf *m, struct pkt_meta *meta)
 	return PARSE_OK;
 }
 
-bool parse_l4_checksum_is_right(const struct rte_mbuf *m, const struct pkt_meta *meta)
+uint16_t parse_l4_sum(const struct rte_mbuf *m, const struct pkt_meta *meta)
 {
-	uint32_t len = meta->l3_len - (uint32_t)(meta->l4_off - meta->l3_off);
-	uint64_t sum;
+	uint32_t len = pkt_l4_len(meta);
+	uint64_t sum = checksum_mbuf_sum(m, meta->l4_off, len);
 
 	if (meta->ethertype == RTE_ETHER_TYPE_IPV6)
-		sum = checksum_ip6_pseudo(pkt_ip6(m, meta), len, meta->proto);
-	else if (meta->proto == IPPROTO_ICMP)
-		sum = 0;
-	else if (meta->proto == IPPROTO_UDP &&
-		 ((const struct rte_udp_hdr *)pkt_l4(m, meta))->dgram_cksum == 0)
+		sum += checksum_ip6_pseudo(pkt_ip6(m, meta), len, meta->proto);
+	else if (meta->proto != IPPROTO_ICMP)
+		sum += checksum_ip4_pseudo(pkt_ip4(m, meta), len, meta->proto);
+	return checksum_fold(sum);
+}
+
+bool parse_l4_checksum_is_right(const struct rte_mbuf *m, const struct pkt_meta *meta)
+{
+	if (meta->proto == IPPROTO_UDP && meta->ethertype == RTE_ETHER_TYPE_IPV4 &&
+		((const struct rte_udp_hdr *)pkt_l4(m, meta))->dgram_cksum == 0)
 		return true;
-	else
-		sum = checksum_ip4_pseudo(pkt_ip4(m, meta), len, meta->proto);
-	return checksum_fold(sum + checksum_mbuf_sum(m, meta->l4_off, len)) == 0xffff;
+	return parse_l4_sum(m, meta) == 0xffff;
 }

@@ -74,6 +74,19 @@ static inline void *pkt_l4(const struct rte_mbuf *m, const struct pkt_meta *meta
 	return rte_pktmbuf_mtod_offset(m, void *, meta->l4_off);
 }
 
+/* Bytes of an IP packet behind its IP headers. */
+static inline uint32_t pkt_l4_len(const struct pkt_meta *meta)
+{
+	return meta->l3_len - (uint32_t)(meta->l4_off - meta->l3_off);
+}
+
+/* Does the protocol begin with two 16-bit ports, as TCP and UDP do? */
+static inline bool parse_has_ports(uint8_t proto)
+{
+	return proto == IPPROTO_TCP || proto == IPPROTO_UDP || proto == IPPROTO_UDPLITE ||
+	       proto == IPPROTO_SCTP || proto == IPPROTO_DCCP;
+}
+
 /* Moves bytes from later segments until the first one holds len. false: the packet is shorter. */
 bool parse_pull(struct rte_mbuf *m, uint16_t len);
 
@@ -208,6 +221,12 @@ static inline void parse_trim_single(struct rte_mbuf *m, uint32_t len)
  * IP headers. Sets PKT_L4_PRESENT for TCP, UDP, ICMP and ICMPv6; others and later fragments pass without it.
  */
 enum parse_error parse_l4(struct rte_mbuf *m, struct pkt_meta *meta);
+
+/*
+ * Folded sum over a whole packet's L4 header and data and, but for ICMP over IPv4, the pseudo header. The
+ * complement of it is the checksum to be written where there is zero as yet.
+ */
+uint16_t parse_l4_sum(const struct rte_mbuf *m, const struct pkt_meta *meta);
 
 /*
  * Is the L4 checksum of a packet right that parse_l4() has set PKT_L4_PRESENT for? An absent one of UDP

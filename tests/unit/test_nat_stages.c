@@ -70,8 +70,7 @@ bool flow_tuple_is_used(const struct worker *w, uint8_t family, uint16_t ns, uin
 	return false;
 }
 
-unsigned int flow_bucket(
-	const struct worker *w, uint8_t family, uint8_t proto, const struct flow_tuple *tuple)
+unsigned int flow_bucket(const struct worker *w, uint8_t proto, const struct flow_tuple *tuple)
 {
 	uint16_t words = steer_fold(tuple->src.words[0] ^ tuple->src.words[1] ^
 				    tuple->dst.words[0] ^ tuple->dst.words[1]);
@@ -246,7 +245,7 @@ static struct flow_first first_of(
 		.out_link = WAN,
 		.adj = ADJ_FIRST_DYNAMIC };
 
-	if (flow_has_ports(proto) || flow_is_icmp(proto)) {
+	if (parse_has_ports(proto) || flow_is_icmp(proto)) {
 		f.orig.sport_be = rte_cpu_to_be_16(sport);
 		f.orig.dport_be = rte_cpu_to_be_16(flow_is_icmp(proto) ? ICMP_ECHO << 8 : dport);
 	}
@@ -612,7 +611,7 @@ START_TEST(a_destination_is_translated_as_the_rule_says)
 		dnat_rows[_i].port_min, dnat_rows[_i].port_max);
 	struct flow_first f = first_of(dnat_rows[_i].proto, dnat_rows[_i].src, 40000,
 		dnat_rows[_i].dst, dnat_rows[_i].dport);
-	bool has_ports = flow_has_ports(dnat_rows[_i].proto);
+	bool has_ports = parse_has_ports(dnat_rows[_i].proto);
 	unsigned int dport;
 
 	lab_setup();
@@ -761,7 +760,7 @@ END_TEST
 /* A connection that the stages have let through comes back here, and by the wanted bucket if it can. */
 static void check_lands_here(const struct flow_first *f)
 {
-	ck_assert(flow_bucket_is_mine(lab.w, flow_bucket(lab.w, f->family, f->proto, &f->reply)));
+	ck_assert(flow_bucket_is_mine(lab.w, flow_bucket(lab.w, f->proto, &f->reply)));
 }
 
 START_TEST(replies_come_to_the_worker_that_translated)
@@ -776,7 +775,7 @@ START_TEST(replies_come_to_the_worker_that_translated)
 			port, "198.51.100.10", 443);
 		struct flow_first g = f;
 
-		if (!flow_bucket_is_mine(lab.w, flow_bucket(lab.w, AF_INET, f.proto, &f.orig)))
+		if (!flow_bucket_is_mine(lab.w, flow_bucket(lab.w, f.proto, &f.orig)))
 			continue;
 		ck_assert_ptr_null(lab_walk(&f, NULL, &snat));
 		check_lands_here(&f);
