@@ -12,7 +12,6 @@
 #include "dp/trace.h"
 #include "firewall/firewall_priv.h"
 
-
 /* Of both families: where the parts of the answer are. */
 enum {
 	RESET_TCP4_OFF = RTE_ETHER_HDR_LEN + sizeof(struct rte_ipv4_hdr),
