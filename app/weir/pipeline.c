@@ -19,6 +19,8 @@ const struct stage *const pipeline[] = {
 	&handover_stage,
 	&rx_stage,
 	&flow_age_stage,
+	/* connections that come with their bucket */
+	&flow_take_stage,
 	/* to the worker that owns the flow */
 	&steer_stage,
 	/* the short way of most packets */

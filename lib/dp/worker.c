@@ -113,7 +113,8 @@ static inline void handover_put_frame(struct handover *slot, const struct rte_mb
 	slot->frame_len = (uint8_t)m->pkt_len;
 }
 
-static __rte_always_inline void hand_over(struct worker *to, struct worker *from,
+/* Returns how many found room. */
+static __rte_always_inline unsigned int hand_over(struct worker *to, struct worker *from,
 	unsigned int stage, struct rte_mbuf **pkts, unsigned int n, const bool are_frames)
 {
 	void *freed[LANE_SIZE];
@@ -141,25 +142,42 @@ static __rte_always_inline void hand_over(struct worker *to, struct worker *from
 	if (n_freed > 0)
 		rte_mempool_put_bulk(from->pool, freed, n_freed);
 	from->handed_over += sent;
-	for (unsigned int i = sent; unlikely(i < n); i++)
-		worker_free_dropped(from, pkts[i], &dp_module, DP_DROP_HANDOVER_FULL, stage);
 	worker_wake(to);
+	return sent;
+}
+
+static inline void drop_unsent(
+	struct worker *from, unsigned int stage, struct rte_mbuf **pkts, unsigned int n)
+{
+	for (unsigned int i = 0; unlikely(i < n); i++)
+		worker_free_dropped(from, pkts[i], &dp_module, DP_DROP_HANDOVER_FULL, stage);
 }
 
 void worker_hand_over(struct worker *to, struct worker *from, unsigned int stage,
 	struct rte_mbuf **pkts, unsigned int n)
 {
-	hand_over(to, from, stage, pkts, n, false);
+	unsigned int sent = hand_over(to, from, stage, pkts, n, false);
+
+	drop_unsent(from, stage, pkts + sent, n - sent);
+}
+
+bool worker_try_hand_over(
+	struct worker *to, struct worker *from, unsigned int stage, struct rte_mbuf *m)
+{
+	return hand_over(to, from, stage, &m, 1, false) == 1;
 }
 
 void worker_hand_over_frames(struct worker *to, struct worker *from, unsigned int stage,
 	struct rte_mbuf **pkts, unsigned int n)
 {
+	unsigned int sent;
+
 	/* A trace needs the metadata to go along. */
 	if (unlikely(from->trace != NULL))
-		hand_over(to, from, stage, pkts, n, false);
+		sent = hand_over(to, from, stage, pkts, n, false);
 	else
-		hand_over(to, from, stage, pkts, n, true);
+		sent = hand_over(to, from, stage, pkts, n, true);
+	drop_unsent(from, stage, pkts + sent, n - sent);
 }
 
 void worker_free_dropped(struct worker *w, struct rte_mbuf *m, const struct module *module,

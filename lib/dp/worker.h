@@ -178,6 +178,10 @@ void worker_hand_over(struct worker *to, struct worker *from, unsigned int stage
 void worker_hand_over_frames(struct worker *to, struct worker *from, unsigned int stage,
 	struct rte_mbuf **pkts, unsigned int n);
 
+/* One packet; false: the ring has no room, and the packet is still the caller's. */
+bool worker_try_hand_over(
+	struct worker *to, struct worker *from, unsigned int stage, struct rte_mbuf *m);
+
 /* Any thread: something was put into a ring of the worker; wakes it if it sleeps. */
 static inline void worker_wake(struct worker *w)
 {

@@ -2,7 +2,7 @@
 
 /*
  * The module: tunables, the clock of connections, the tables' life, and the source `flow_age`, which ends
- * connections whose time is over, a few in each pass. Tables are made when the first namespace begins to
+ * connections whose time is over, and gives away those whose bucket has moved, a few in each pass. Tables are made when the first namespace begins to
  * track, by the control thread, before any worker is told of it.
  */
 #include <rte_random.h>
@@ -14,26 +14,34 @@
 
 enum { SCRATCH_FLOWS = 16 }; /* one is needed */
 
-static void tell_ended(struct flow_worker *fw, const struct flow_table *table, uint32_t index)
+void flow_first_of(const struct flow_table *table, uint32_t index, struct flow_first *f)
 {
 	const struct flow_verdict *verdict = flow_verdict_at(table, index);
-	struct flow_first f = { .family = table->family,
+
+	*f = (struct flow_first){ .family = table->family,
 		.proto = verdict->proto,
 		.ns = verdict->ns,
 		.status = verdict->status };
+	flow_tuple_at(table, index, FLOW_ORIG, &f->orig);
+	flow_tuple_at(table, index, FLOW_REPLY, &f->reply);
+}
 
-	flow_tuple_at(table, index, FLOW_ORIG, &f.orig);
-	flow_tuple_at(table, index, FLOW_REPLY, &f.reply);
-	fw->state->observer->ended(fw->w, &f);
+void flow_forget(struct flow_worker *fw, struct flow_table *table, uint32_t index)
+{
+	struct flow_first f;
+
+	if ((flow_verdict_at(table, index)->status & FLOW_NAT) && fw->state->observer != NULL) {
+		flow_first_of(table, index, &f);
+		fw->state->observer->ended(fw->w, &f);
+	}
+	flow_source_put(fw, table->cold[index].source);
+	flow_table_del(table, index);
 }
 
 void flow_end(struct flow_worker *fw, struct flow_table *table, uint32_t index)
 {
-	if ((flow_verdict_at(table, index)->status & FLOW_NAT) && fw->state->observer != NULL)
-		tell_ended(fw, table, index);
 	flow_tell(fw, table, index, true);
-	flow_source_put(fw, table->cold[index].source);
-	flow_table_del(table, index);
+	flow_forget(fw, table, index);
 	fw->n_ended++;
 }
 
@@ -71,6 +79,8 @@ static void age_run(struct worker *w, struct stage_node *node)
 	struct flow_worker *fw = flow_worker(w);
 	uint32_t now = flow_now(fw);
 
+	if (unlikely(flow_is_giving(fw)))
+		flow_give(fw);
 	for (unsigned int i = 0; i < FLOW_N_FAMILIES; i++)
 		if (flow_table_is_due(&fw->table[i], now))
 			flow_table_age(&fw->table[i], now, age_end, fw);
@@ -82,7 +92,7 @@ static bool age_arm(struct worker *w)
 	const struct flow_worker *fw = flow_worker(w);
 	uint32_t now = flow_now(fw);
 
-	return !flow_table_is_due(&fw->table[FLOW_IP4], now) &&
+	return !flow_is_giving(fw) && !flow_table_is_due(&fw->table[FLOW_IP4], now) &&
 	       !flow_table_is_due(&fw->table[FLOW_IP6], now);
 }
 
@@ -93,7 +103,7 @@ static void age_format(const struct trace_record *record, char *buf, size_t size
 
 const struct stage flow_age_stage = {
 	.name = "flow_age",
-	.help = "ends connections whose time is over",
+	.help = "ends connections whose time is over, gives away those whose bucket has moved",
 	.run = age_run,
 	.is_source = true,
 	.arm = age_arm,
@@ -386,6 +396,7 @@ static void flow_tick(struct dp *dp, uint64_t now_ns)
 		state->sysctl.frag6_timeout_ns / 1000000);
 	flow_walks_collect(dp);
 	flow_events_tick(dp);
+	flow_moves_tick(dp);
 }
 
 static int flow_init(struct dp *dp)
@@ -394,6 +405,7 @@ static int flow_init(struct dp *dp)
 
 	TAILQ_INIT(&state->walks);
 	TAILQ_INIT(&state->deletions);
+	link_set_bucket_mover(dp, &flow_bucket_mover);
 	clock_follow(state, dp->now_ns);
 	return 0;
 }
@@ -408,9 +420,11 @@ static void flow_fini(struct dp *dp)
 
 static int flow_worker_init(struct dp *dp, struct worker *w)
 {
+	struct flow_control *state = dp_slot(dp, &flow_module);
 	struct flow_worker *fw = flow_worker(w);
 
-	fw->state = dp_slot(dp, &flow_module);
+	fw->state = state;
+	fw->moves = &state->moves;
 	fw->adjs = adj_table(dp);
 	fw->route_gen = fib_generation(dp);
 	fw->fib4[NS_DEFAULT] = fib4_table(dp, NS_DEFAULT);
@@ -421,6 +435,7 @@ static int flow_worker_init(struct dp *dp, struct worker *w)
 	fw->drop_base = flow_module.drop_base;
 	flow_fragment_worker_init(dp, w);
 	fw->track_stage = (uint8_t)worker_stage_index(w, "track");
+	fw->take_stage = (uint8_t)worker_stage_index(w, "flow_take");
 	return 0;
 }
 

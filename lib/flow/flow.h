@@ -137,8 +137,9 @@ bool flow_tuple_is_used(const struct worker *w, uint8_t family, uint16_t ns, uin
 	const struct flow_tuple *tuple);
 
 /*
- * The bucket of a tuple's packets (link/steer.h), and whether packets of that bucket are this worker's.
- * ICMP and what has no ports goes by addresses alone.
+ * The bucket of a tuple's packets (link/steer.h), and whether all connections of that bucket are this
+ * worker's; not when it has moved, and some are not yet over elsewhere. ICMP and what has no ports goes by
+ * addresses alone.
  */
 unsigned int flow_bucket(const struct worker *w, uint8_t proto, const struct flow_tuple *tuple);
 bool flow_bucket_is_mine(const struct worker *w, unsigned int bucket);
@@ -228,5 +229,5 @@ char *flow_text(const struct flow_info *info);
 int flow_listen(struct dp *dp, bool is_listening);
 
 extern struct module flow_module;
-extern const struct stage flow_age_stage, flow4_stage, flow6_stage, flow_fragment_stage,
-	track_stage, flow_route_stage, flow_commit_stage, flow_forward_stage;
+extern const struct stage flow_age_stage, flow_take_stage, flow4_stage, flow6_stage,
+	flow_fragment_stage, track_stage, flow_route_stage, flow_commit_stage, flow_forward_stage;

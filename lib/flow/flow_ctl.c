@@ -307,7 +307,7 @@ static int conntrack_count(struct call *call, const void *args)
 
 struct flow_figures {
 	uint64_t worker, entries, found, invalid, insert, insert_failed, drop, early_drop,
-		source_limit, deleted, events_lost;
+		source_limit, deleted, given, taken, lost, events_lost;
 };
 
 #define FLOW_FIGURE(field, text)                                                                   \
@@ -329,6 +329,9 @@ static const struct counter stats_counters[] = {
 	FLOW_FIGURE(source_limit, "connections not made since their source had as many as "
 				  "conntrack.max_per_source allows"),
 	FLOW_FIGURE(deleted, "connections that have ended, in whatever way"),
+	FLOW_FIGURE(given, "connections that went to another worker with their bucket"),
+	FLOW_FIGURE(taken, "connections that came from another worker with their bucket"),
+	FLOW_FIGURE(lost, "connections that came so and found the table full"),
 	FLOW_FIGURE(
 		events_lost, "events of connections that found no room on their way to monitor"),
 	{ .name = NULL },
@@ -357,6 +360,9 @@ static json_t *stats_row(const struct worker *w)
 		.early_drop = fw->n_early_drops,
 		.source_limit = fw->n_refused,
 		.deleted = fw->n_ended,
+		.given = fw->n_given,
+		.taken = fw->n_taken,
+		.lost = fw->n_lost,
 		.events_lost = fw->n_events_lost,
 	};
 

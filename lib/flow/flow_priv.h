@@ -55,6 +55,15 @@ struct flow_sysctl {
 	uint64_t timeout_ns[FLOW_N_TIMEOUTS];
 };
 
+/* Buckets that have moved (move.c). Control thread writes, workers read the first two (relaxed both). */
+struct flow_moves {
+	bool is_moved[STEER_BUCKETS]; /* others than the owner may have connections of it */
+	uint8_t giver[STEER_BUCKETS]; /* worker + 1 that is giving them away; 0: nobody is */
+	bool is_taken[STEER_BUCKETS]; /* written by the taker: it has all of them */
+	uint64_t settled_ns[STEER_BUCKETS];
+	unsigned int n; /* is_moved */
+};
+
 /* Control thread, unless stated otherwise. */
 struct flow_control {
 	struct flow_sysctl sysctl;
@@ -73,6 +82,7 @@ struct flow_control {
 		next_fragments_ns; /* when to have workers look for fragments that waited too long */
 	const struct flow_observer *observer; /* NULL: there is none; set before workers run */
 	uint32_t source_limit;		      /* max_per_source, of each worker */
+	struct flow_moves moves;
 };
 
 enum {
@@ -101,6 +111,13 @@ struct flow_sources {
 	size_t memory; /* bytes */
 };
 
+/* What a worker has yet to give away (move.c). */
+struct flow_giving {
+	uint64_t buckets[STEER_BUCKETS / 64]; /* bit set */
+	uint8_t to[STEER_BUCKETS];	      /* worker, by bucket */
+	uint32_t n_given[WORKER_MAX];	      /* parcels, by worker */
+};
+
 /* Per worker. */
 struct flow_worker {
 	/* Made by the control thread before packets are let in here; then the worker's. */
@@ -113,9 +130,13 @@ struct flow_worker {
 	const struct steer *steer;
 	struct worker *w; /* whose this is */
 	unsigned int drop_base;
-	uint8_t track_stage;
+	uint8_t track_stage, take_stage;
+	struct flow_giving giving;
+	struct flow_moves *moves;	 /* of state, for is_taken */
+	uint32_t n_taken_of[WORKER_MAX]; /* parcels, by giver; others read it (relaxed both) */
 	/* Counters: `conntrack stats` says what they count. */
 	uint64_t n_found, n_invalid, n_new, n_ended, n_clashes, n_full, n_early_drops, n_refused;
+	uint64_t n_given, n_taken, n_lost;
 	/* Control thread writes, NULL: nobody listens. */
 	struct rte_ring *events;
 	uint64_t n_events_lost;
@@ -223,8 +244,7 @@ void flow_translate_quote(
 bool flow_relate(struct flow_worker *fw, struct rte_mbuf *m, struct pkt_meta *meta);
 
 /* Which worker may know what an error is about that this one does not; this one: nobody else. */
-unsigned int flow_related_worker(
-	const struct worker *w, struct rte_mbuf *m, const struct pkt_meta *meta);
+unsigned int flow_related_worker(struct flow_worker *fw, struct rte_mbuf *m, struct pkt_meta *meta);
 
 /* track.c: what a packet does to the state of its connection */
 
@@ -261,6 +281,9 @@ void flow_count_high(struct flow_table *table, uint32_t ref, uint32_t bytes);
 enum flow_drop flow_insert(
 	struct worker *w, struct rte_mbuf *m, const struct pkt_meta *meta, struct flow_first *f);
 
+/* insert.c: a free entry, if need be that of a connection that gives way. FLOW_NONE: there is none. Worker. */
+uint32_t flow_alloc(struct flow_worker *fw, struct flow_table *table);
+
 /* flow_walk.c: a copy of a connection. Worker. */
 void flow_info_read(
 	const struct flow_table *table, uint32_t index, uint32_t now, struct flow_info *info);
@@ -282,8 +305,27 @@ void flow_source_put(struct flow_worker *fw, uint32_t index);
 int flow_sources_init(struct dp *dp);
 void flow_sources_fini(struct dp *dp);
 
-/* flow.c: ends a connection. Worker. */
+/* flow.c. Worker. */
+/* Ends a connection. */
 void flow_end(struct flow_worker *fw, struct flow_table *table, uint32_t index);
+/* It is not ours any more; nobody is told but who counts translations. */
+void flow_forget(struct flow_worker *fw, struct flow_table *table, uint32_t index);
+/* The part of a flow_first that says which connection it is. */
+void flow_first_of(const struct flow_table *table, uint32_t index, struct flow_first *f);
+
+/* move.c */
+/* A part of what has to be given away. Only if there is any. Worker. */
+void flow_give(struct flow_worker *fw);
+bool flow_is_giving(const struct flow_worker *fw);
+/* May others than its owner have connections of that bucket? Worker. */
+bool flow_bucket_is_moved(const struct flow_worker *fw, unsigned int bucket);
+/*
+ * The next worker to ask for the connection of a packet of that bucket which this one does not know. Itself:
+ * nobody knows it. Worker.
+ */
+unsigned int flow_ask(struct flow_worker *fw, struct pkt_meta *meta, unsigned int bucket);
+void flow_moves_tick(struct dp *dp); /* control thread */
+extern const struct bucket_mover flow_bucket_mover;
 
 /* What counting in the hot line does inline: true when a lower half has run over. */
 static __rte_always_inline bool flow_hot_count(

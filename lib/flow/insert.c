@@ -33,10 +33,13 @@ unsigned int flow_bucket(const struct worker *w, uint8_t proto, const struct flo
 
 bool flow_bucket_is_mine(const struct worker *w, unsigned int bucket)
 {
-	return __atomic_load_n(&flow_worker(w)->steer->owner[bucket], __ATOMIC_RELAXED) == w->id;
+	const struct flow_worker *fw = flow_worker(w);
+
+	return __atomic_load_n(&fw->steer->owner[bucket], __ATOMIC_RELAXED) == w->id &&
+	       !flow_bucket_is_moved(fw, bucket);
 }
 
-static uint32_t alloc(struct flow_worker *fw, struct flow_table *table)
+uint32_t flow_alloc(struct flow_worker *fw, struct flow_table *table)
 {
 	uint32_t limit = __atomic_load_n(&table->limit, __ATOMIC_RELAXED);
 	uint32_t index = table->n_used < limit ? flow_table_alloc(table) : FLOW_NONE;
@@ -61,12 +64,13 @@ static void fill(struct worker *w, struct flow_worker *fw, struct flow_table *ta
 		.policy_gen = __atomic_load_n(&fw->state->policy_gen, __ATOMIC_ACQUIRE),
 		.mark = f->mark,
 		.dscp = f->dscp,
-		.bucket = (uint16_t)flow_bucket(w, f->proto, &f->orig),
 	};
 	cold->in_link = f->in_link;
 	cold->tcp_flags = f->tcp_flags;
 	cold->dscp = f->dscp;
 	cold->policer = f->policer;
+	cold->bucket[FLOW_ORIG] = (uint8_t)flow_bucket(w, f->proto, &f->orig);
+	cold->bucket[FLOW_REPLY] = (uint8_t)flow_bucket(w, f->proto, &f->reply);
 }
 
 enum flow_drop flow_insert(
@@ -89,7 +93,7 @@ enum flow_drop flow_insert(
 		fw->n_refused++;
 		return FLOW_DROP_SOURCE_LIMIT;
 	}
-	index = alloc(fw, table);
+	index = flow_alloc(fw, table);
 	if (index == FLOW_NONE) {
 		fw->n_full++;
 		return FLOW_DROP_TABLE_FULL;

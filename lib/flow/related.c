@@ -19,8 +19,6 @@ struct quote {
 	struct flow_tuple tuple;
 };
 
-enum { RELATED_ASKS_MAX = 2 }; /* workers that an error is handed over to */
-
 enum { QUOTE_L4_MIN = 8 }; /* RFC 792: at least so much of it is quoted */
 
 static uint8_t *at(struct rte_mbuf *m, uint16_t off)
@@ -178,21 +176,21 @@ bool flow_relate(struct flow_worker *fw, struct rte_mbuf *m, struct pkt_meta *me
 
 /*
  * The steering of an error goes by its own addresses. The connection's owner has the bucket of what it is
- * about; of a translated query the identifier says whose it is. Both are asked, one after the other.
+ * about, and is asked first; of a translated query the identifier says whose it is. What that one does not
+ * know nobody does.
  */
-unsigned int flow_related_worker(
-	const struct worker *w, struct rte_mbuf *m, const struct pkt_meta *meta)
+unsigned int flow_related_worker(struct flow_worker *fw, struct rte_mbuf *m, struct pkt_meta *meta)
 {
-	const struct steer *steer = flow_worker(w)->steer;
+	unsigned int self = fw->w->id, other;
 	struct flow_tuple inverse;
-	unsigned int owner;
 	struct quote q;
 
-	if (w->dp->n_workers == 1 || meta->n_injects >= RELATED_ASKS_MAX ||
+	if (fw->w->dp->n_workers == 1 || fw->w->is_scratch || meta->n_injects > 0 ||
 		!read_inverse(m, meta, &q, &inverse))
-		return w->id;
-	owner = __atomic_load_n(&steer->owner[flow_bucket(w, q.proto, &inverse)], __ATOMIC_RELAXED);
-	if (flow_is_icmp(q.proto) && (owner == w->id || meta->n_injects > 0))
-		owner = flow_icmp_worker(inverse.sport_be, w->dp->n_workers);
-	return owner;
+		return self;
+	other = flow_ask(fw, meta, flow_bucket(fw->w, q.proto, &inverse));
+	if (other != self || !flow_is_icmp(q.proto))
+		return other;
+	meta->n_injects++;
+	return flow_icmp_worker(inverse.sport_be, fw->w->dp->n_workers);
 }

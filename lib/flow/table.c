@@ -247,7 +247,7 @@ static void ref_remove(struct flow_table *table, uint64_t hash, uint32_t ref)
 	}
 }
 
-/* Lists: the wheel's slots, steering buckets, those that may be dropped early */
+/* Lists: the wheel's slots, those of a steering bucket, those that may be dropped early */
 
 static void wheel_link(struct flow_table *table, uint32_t index, uint32_t tick)
 {
@@ -287,28 +287,47 @@ static void wheel_add(struct flow_table *table, uint32_t index, uint32_t now)
 		from + RTE_MIN(left, FLOW_WHEEL_SLOTS - 2u - (from - table->wheel_now)));
 }
 
-static void by_bucket_link(struct flow_table *table, uint32_t index, unsigned int bucket)
+static void list_link(struct flow_table *table, uint32_t index, uint8_t list)
 {
 	struct flow_cold *cold = &table->cold[index];
-	uint32_t *head = &table->by_bucket[bucket];
+	uint32_t *head = &table->list[list];
 
-	cold->bucket_prev = 0;
-	cold->bucket_next = *head;
+	cold->list = list;
+	cold->list_prev = 0;
+	cold->list_next = *head;
 	if (*head != 0)
-		table->cold[*head].bucket_prev = index;
+		table->cold[*head].list_prev = index;
 	*head = index;
 }
 
-static void by_bucket_unlink(struct flow_table *table, uint32_t index, unsigned int bucket)
+static void list_unlink(struct flow_table *table, uint32_t index)
 {
 	const struct flow_cold *cold = &table->cold[index];
 
-	if (cold->bucket_next != 0)
-		table->cold[cold->bucket_next].bucket_prev = cold->bucket_prev;
-	if (cold->bucket_prev != 0)
-		table->cold[cold->bucket_prev].bucket_next = cold->bucket_next;
+	if (cold->list_next != 0)
+		table->cold[cold->list_next].list_prev = cold->list_prev;
+	if (cold->list_prev != 0)
+		table->cold[cold->list_prev].list_next = cold->list_next;
 	else
-		table->by_bucket[bucket] = cold->bucket_next;
+		table->list[cold->list] = cold->list_next;
+}
+
+void flow_table_leave(struct flow_table *table, uint32_t index)
+{
+	list_unlink(table, index);
+	list_link(table, index, FLOW_LIST_LEFT);
+}
+
+/* Answers to ICMP queries are found by identifier, not by bucket: flow_icmp_worker(). */
+static void count_in_buckets(struct flow_table *table, uint32_t index, int32_t one)
+{
+	unsigned int n_dirs = flow_is_icmp(flow_verdict_at(table, index)->proto) ? 1 : 2;
+
+	for (unsigned int dir = 0; dir < n_dirs; dir++) {
+		uint32_t *n = &table->n_in_bucket[table->cold[index].bucket[dir]];
+
+		__atomic_store_n(n, *n + (uint32_t)one, __ATOMIC_RELAXED);
+	}
 }
 
 static void early_link(struct flow_table *table, uint32_t index)
@@ -363,44 +382,74 @@ void flow_table_unalloc(struct flow_table *table, uint32_t index)
 	table->free = index;
 }
 
-bool flow_table_add(struct flow_table *table, uint32_t index, const struct flow_tuple *orig,
-	const struct flow_tuple *reply, enum flow_timeout timeout, uint32_t now)
+/* From now on it is in use: its tuples, timeout, buckets and last packet are in place. */
+static bool entry_enter(struct flow_table *table, uint32_t index, uint32_t now)
 {
-	const struct flow_verdict *verdict = flow_verdict_at(table, index);
-	uint32_t scope = flow_scope(verdict->proto, verdict->ns);
-	uint64_t hash = tuple_hash(table, orig, scope);
+	uint64_t hash = entry_hash(table, index, FLOW_ORIG);
 
-	tuple_store(table, index, FLOW_ORIG, orig);
-	tuple_store(table, index, FLOW_REPLY, reply);
 	if (!ref_insert(table, hash, index << 1 | FLOW_ORIG))
 		return false;
-	if (!ref_insert(table, tuple_hash(table, reply, scope), index << 1 | FLOW_REPLY)) {
+	if (!ref_insert(table, entry_hash(table, index, FLOW_REPLY), index << 1 | FLOW_REPLY)) {
 		ref_remove(table, hash, index << 1 | FLOW_ORIG);
 		return false;
 	}
-	table->cold[index].timeout = (uint8_t)timeout;
 	table->cold[index].is_used = true;
-	flow_hot_at(table, index)->last_seen = now;
 	wheel_add(table, index, now);
-	by_bucket_link(table, index, verdict->bucket);
-	if (!(verdict->status & FLOW_ASSURED))
+	list_link(table, index, table->cold[index].bucket[FLOW_ORIG]);
+	count_in_buckets(table, index, 1);
+	if (!(flow_verdict_at(table, index)->status & FLOW_ASSURED))
 		early_link(table, index);
 	__atomic_store_n(&table->n_used, table->n_used + 1, __ATOMIC_RELAXED);
 	return true;
 }
 
+bool flow_table_add(struct flow_table *table, uint32_t index, const struct flow_tuple *orig,
+	const struct flow_tuple *reply, enum flow_timeout timeout, uint32_t now)
+{
+	tuple_store(table, index, FLOW_ORIG, orig);
+	tuple_store(table, index, FLOW_REPLY, reply);
+	table->cold[index].timeout = (uint8_t)timeout;
+	flow_hot_at(table, index)->last_seen = now;
+	return entry_enter(table, index, now);
+}
+
 void flow_table_del(struct flow_table *table, uint32_t index)
 {
-	const struct flow_verdict *verdict = flow_verdict_at(table, index);
-
 	ref_remove(table, entry_hash(table, index, FLOW_ORIG), index << 1 | FLOW_ORIG);
 	ref_remove(table, entry_hash(table, index, FLOW_REPLY), index << 1 | FLOW_REPLY);
 	wheel_unlink(table, index);
-	by_bucket_unlink(table, index, verdict->bucket);
-	if (!(verdict->status & FLOW_ASSURED))
+	list_unlink(table, index);
+	count_in_buckets(table, index, -1);
+	if (!(flow_verdict_at(table, index)->status & FLOW_ASSURED))
 		early_unlink(table, index);
 	flow_table_unalloc(table, index);
 	__atomic_store_n(&table->n_used, table->n_used - 1, __ATOMIC_RELAXED);
+}
+
+/* A connection as a record: its cold line, then its entry */
+
+size_t flow_record_size(uint8_t family)
+{
+	return sizeof(struct flow_cold) + entry_size(family);
+}
+
+void flow_table_read(const struct flow_table *table, uint32_t index, void *record)
+{
+	size_t size = entry_size(table->family);
+
+	memcpy(record, &table->cold[index], sizeof(struct flow_cold));
+	memcpy((char *)record + sizeof(struct flow_cold), table->entries + index * size, size);
+}
+
+bool flow_table_write(struct flow_table *table, uint32_t index, const void *record, uint32_t now)
+{
+	size_t size = entry_size(table->family);
+
+	memcpy(&table->cold[index], record, sizeof(struct flow_cold));
+	memcpy(table->entries + index * size, (const char *)record + sizeof(struct flow_cold),
+		size);
+	table->cold[index].source = 0;
+	return entry_enter(table, index, now);
 }
 
 void flow_table_assure(struct flow_table *table, uint32_t index)

@@ -51,9 +51,8 @@ struct flow_verdict {
 	uint32_t mark;
 	/* What translation adds to checksums of the original direction, in network order (RFC 1624). */
 	uint16_t ip_delta, l4_delta;
-	uint16_t bucket; /* of the original direction: link/steer.h */
-	uint8_t dscp;	 /* FLOW_DSCP */
-	uint8_t pad2;
+	uint8_t dscp; /* FLOW_DSCP */
+	uint8_t pad2[3];
 };
 static_assert(sizeof(struct flow_verdict) == 40, "with two IPv4 tuples one line");
 
@@ -86,12 +85,18 @@ struct flow6 {
 } __rte_cache_aligned;
 static_assert(sizeof(struct flow6) == 192, "three cache lines");
 
+/*
+ * Connections by steering bucket of their original direction, for the day when that moves to another
+ * worker; and those that could not go along then.
+ */
+enum { FLOW_LIST_LEFT = STEER_BUCKETS, FLOW_N_LISTS };
+
 struct flow_cold {
 	uint32_t wheel_next, wheel_prev; /* of its slot; free entries: wheel_next is the next one */
-	uint32_t bucket_next, bucket_prev; /* of those with the same steering bucket */
-	uint32_t early_next, early_prev;   /* of those that may be dropped early, oldest first */
-	uint32_t expires;		   /* tick of its slot */
-	uint32_t source;		   /* of the count of its source; 0: not counted */
+	uint32_t list_next, list_prev;	 /* of its enum flow_list */
+	uint32_t early_next, early_prev; /* of those that may be dropped early, oldest first */
+	uint32_t expires;		 /* tick of its slot */
+	uint32_t source;		 /* of the count of its source; 0: not counted */
 	uint16_t packets_high[2], bytes_high[2];
 	struct tcp_track_rare tcp;
 	uint16_t in_link; /* the first packet's */
@@ -99,7 +104,9 @@ struct flow_cold {
 	uint8_t timeout;	 /* enum flow_timeout */
 	uint8_t tcp_flags, dscp; /* the first packet's */
 	bool is_used;		 /* it is in the table */
-	uint8_t pad[4];
+	uint8_t bucket[2];	 /* of either direction: link/steer.h */
+	uint8_t list;		 /* in which it is */
+	uint8_t pad;
 };
 static_assert(sizeof(struct flow_cold) == 64, "one cache line");
 
@@ -158,10 +165,18 @@ struct flow_table {
 	uint32_t wheel_now; /* slots before this tick are done */
 	uint32_t due;	    /* of the slot wheel_now - 1: entries not yet looked at */
 	uint32_t *wheel;    /* first entry by slot */
-	uint32_t by_bucket[STEER_BUCKETS];
+	uint32_t list[FLOW_N_LISTS];
 	size_t memory; /* bytes */
 	uint8_t family;
+	/*
+	 * Directions of connections whose packets are steered here by that bucket, whoever owns it now.
+	 * Written by the worker, read by others (relaxed both).
+	 */
+	uint32_t n_in_bucket[STEER_BUCKETS] __rte_cache_aligned;
 };
+
+/* A connection on its way from one worker's table to another's: entry and cold line. */
+enum { FLOW_RECORD_MAX = sizeof(struct flow6) + sizeof(struct flow_cold) };
 
 /* Control thread. capacity: connections. -ENOMEM. */
 int flow_table_init(struct flow_table *table, uint8_t family, uint32_t capacity,
@@ -254,13 +269,23 @@ uint32_t flow_table_alloc(struct flow_table *table);
 /* Gives back what flow_table_alloc() gave and flow_table_add() never saw. */
 void flow_table_unalloc(struct flow_table *table, uint32_t index);
 /*
- * Makes an entry found by both its tuples; verdict.proto, ns and bucket are set. Until it is assured it
- * may be dropped early. False: a chain of buckets could not grow.
+ * Makes an entry found by both its tuples; verdict.proto and ns and both cold.bucket are set. Until it
+ * is assured it may be dropped early. False: a chain of buckets could not grow.
  */
 bool flow_table_add(struct flow_table *table, uint32_t index, const struct flow_tuple *orig,
 	const struct flow_tuple *reply, enum flow_timeout timeout, uint32_t now);
 /* Ends a connection and frees its entry. */
 void flow_table_del(struct flow_table *table, uint32_t index);
+/* Copies a connection to where flow_record_size() bytes are. */
+void flow_table_read(const struct flow_table *table, uint32_t index, void *record);
+size_t flow_record_size(uint8_t family);
+/*
+ * Puts such a copy into a free entry: a connection that goes on as it was, its counts and its time
+ * included, but for cold.source. False: a chain of buckets could not grow.
+ */
+bool flow_table_write(struct flow_table *table, uint32_t index, const void *record, uint32_t now);
+/* Its bucket moved, but it stays. */
+void flow_table_leave(struct flow_table *table, uint32_t index);
 /* From now on ends after this time without a packet. */
 void flow_table_set_timeout(
 	struct flow_table *table, uint32_t index, enum flow_timeout timeout, uint32_t now);

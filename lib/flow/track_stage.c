@@ -196,11 +196,10 @@ static bool is_others_answer(
 	       flow_icmp_worker(f->orig.sport_be, w->dp->n_workers) != w->id;
 }
 
-static unsigned int hand_over(struct worker *w, struct flow_worker *fw, struct rte_mbuf *m,
-	struct pkt_meta *meta, unsigned int to)
+static unsigned int hand_over(
+	struct worker *w, struct flow_worker *fw, struct rte_mbuf *m, unsigned int to)
 {
 	fw->n_firsts--;
-	meta->n_injects++;
 	worker_hand_over(w->dp->workers[to], w, fw->track_stage, &m, 1);
 	return STAGE_CONSUMED;
 }
@@ -213,12 +212,50 @@ static unsigned int error(struct worker *w, struct flow_worker *fw, struct rte_m
 
 	if (flow_relate(fw, m, meta))
 		return related(meta);
-	other = flow_related_worker(w, m, meta);
+	other = flow_related_worker(fw, m, meta);
 	if (unlikely(other != w->id))
-		return hand_over(w, fw, m, meta, other);
+		return hand_over(w, fw, m, other);
 	/* One made here is about a packet that was just refused. */
 	return meta->flags & PKT_ORIGINATED ? to_output(meta)
 					    : invalid(fw, meta, f, FLOW_DROP_ICMP_ERROR);
+}
+
+/* A packet whose connection is not here. */
+static unsigned int unknown(struct worker *w, struct flow_worker *fw, struct rte_mbuf *m,
+	struct pkt_meta *meta, struct flow_first *f)
+{
+	unsigned int bucket = flow_bucket(w, f->proto, &f->orig), other;
+
+	if (unlikely(flow_bucket_is_moved(fw, bucket))) {
+		other = flow_ask(fw, meta, bucket);
+		if (other != w->id)
+			return hand_over(w, fw, m, other);
+	}
+	if (unlikely(is_others_answer(w, meta, f))) {
+		meta->n_injects++;
+		return hand_over(w, fw, m, flow_icmp_worker(f->orig.sport_be, w->dp->n_workers));
+	}
+	/* Resets are about a packet that was just refused: related to it, as ICMP errors are. */
+	if ((meta->flags & PKT_ORIGINATED) && f->proto == IPPROTO_TCP)
+		return to_output(meta);
+	/* Answers made here to what had no connection, and what can have none. */
+	if ((meta->flags & PKT_ORIGINATED) || meta->adj == ADJ_BROADCAST || is_to_group(f) ||
+		!has_source(f)) {
+		f->state = FLOW_STATE_UNTRACKED;
+		f->reply = flow_invert(&f->orig);
+		return to_hooks(meta);
+	}
+	/* The first one of its datagram may be in this very burst, handed over by another worker. */
+	if ((meta->flags & PKT_FRAGMENT_LATER) && meta->n_injects == 0) {
+		worker_inject(w, w, m, fw->fragments.track_stage);
+		return STAGE_CONSUMED;
+	}
+	/* It was refused, or is no connection's, and so is this. */
+	if (meta->flags & PKT_FRAGMENT_LATER) {
+		f->has_l4 = true;
+		return invalid(fw, meta, f, FLOW_DROP_FRAGMENT_ALONE);
+	}
+	return first(fw, m, meta, f);
 }
 
 static unsigned int track_one(
@@ -243,30 +280,7 @@ static unsigned int track_one(
 	ref = flow_table_lookup(table, &f->orig, f->proto, f->ns);
 	if (ref != FLOW_NONE)
 		return known(fw, table, ref, m, meta, f);
-	if (unlikely(is_others_answer(w, meta, f)))
-		return hand_over(
-			w, fw, m, meta, flow_icmp_worker(f->orig.sport_be, w->dp->n_workers));
-	/* Resets are about a packet that was just refused: related to it, as ICMP errors are. */
-	if ((meta->flags & PKT_ORIGINATED) && f->proto == IPPROTO_TCP)
-		return to_output(meta);
-	/* Answers made here to what had no connection, and what can have none. */
-	if ((meta->flags & PKT_ORIGINATED) || meta->adj == ADJ_BROADCAST || is_to_group(f) ||
-		!has_source(f)) {
-		f->state = FLOW_STATE_UNTRACKED;
-		f->reply = flow_invert(&f->orig);
-		return to_hooks(meta);
-	}
-	/* The first one of its datagram may be in this very burst, handed over by another worker. */
-	if ((meta->flags & PKT_FRAGMENT_LATER) && meta->n_injects == 0) {
-		worker_inject(w, w, m, fw->fragments.track_stage);
-		return STAGE_CONSUMED;
-	}
-	/* It was refused, or is no connection's, and so is this. */
-	if (meta->flags & PKT_FRAGMENT_LATER) {
-		f->has_l4 = true;
-		return invalid(fw, meta, f, FLOW_DROP_FRAGMENT_ALONE);
-	}
-	return first(fw, m, meta, f);
+	return unknown(w, fw, m, meta, f);
 }
 
 static void track_run(struct worker *w, struct stage_node *node)

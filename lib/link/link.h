@@ -105,6 +105,18 @@ void link_set_tracked(struct dp *dp, uint16_t ns, bool is_tracked);
 /* Which worker owns what: constant pointer, read by workers. */
 const struct steer *link_steer(const struct dp *dp);
 
+/*
+ * Who keeps state by bucket: asked whether one may move now, then told to move it, which it does by
+ * link_own_bucket(). One at most, before workers run. Control thread, all of it.
+ */
+struct bucket_mover {
+	bool (*may_move)(struct dp *dp, unsigned int bucket);
+	void (*move)(struct dp *dp, unsigned int bucket, unsigned int from, unsigned int to);
+};
+void link_set_bucket_mover(struct dp *dp, const struct bucket_mover *mover);
+/* From now on packets of the bucket are steered to that worker. A release: what was written before is seen. */
+void link_own_bucket(struct dp *dp, unsigned int bucket, unsigned int to);
+
 /* The array that workers read, by ifindex (LINK_MAX entries). */
 const struct link_dp *link_dp_table(const struct dp *dp);
 

@@ -39,6 +39,7 @@ struct link_state {
 	uint64_t next_carrier_ns;	     /* when to look for carriers again */
 	struct steer *steer;		     /* what workers read */
 	uint64_t bucket_seen[STEER_BUCKETS]; /* packets at the last rebalance */
+	const struct bucket_mover *mover;    /* NULL: nobody keeps state by bucket */
 	bool is_tracked[LINK_NS_MAX];	     /* by namespace */
 };
 

@@ -52,13 +52,34 @@ void steer_init(struct steer *steer, unsigned int n_workers)
 
 /* Moving buckets */
 
+void link_set_bucket_mover(struct dp *dp, const struct bucket_mover *mover)
+{
+	link_state(dp)->mover = mover;
+}
+
+void link_own_bucket(struct dp *dp, unsigned int bucket, unsigned int to)
+{
+	/* Workers read it relaxed, and act on packets that they get for it: on x86-64 that is enough. */
+	__atomic_store_n(&link_state(dp)->steer->owner[bucket], (uint8_t)to, __ATOMIC_RELEASE);
+}
+
 static void steer_move(struct dp *dp, unsigned int bucket, unsigned int to)
 {
-	struct link_state *state = link_state(dp);
+	const struct link_state *state = link_state(dp);
+	unsigned int from = state->steer->owner[bucket];
 
-	log_info("link", "bucket moved bucket=%u from=%u to=%u", bucket,
-		state->steer->owner[bucket], to);
-	__atomic_store_n(&state->steer->owner[bucket], (uint8_t)to, __ATOMIC_RELAXED);
+	log_info("link", "bucket moved bucket=%u from=%u to=%u", bucket, from, to);
+	if (state->mover != NULL)
+		state->mover->move(dp, bucket, from, to);
+	else
+		link_own_bucket(dp, bucket, to);
+}
+
+static bool steer_may_move(struct dp *dp, unsigned int bucket)
+{
+	const struct bucket_mover *mover = link_state(dp)->mover;
+
+	return mover == NULL || mover->may_move(dp, bucket);
 }
 
 static void steer_moved_link(struct link *link, void *ctx)
@@ -143,8 +164,12 @@ static void rebalance_auto(struct dp *dp, json_t *rows)
 	workers_by_load(dp, &from, &to);
 	left = dp->load[to].busy < SATURATED ? packets_to_move(dp, load, from, to) : 0;
 	while ((bucket = bucket_find(state->steer, from, load, left)) != STEER_BUCKETS) {
-		left -= load[bucket];
+		uint64_t carried = load[bucket];
+
 		load[bucket] = 0; /* not again */
+		if (!steer_may_move(dp, bucket))
+			continue;
+		left -= carried;
 		steer_move(dp, bucket, to);
 		json_array_append_new(rows, move_row(bucket, from, to));
 	}
@@ -174,14 +199,6 @@ const struct object steer_rebalance_object = {
 		},
 };
 
-static bool is_tracked_anywhere(const struct link_state *state)
-{
-	for (unsigned int ns = 0; ns < LINK_NS_MAX; ns++)
-		if (state->is_tracked[ns])
-			return true;
-	return false;
-}
-
 int steer_rebalance(struct call *call, const void *args)
 {
 	bool has_bucket = object_has(&steer_rebalance_object, args, "bucket");
@@ -194,10 +211,10 @@ int steer_rebalance(struct call *call, const void *args)
 		return call_refuse(call, "bucket N and worker N belong together");
 	if (has_worker && a->worker >= dp->n_workers)
 		return call_refuse(call, "worker: there are %u, from 0 on", dp->n_workers);
-	if (dp->n_workers > 1 && is_tracked_anywhere(link_state(dp)))
-		return call_refuse(call, "connections are tracked: a bucket would move without its "
-					 "connections, which "
-					 "is not yet in weir");
+	if (has_bucket && !steer_may_move(dp, (unsigned int)a->bucket))
+		return call_refuse(call,
+			"bucket %u has just moved: its connections are still on their way",
+			(unsigned int)a->bucket);
 	call->result = json_array();
 	if (has_bucket) {
 		from = link_state(dp)->steer->owner[a->bucket];

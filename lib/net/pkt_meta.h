@@ -25,6 +25,7 @@ enum pkt_flag {
 	PKT_ORIGINATED = 1 << 6,     /* made here, not received */
 	PKT_ROUTED = 1 << 7,	     /* enters again with its adjacency: no lookup */
 	PKT_LINK_SCOPE = 1 << 8,     /* from a link-local address: may not leave its link */
+	PKT_ASKED = 1 << 9,	     /* workers are asked for its connection, one after the other */
 };
 
 struct pkt_meta {

@@ -430,7 +430,7 @@ static json_t *bench_request(struct bench *b, const char *method, const char *pa
 	return json;
 }
 
-json_t *bench_call(struct bench *b, const char *method, const char *params)
+json_t *bench_call_only(struct bench *b, const char *method, const char *params)
 {
 	json_t *json = bench_request(b, method, params);
 	json_t *error = json_object_get(json, "error");
@@ -440,6 +440,13 @@ json_t *bench_call(struct bench *b, const char *method, const char *params)
 		json_string_value(json_object_get(error, "message")));
 	result = json_incref(json_object_get(json, "result"));
 	json_decref(json);
+	return result;
+}
+
+json_t *bench_call(struct bench *b, const char *method, const char *params)
+{
+	json_t *result = bench_call_only(b, method, params);
+
 	bench_run(b);
 	return result;
 }

@@ -86,6 +86,8 @@ void bench_discard(struct bench *b);
 uint64_t bench_drops(const struct bench *b, const char *reason);
 /* One command as a client would send it, such as ("route.add", "{...}"). Fails on an error answer. */
 json_t *bench_call(struct bench *b, const char *method, const char *params);
+/* The same, but no worker has run since. */
+json_t *bench_call_only(struct bench *b, const char *method, const char *params);
 /* The same, expecting an error; returns its text (heap). */
 char *bench_call_error(struct bench *b, const char *method, const char *params);
 
