@@ -16,7 +16,10 @@
 #include "ctl/ctl.h"
 #include "link/link.h"
 
-enum { TICK_MS = 10 };
+enum {
+	TICK_MS = 10,
+	PASS_MS_MAX = 250, /* a worker that sleeps still passes ten times a second */
+};
 
 struct daemon {
 	const struct config *config;
@@ -30,7 +33,8 @@ struct daemon {
 	unsigned int until_idle_ms; /* 0: run until told to stop */
 	uint64_t n_rx_seen;
 	uint64_t passes_seen[WORKER_MAX];
-	uint64_t quiet_ns; /* since when nothing has moved; 0: something does */
+	uint64_t passed_ns[WORKER_MAX]; /* when that was seen to change */
+	uint64_t quiet_ns;		/* since when nothing has moved; 0: something does */
 };
 
 static uint64_t monotonic_ns(void)
@@ -43,7 +47,7 @@ static uint64_t monotonic_ns(void)
 
 /*
  * Nothing came in since the last look and nothing is held inside. A worker that has not had the CPU
- * since then has not asked its ports.
+ * for long has not asked its ports.
  */
 static bool daemon_is_quiet(struct daemon *d)
 {
@@ -56,10 +60,22 @@ static bool daemon_is_quiet(struct daemon *d)
 	for (unsigned int i = 0; i < d->dp->n_workers; i++) {
 		uint64_t passes = d->dp->workers[i]->passes;
 
-		is_quiet = is_quiet && passes != d->passes_seen[i];
+		if (passes != d->passes_seen[i])
+			d->passed_ns[i] = d->dp->now_ns;
 		d->passes_seen[i] = passes;
+		is_quiet = is_quiet &&
+			   d->dp->now_ns - d->passed_ns[i] < (uint64_t)PASS_MS_MAX * 1000000;
 	}
 	return is_quiet;
+}
+
+/* Has each worker asked its ports since it became quiet? */
+static bool daemon_has_asked(const struct daemon *d)
+{
+	for (unsigned int i = 0; i < d->dp->n_workers; i++)
+		if (d->passed_ns[i] <= d->quiet_ns)
+			return false;
+	return true;
 }
 
 /* --until-idle: ends the daemon once it has been quiet for that long. */
@@ -69,7 +85,8 @@ static void daemon_watch_idle(struct daemon *d)
 		d->quiet_ns = 0;
 	else if (d->quiet_ns == 0)
 		d->quiet_ns = d->dp->now_ns;
-	else if (d->dp->now_ns - d->quiet_ns >= (uint64_t)d->until_idle_ms * 1000000)
+	else if (d->dp->now_ns - d->quiet_ns >= (uint64_t)d->until_idle_ms * 1000000 &&
+		 daemon_has_asked(d))
 		event_base_loopbreak(d->events);
 }
 

@@ -279,12 +279,13 @@ err_destroy:
 	return err;
 }
 
-/* Frees what waits in a worker's rings, as dropped. */
+/* Frees what waits in a worker's rings, as dropped. Nobody reads its trace any more. */
 static void worker_empty_rings(struct worker *w)
 {
 	struct handover slot;
 	struct rte_mbuf *m;
 
+	w->trace = NULL;
 	while (w->inject != NULL && rte_ring_dequeue(w->inject, (void **)&m) == 0)
 		worker_free_dropped(w, m, &dp_module, DP_DROP_STOPPED, 0);
 	while (w->handover != NULL && rte_ring_dequeue_elem(w->handover, &slot, sizeof(slot)) == 0)

@@ -133,7 +133,11 @@ static void drop_run(struct worker *w, struct stage_node *node)
 
 static void drop_format(const struct trace_record *record, char *buf, size_t size)
 {
-	snprintf(buf, size, "freed");
+	const struct pkt_meta *meta = &record->meta;
+	const struct dp *dp = record->w->dp;
+
+	snprintf(buf, size, "%s, at %s", dp->reasons[meta->drop_reason]->name,
+		dp->stages[meta->drop_stage]->name);
 }
 
 const struct stage drop_stage = {

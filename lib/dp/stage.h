@@ -52,7 +52,11 @@ struct stage {
 	bool (*arm)(struct worker *w);
 	void (*disarm)(struct worker *w);
 	struct stage_exit exits[STAGE_EXITS_MAX];
-	/* Writes what the stage decided, from the record, for `weirctl trace`. Control thread. */
+	/*
+	 * Writes what the stage decided, from the record, for `weirctl trace`; of a packet that it
+	 * drops, what there is to say besides the reason, or nothing: buf is empty before. Control
+	 * thread.
+	 */
 	void (*format)(const struct trace_record *record, char *buf, size_t size);
 };
 

@@ -252,13 +252,27 @@ static int sysctl_get(struct call *call, const void *args)
 	return 0;
 }
 
+/* A value that cannot be is bad usage; whether one that can be is taken now is another matter. */
+static int sysctl_fail(
+	struct call *call, const struct sysctl_find *find, int err, bool is_bad, struct diag *diag)
+{
+	char *text = diag_text(diag);
+
+	if (is_bad)
+		err = call_refuse(call, "%s.%s", find->group->name, text);
+	else
+		call_fail(call, err, "%s", text);
+	free(text);
+	return err;
+}
+
 static int sysctl_set(struct call *call, const void *args)
 {
 	const struct sysctl_args *a = args;
 	struct sysctl_find find = { .name = a->name };
 	struct diag diag;
-	char *text;
 	void *wanted;
+	bool is_bad;
 	int err;
 
 	if (sysctl_each(call->ctx, sysctl_find_in, &find) == 0)
@@ -267,14 +281,12 @@ static int sysctl_set(struct call *call, const void *args)
 	wanted = mem_zalloc(find.group->object->size);
 	memcpy(wanted, find.values, find.group->object->size);
 	err = schema_set_text(find.group->object, wanted, find.field->name, a->value, &diag);
-	if (err == 0)
+	is_bad = err < 0;
+	if (!is_bad)
 		err = sysctl_put(call->ctx, find.group, find.values, wanted, &diag);
 	free(wanted);
-	if (err < 0) {
-		text = diag_text(&diag);
-		call_fail(call, err, "%s", text);
-		free(text);
-	}
+	if (err < 0)
+		err = sysctl_fail(call, &find, err, is_bad, &diag);
 	diag_fini(&diag);
 	return err;
 }

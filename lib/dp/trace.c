@@ -130,6 +130,16 @@ void trace_note_all(struct worker *w, const struct stage_node *node, unsigned in
 		trace_note_extra(w, node->index, exit, pkts[i], &trace_no_extra);
 }
 
+void trace_note_dropped(
+	struct worker *w, struct rte_mbuf *m, unsigned int reason, unsigned int stage)
+{
+	struct pkt_meta *meta = pkt_meta(m);
+
+	meta->drop_reason = (uint16_t)reason;
+	meta->drop_stage = (uint8_t)stage;
+	trace_note_all(w, &w->nodes[w->drop_index], STAGE_CONSUMED, &m, 1);
+}
+
 void trace_receive(struct worker *w, const struct stage_node *node, unsigned int exit,
 	struct rte_mbuf *const *pkts, unsigned int n, const struct trace_extra *extra)
 {
@@ -236,14 +246,18 @@ static const char *exit_name(const struct stage *stage, unsigned int exit)
 json_t *trace_step_json(const struct dp *dp, const struct trace_record *record)
 {
 	const struct stage *stage = dp->stages[record->stage];
-	char decision[160] = "";
+	const struct drop_reason *reason;
+	char decision[320], said[160] = "";
 
-	if (record->exit == STAGE_DROP)
-		snprintf(decision, sizeof(decision), "%s: %s",
-			dp->reasons[record->meta.drop_reason]->name,
-			dp->reasons[record->meta.drop_reason]->help);
-	else if (stage->format != NULL)
-		stage->format(record, decision, sizeof(decision));
+	if (stage->format != NULL)
+		stage->format(record, said, sizeof(said));
+	if (record->exit != STAGE_DROP) {
+		snprintf(decision, sizeof(decision), "%s", said);
+	} else {
+		reason = dp->reasons[record->meta.drop_reason];
+		snprintf(decision, sizeof(decision), "%s: %s%s%s", reason->name, reason->help,
+			said[0] != '\0' ? "; " : "", said);
+	}
 	return json_pack("{s:s, s:s, s:s}", "node", stage->name, "exit",
 		exit_name(stage, record->exit), "decision", decision);
 }

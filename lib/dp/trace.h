@@ -76,6 +76,9 @@ void trace_note_extra(struct worker *w, unsigned int stage, unsigned int exit, s
 /* Worker: notes the traced among these; for stages that do not use stage_each(). */
 void trace_note_all(struct worker *w, const struct stage_node *node, unsigned int exit,
 	struct rte_mbuf *const *pkts, unsigned int n);
+/* Worker: notes the end of a packet that is freed without the way through the stage "drop". */
+void trace_note_dropped(
+	struct worker *w, struct rte_mbuf *m, unsigned int reason, unsigned int stage);
 /* Worker: decides for packets just received whether they are traced, and notes those. */
 void trace_receive(struct worker *w, const struct stage_node *node, unsigned int exit,
 	struct rte_mbuf *const *pkts, unsigned int n, const struct trace_extra *extra);

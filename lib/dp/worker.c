@@ -184,6 +184,8 @@ void worker_free_dropped(struct worker *w, struct rte_mbuf *m, const struct modu
 	unsigned int reason, unsigned int stage)
 {
 	w->drops[(module->drop_base + reason) * w->n_stages + stage]++;
+	if (unlikely(w->trace != NULL))
+		trace_note_dropped(w, m, module->drop_base + reason, stage);
 	rte_pktmbuf_free(m);
 }
 

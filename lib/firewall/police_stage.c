@@ -41,8 +41,8 @@ static void police_run(struct worker *w, struct stage_node *node)
 
 static void police_format(const struct trace_record *record, char *buf, size_t size)
 {
-	snprintf(buf, size, "%s",
-		record->exit == STAGE_DROP ? "beyond the rate" : "within the rate");
+	if (record->exit != STAGE_DROP)
+		snprintf(buf, size, "within the rate");
 }
 
 const struct stage police_stage = {

@@ -146,6 +146,7 @@ static void fragment_send(struct worker *w, struct worker *owner,
 {
 	pkt_meta(m)->ports_be = out->ports_be;
 	pkt_meta(m)->proto = out->proto;
+	trace_tell(w, (uint16_t)(owner->id + 1), 0, 0);
 	if (likely(owner == w))
 		worker_inject(w, w, m, fragments->track_stage);
 	else
@@ -237,11 +238,13 @@ static void fragment_format(const struct trace_record *record, char *buf, size_t
 {
 	const struct pkt_meta *meta = &record->meta;
 
-	if (record->exit == STAGE_CONSUMED)
-		snprintf(buf, size,
-			"waits for the first fragment or its connection, or goes to its owner");
-	else if (record->exit == STAGE_DROP)
-		snprintf(buf, size, "refused");
+	if (record->exit == STAGE_DROP)
+		return;
+	if (record->exit == STAGE_CONSUMED && record->extra.arg[0] == 0)
+		snprintf(buf, size, "waits for the first fragment");
+	else if (record->exit == STAGE_CONSUMED)
+		snprintf(buf, size, "goes on in a later pass of worker %u",
+			record->extra.arg[0] - 1u);
 	else if (flow_is_icmp(meta->proto))
 		snprintf(buf, size, "%s fragment, identifier %u",
 			meta->flags & PKT_FRAGMENT_LATER ? "later" : "first",

@@ -11,6 +11,7 @@
  */
 #include "dp/trace.h"
 #include "flow/flow_priv.h"
+#include "link/link.h"
 #include "neigh/rewrite.h"
 
 enum { FLOW_TX = 1, FLOW_TRACK, FLOW_FRAGMENT };
@@ -327,9 +328,9 @@ static void flow6_run(struct worker *w, struct stage_node *node)
 static void flow_format(const struct trace_record *record, char *buf, size_t size)
 {
 	if (record->exit == FLOW_TX)
-		snprintf(buf, size, "connection %u, %s direction, out of link %u",
+		snprintf(buf, size, "connection %u, %s direction, out of link %s",
 			record->meta.flow >> 1, record->meta.flow & 1 ? "reply" : "original",
-			record->meta.out_link);
+			link_name(record->w->dp, record->meta.out_link));
 	else
 		snprintf(buf, size, "asks for a closer look");
 }

@@ -306,6 +306,8 @@ static void track_format(const struct trace_record *record, char *buf, size_t si
 	case TRACK_RELATED6:
 		snprintf(buf, size, "an ICMP error about a connection");
 		break;
+	case STAGE_DROP:
+		break;
 	default:
 		snprintf(buf, size, "made here, about no connection that goes on");
 	}

@@ -116,6 +116,22 @@ uint32_t ip4_multipath_select(
 		meta->l3);
 }
 
+void ip_format_error(const struct trace_record *record, const char *icmp, char *buf, size_t size)
+{
+	static const char *const unsent[] = {
+		[IP_ERROR_FORBIDDEN] = "about such a packet",
+		[IP_ERROR_LIMITED] = "beyond the rate limit",
+		[IP_ERROR_NO_BUFFER] = "without a free buffer",
+	};
+	enum ip_error_end end = record->extra.arg[0];
+
+	if (end == IP_ERROR_SENT)
+		snprintf(buf, size, "%s type %u code %u sent", icmp, record->meta.icmp_type,
+			record->meta.icmp_code);
+	else
+		snprintf(buf, size, "no %s error %s", icmp, unsent[end]);
+}
+
 void ip_format_route(const struct trace_record *record, bool is_sent, char *buf, size_t size)
 {
 	static const char *const special[] = {

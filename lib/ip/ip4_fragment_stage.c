@@ -206,8 +206,10 @@ static void fragment_format(const struct trace_record *record, char *buf, size_t
 {
 	const struct pkt_meta *meta = &record->meta;
 
-	snprintf(buf, size, "%s, adjacency %u",
-		record->exit == STAGE_CONSUMED ? "cut into fragments" : "not cut", meta->adj);
+	if (record->exit != STAGE_DROP)
+		snprintf(buf, size, "%s, adjacency %u",
+			record->exit == STAGE_CONSUMED ? "cut into fragments" : "not cut",
+			meta->adj);
 }
 
 const struct stage ip4_fragment_stage = {

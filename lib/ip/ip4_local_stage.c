@@ -113,8 +113,11 @@ static void local_run(struct worker *w, struct stage_node *node)
 
 static void local_format(const struct trace_record *record, char *buf, size_t size)
 {
-	snprintf(buf, size, "%s",
-		record->exit == LOCAL_OUTPUT ? "echo request, answered" : "nothing listens here");
+	/* Where connections are tracked the reply enters again: consumed. */
+	if (record->exit == LOCAL_OUTPUT || record->exit == STAGE_CONSUMED)
+		snprintf(buf, size, "echo request, answered");
+	else if (record->exit != STAGE_DROP)
+		snprintf(buf, size, "nothing listens here");
 }
 
 const struct stage ip4_local_stage = {

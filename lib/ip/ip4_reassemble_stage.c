@@ -123,6 +123,7 @@ static unsigned int reassemble_done(
 	}
 	w->stats.held -= datagram->n;
 	w->stats.consumed += datagram->n - 1;
+	trace_tell(w, true, 0, 0);
 	stage_push(&w->pending, &w->nodes[ip_worker->local_stage], reassemble_join(datagram));
 	reassembly_release(&ip_worker->reassembly, datagram);
 	return STAGE_CONSUMED;
@@ -203,8 +204,10 @@ static void reassemble_run(struct worker *w, struct stage_node *node)
 
 static void reassemble_format(const struct trace_record *record, char *buf, size_t size)
 {
-	snprintf(buf, size, "%s",
-		record->exit == STAGE_CONSUMED ? "kept, or made whole" : "not kept");
+	if (record->exit != STAGE_DROP)
+		snprintf(buf, size, "%s",
+			record->extra.arg[0] ? "the last one: goes on as a whole"
+					     : "waits for the others");
 }
 
 /* Control thread. */

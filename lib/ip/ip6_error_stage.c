@@ -99,18 +99,27 @@ static struct rte_mbuf *error_build(struct worker *w, struct ip_worker *ip_worke
 	return error;
 }
 
+static enum ip_error_end error_answer(
+	struct worker *w, struct ip_worker *ip_worker, struct rte_mbuf *m, struct pkt_meta *meta)
+{
+	struct rte_mbuf *error;
+
+	if (!error_is_allowed(m, meta))
+		return IP_ERROR_FORBIDDEN;
+	if (!error_is_within_rate(w, ip_worker, m, meta))
+		return IP_ERROR_LIMITED;
+	error = error_build(w, ip_worker, m, meta);
+	if (error == NULL)
+		return IP_ERROR_NO_BUFFER;
+	ip_send(w, error);
+	return IP_ERROR_SENT;
+}
+
+/* Sent or not, the packet's own reason stands. */
 static unsigned int error_one(
 	struct worker *w, void *ctx, struct rte_mbuf *m, struct pkt_meta *meta)
 {
-	struct ip_worker *ip_worker = ctx;
-	struct rte_mbuf *error;
-
-	if (!error_is_allowed(m, meta) || !error_is_within_rate(w, ip_worker, m, meta))
-		return STAGE_DROP;
-	error = error_build(w, ip_worker, m, meta);
-	if (error == NULL)
-		return STAGE_DROP; /* out of packets: the drop's own reason stands */
-	ip_send(w, error);
+	trace_tell(w, (uint16_t)error_answer(w, ctx, m, meta), 0, 0);
 	return STAGE_DROP;
 }
 
@@ -121,8 +130,7 @@ static void error_run(struct worker *w, struct stage_node *node)
 
 static void error_format(const struct trace_record *record, char *buf, size_t size)
 {
-	snprintf(buf, size, "ICMPv6 type %u code %u", record->meta.icmp_type,
-		record->meta.icmp_code);
+	ip_format_error(record, "ICMPv6", buf, size);
 }
 
 const struct stage ip6_error_stage = {

@@ -257,13 +257,13 @@ static void local_run(struct worker *w, struct stage_node *node)
 
 static void local_format(const struct trace_record *record, char *buf, size_t size)
 {
-	const char *text = "nothing listens here";
-
-	if (record->exit == LOCAL_OUTPUT)
-		text = "echo request, answered";
+	/* Where connections are tracked the reply enters again: consumed. */
+	if (record->exit == LOCAL_OUTPUT || record->exit == STAGE_CONSUMED)
+		snprintf(buf, size, "echo request, answered");
 	else if (record->exit == LOCAL_ND)
-		text = "neighbour discovery";
-	snprintf(buf, size, "%s", text);
+		snprintf(buf, size, "neighbour discovery");
+	else if (record->exit != STAGE_DROP)
+		snprintf(buf, size, "nothing listens here");
 }
 
 const struct stage ip6_local_stage = {

@@ -221,6 +221,9 @@ struct ip_error_form {
 	uint8_t proto;
 };
 
+/* How the stages that send errors end, as they tell a trace. */
+enum ip_error_end { IP_ERROR_SENT, IP_ERROR_FORBIDDEN, IP_ERROR_LIMITED, IP_ERROR_NO_BUFFER };
+
 /*
  * An error about a packet, with as much of it as fits: all but the two headers in front of the quote
  * is done. NULL: out of packets.
@@ -279,6 +282,8 @@ uint32_t ip6_multipath_select(
 
 /* What a stage saw: addresses and TTL, for a trace. */
 void ip_format_packet(const struct trace_record *record, char *buf, size_t size);
+/* What became of the error that a stage was to send; icmp is the protocol's name. */
+void ip_format_error(const struct trace_record *record, const char *icmp, char *buf, size_t size);
 /* What a lookup found, and for what is sent the link. */
 void ip_format_route(const struct trace_record *record, bool is_sent, char *buf, size_t size);
 void ip6_format_packet(const struct trace_record *record, char *buf, size_t size);

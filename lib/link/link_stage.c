@@ -204,10 +204,16 @@ static void parse_format(const struct trace_record *record, char *buf, size_t si
 {
 	const struct pkt_meta *meta = &record->meta;
 
-	snprintf(buf, size, "link %s, EtherType 0x%04x, IP length %u, protocol %u%s%s",
-		link_name(record->w->dp, meta->in_link), meta->ethertype, meta->l3_len, meta->proto,
-		meta->flags & PKT_FRAGMENT ? ", fragment" : "",
-		meta->flags & PKT_OPTIONS ? ", options" : "");
+	/* What it drops it has not read to the end. */
+	if (record->exit == STAGE_DROP)
+		return;
+	if (record->exit == PARSE_EXIT_ARP)
+		snprintf(buf, size, "link %s, ARP", link_name(record->w->dp, meta->in_link));
+	else
+		snprintf(buf, size, "link %s, EtherType 0x%04x, IP length %u, protocol %u%s%s",
+			link_name(record->w->dp, meta->in_link), meta->ethertype, meta->l3_len,
+			meta->proto, meta->flags & PKT_FRAGMENT ? ", fragment" : "",
+			meta->flags & PKT_OPTIONS ? ", options" : "");
 }
 
 const struct stage parse_stage = {

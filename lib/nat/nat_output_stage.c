@@ -30,9 +30,8 @@ static void output_run(struct worker *w, struct stage_node *node)
 
 static void output_format(const struct trace_record *record, char *buf, size_t size)
 {
-	snprintf(buf, size, "%s",
-		record->exit == STAGE_DROP ? "cannot be translated"
-					   : "goes by the new destination");
+	if (record->exit != STAGE_DROP)
+		snprintf(buf, size, "goes by the new destination");
 }
 
 const struct stage nat_output_stage = {

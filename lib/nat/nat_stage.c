@@ -43,8 +43,8 @@ static void nat_format(const struct trace_record *record, char *buf, size_t size
 	const uint16_t *arg = record->extra.arg;
 
 	if (record->exit == STAGE_DROP)
-		snprintf(buf, size, "cannot be translated");
-	else if (record->meta.ethertype == RTE_ETHER_TYPE_IPV6)
+		return;
+	if (record->meta.ethertype == RTE_ETHER_TYPE_IPV6)
 		snprintf(buf, size, "..%x:%x port %u", arg[0], arg[1], arg[2]);
 	else
 		snprintf(buf, size, "%u.%u.%u.%u port %u", arg[0] >> 8, arg[0] & 255, arg[1] >> 8,

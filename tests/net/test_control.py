@@ -149,6 +149,8 @@ def test_weirctl_exit_codes(router):
     assert weir.refused("link", "frobnicate")[0] == 2
     assert weir.refused("frobnicate", "show")[0] == 2
     assert weir.refused("link", "show", "frobnicate", "too")[0] == 2
+    for words in (["link", "set", "dev", "lan", "mtu", "12"], ["sysctl", "set", "ipv4.default_ttl", "256"]):
+        assert weir.refused(*words)[0] == 2, words
     done = run(program("weirctl"), "-S", "/nonexistent/socket", "link", "show", check=False)
     assert done.returncode == 1 and "/nonexistent/socket" in done.stderr
 

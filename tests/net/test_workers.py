@@ -137,6 +137,17 @@ def test_a_capture_for_each_queue(lab):
         assert [bytes(f[Raw])[:6] for f in got if f[UDP].sport == 1000 + queue] == [b"%06d" % i for i in range(2000)]
 
 
+def test_a_worker_without_a_port_does_not_keep_it_from_being_idle(lab):
+    """It sleeps for longer than the others."""
+    source = str(lab.dir / "in.pcap")
+    wrpcap(source, [Ether(dst=WEIR_LAN_MAC) / IP(src="10.1.0.2", dst="10.2.0.2") / UDP()], linktype=1)
+    links = [{"name": "a", "device": f"net_pcap0,rx_pcap={source},tx_pcap={lab.dir / 'out.pcap'}", "mac": WEIR_LAN_MAC,
+              "addresses": ["10.1.0.1/24"]}]
+    weir = lab.daemon(base_conf(links=links, workers=TWO), "--until-idle", 300)
+    weir.spawn()
+    assert weir.wait(30) == 0, weir.stderr()
+
+
 def test_without_a_second_cpu_two_workers_share_one(lab):
     """Rings between workers work however the machine schedules them."""
     net = lab.router(lan={"steering": "software"}, workers=TWO)

@@ -4,8 +4,9 @@
  * The appliance inside a test. See harness.h. One thread does everything: it runs the workers'
  * passes, the control plane's ticks, and plays the network on rings.
  *
- * While a worker's pass runs, calls of allocators and of pthread_mutex_lock() (linked with --wrap)
- * are counted: a worker may make none, so bench_destroy() fails the test then.
+ * While a worker's pass runs, calls of allocators, of pthread_mutex_lock() and of clock_gettime(),
+ * with which a log line begins (all linked with --wrap), are counted: a worker may make none, so
+ * bench_destroy() fails the test then.
  */
 #include "harness.h"
 
@@ -31,7 +32,7 @@ const char bench_default_config[] =
 	"    addresses = [ \"198.51.100.1/24\" ]; }\n"
 	");\n";
 
-/* Allocations and locks inside a pass */
+/* Allocations, locks and log lines inside a pass */
 
 static __thread unsigned int *forbidden_in_pass; /* NULL: not in a pass */
 
@@ -54,6 +55,7 @@ FORBIDDEN(void *, rte_malloc, (const char *type, size_t size, unsigned int align
 FORBIDDEN(void *, rte_zmalloc, (const char *type, size_t size, unsigned int align),
 	(type, size, align))
 FORBIDDEN(int, pthread_mutex_lock, (pthread_mutex_t * mutex), (mutex))
+FORBIDDEN(int, clock_gettime, (clockid_t clock, struct timespec *now), (clock, now))
 
 static unsigned int bench_pass(struct bench *b, struct worker *w)
 {
@@ -284,7 +286,7 @@ void bench_destroy(struct bench *b)
 	bench_run(b);
 	dp_totals(b->dp, &totals);
 	REQUIRE_MSG(totals.difference == 0, "accounting difference %" PRId64, totals.difference);
-	REQUIRE_MSG(b->n_forbidden == 0, "%u allocations or locks inside worker passes",
+	REQUIRE_MSG(b->n_forbidden == 0, "%u allocations, locks or log lines inside worker passes",
 		b->n_forbidden);
 	live = NULL;
 	REQUIRE(bench_free(b) == 0);

@@ -45,7 +45,7 @@ struct bench {
 	uint64_t now_ns;
 	uint16_t ports[BENCH_PORTS];
 	struct rte_ring *rx[BENCH_PORTS], *tx[BENCH_PORTS];
-	unsigned int n_forbidden; /* allocations and locks made inside worker_pass() */
+	unsigned int n_forbidden; /* allocations, locks, log lines inside worker_pass() */
 };
 
 struct frame {

@@ -696,21 +696,24 @@ static const struct {
 	const char *want;
 	uint8_t exit;
 	struct pkt_meta meta;
+	uint16_t told; /* 1 and the worker that it goes to */
 } formats[] = {
 	{ "first fragment, ports 1000 and 2000", 1, { .proto = IPPROTO_UDP, .ports_be = PORTS } },
 	{ "later fragment, ports 1000 and 2000", 1,
 		{ .proto = IPPROTO_UDP, .ports_be = PORTS, .flags = PKT_FRAGMENT_LATER } },
 	{ "later fragment, identifier 1000", 1,
 		{ .proto = IPPROTO_ICMP, .ports_be = PORTS, .flags = PKT_FRAGMENT_LATER } },
-	{ "waits for the first fragment or its connection, or goes to its owner", STAGE_CONSUMED,
-		{ .proto = 0 } },
-	{ "refused", STAGE_DROP, { .proto = 0 } },
+	{ "waits for the first fragment", STAGE_CONSUMED, { .proto = 0 } },
+	{ "goes on in a later pass of worker 1", STAGE_CONSUMED, { .proto = 0 }, 2 },
+	{ "", STAGE_DROP, { .proto = 0 } },
 };
 
 START_TEST(a_trace_tells_the_ports)
 {
-	struct trace_record record = { .exit = formats[_i].exit, .meta = formats[_i].meta };
-	char text[80];
+	struct trace_record record = {
+		.exit = formats[_i].exit, .meta = formats[_i].meta, .extra.arg[0] = formats[_i].told
+	};
+	char text[80] = "";
 
 	flow_fragment_stage.format(&record, text, sizeof(text));
 	ck_assert_str_eq(text, formats[_i].want);

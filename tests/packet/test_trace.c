@@ -2,8 +2,8 @@
 
 /*
  * The trace has a step for every stage of the pipeline: packets of every kind are traced, and the
- * stages that printed a step are compared with the table. Then: over workers, in order, and nothing
- * but what this trace has picked.
+ * stages that printed a step are compared with the table. Then: what the steps say, also of packets
+ * that end on the way; over workers, in order, and nothing but what this trace has picked.
  *
  *	lan (p0, worker 0, steered in software)   wan (p1, worker 1)
  */
@@ -266,6 +266,137 @@ START_TEST(every_stage_of_the_pipeline_has_a_step)
 }
 END_TEST
 
+/* Every kind of end and of decision: what is sent to lan, and what the named stage says of it. */
+#define IP6_LIMIT "ip6_hop_limit_exceeded: the hop limit ran out here; ICMPv6 type 3 code 0 sent"
+#define IP4_TTL	  "ip4_ttl_exceeded: the time to live ran out here; "
+
+static const struct {
+	const char *node, *decision;
+	const char *sysctl, *value; /* set before, or NULL */
+	struct ip4_spec spec;
+	bool is_ip6; /* instead: an IPv6 packet with hop limit 1 */
+	bool is_tracked;
+} decisions[] = {
+	{ "ip4_error", IP4_TTL "ICMP type 11 code 0 sent", .spec = { .ttl = 1 } },
+	{ "ip4_error", IP4_TTL "no ICMP error about such a packet",
+		.spec = { .ttl = 1, .proto = IPPROTO_ICMP, .icmp_type = 3 } },
+	{ "ip4_error", IP4_TTL "no ICMP error beyond the rate limit", "ipv4.icmp_msgs_per_sec", "0",
+		.spec = { .ttl = 1 } },
+	{ "drop", "ip4_ttl_exceeded, at ip4_error", .spec = { .ttl = 1 } },
+	{ "ip6_error", IP6_LIMIT, .is_ip6 = true },
+	{ "tcp_reset",
+		"ip4_no_listener: a port that nothing here listens to; answered with a reset",
+		.spec = { .dst = "192.0.2.1", .proto = IPPROTO_TCP } },
+	{ "ip4_local", "nothing listens here", .spec = { .dst = "192.0.2.1" } },
+	{ "ip4_local", "echo request, answered",
+		.spec = { .dst = "192.0.2.1", .proto = IPPROTO_ICMP, .icmp_type = 8 } },
+	{ "ip4_local", "echo request, answered", .is_tracked = true,
+		.spec = { .dst = "192.0.2.1", .proto = IPPROTO_ICMP, .icmp_type = 8 } },
+	{ "ip4_input",
+		"ip4_martian_source: source address in 0/8, 127/8, multicast or reserved; "
+		"127.0.0.1 to 8.8.8.8, TTL 64",
+		.spec = { .src = "127.0.0.1" } },
+	{ "ip4_reassemble", "waits for the others",
+		.spec = { .dst = "192.0.2.1",
+			.fragment = RTE_IPV4_HDR_MF_FLAG,
+			.payload_len = 64 } },
+	{ "flow_fragment", "waits for the first fragment", .is_tracked = true,
+		.spec = { .fragment = 8, .payload_len = 64 } },
+};
+
+/* What that stage has said of the next packet. Heap. */
+static char *trace_decision(struct bench *b, struct client *client, const char *node)
+{
+	json_t *event = bench_read(b, client), *step;
+	char *decision = NULL;
+	size_t i;
+
+	json_array_foreach(json_at(event, "params.steps"), i, step)
+		if (decision == NULL && strcmp(json_text_at(step, "node"), node) == 0)
+			decision = mem_strdup(json_text_at(step, "decision"));
+	ck_assert_msg(
+		decision != NULL, "no step of %s: %s", node, json_text_at(event, "params.text"));
+	json_decref(event);
+	return decision;
+}
+
+static void make_decided(struct frame *frame, unsigned int i)
+{
+	struct ip4_spec spec = decisions[i].spec;
+
+	if (decisions[i].is_ip6) {
+		frame_ip6(frame, &(struct ip6_spec){ .hop_limit = 1 });
+		return;
+	}
+	spec.src = spec.src != NULL ? spec.src : "192.0.2.10";
+	spec.dst = spec.dst != NULL ? spec.dst : "8.8.8.8";
+	frame_ip4(frame, &spec);
+}
+
+START_TEST(a_step_says_what_its_stage_decided)
+{
+	struct bench *b = bench_create(trace_config, 1, 8192);
+	struct client *client = bench_connect(b);
+	struct frame frame;
+	char *decision;
+
+	bench_advance(b, 2000);
+	if (decisions[_i].sysctl != NULL)
+		bench_sysctl(b, decisions[_i].sysctl, decisions[_i].value);
+	if (decisions[_i].is_tracked)
+		ck_assert_int_eq(flow_set_tracking(b->dp, 0, true), 0);
+	trace_start(b, client, 1);
+	make_decided(&frame, (unsigned int)_i);
+	bench_push(b, LAN, &frame);
+	bench_advance(b, 5000);
+	decision = trace_decision(b, client, decisions[_i].node);
+	ck_assert_str_eq(decision, decisions[_i].decision);
+	free(decision);
+	trace_end(b, client, 1);
+	bench_discard(b);
+	client_close(client);
+	bench_destroy(b);
+}
+END_TEST
+
+START_TEST(the_end_of_a_packet_that_waited_is_told)
+{
+	struct bench *b = bench_create(trace_config, 1, 8192);
+	struct client *client = bench_connect(b);
+	struct frame frame;
+	char *decision;
+
+	bench_advance(b, 2000);
+	trace_start(b, client, 1);
+	frame_ip4(&frame, &(struct ip4_spec){ .src = "192.0.2.10", .dst = "198.51.100.20" });
+	bench_push(b, LAN, &frame);
+	json_decref(bench_call(b, "link.set", "{\"dev\": \"wan\", \"state\": \"down\"}"));
+	decision = trace_decision(b, client, "drop");
+	ck_assert_str_eq(decision, "neigh_link_down, at neigh_hold");
+	free(decision);
+	trace_end(b, client, 1);
+	client_close(client);
+	bench_destroy(b);
+}
+END_TEST
+
+/* A trace still runs when its packet, which waits, ends with weir. */
+START_TEST(a_packet_that_waits_at_the_end_is_no_longer_told)
+{
+	struct bench *b = bench_create(trace_config, 1, 8192);
+	struct client *client = bench_connect(b);
+	struct frame frame;
+
+	bench_advance(b, 2000);
+	trace_start(b, client, 1);
+	frame_ip4(&frame, &(struct ip4_spec){ .src = "192.0.2.10", .dst = "198.51.100.20" });
+	bench_push(b, LAN, &frame);
+	client_close(client);
+	bench_destroy(b);
+	ck_assert_uint_eq(bench_stopped(), 1);
+}
+END_TEST
+
 /* A packet of lan whose bucket is that worker's. */
 static void make_owned(struct frame *frame, unsigned int worker)
 {
@@ -389,6 +520,9 @@ START_TEST(what_lies_in_a_fresh_buffer_is_not_believed)
 END_TEST
 
 PACKET_MAIN("trace", PLAIN_TEST(every_stage_of_the_pipeline_has_a_step),
+	LOOP_TEST(a_step_says_what_its_stage_decided, decisions),
+	PLAIN_TEST(the_end_of_a_packet_that_waited_is_told),
+	PLAIN_TEST(a_packet_that_waits_at_the_end_is_no_longer_told),
 	PLAIN_TEST(a_trace_follows_a_packet_to_its_owner_and_back),
 	PLAIN_TEST(a_packet_of_an_earlier_trace_is_none_of_the_next),
 	PLAIN_TEST(what_lies_in_a_fresh_buffer_is_not_believed))

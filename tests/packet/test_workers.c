@@ -11,8 +11,12 @@
  */
 #include "kit.h"
 
+#include <pthread.h>
 #include <rte_cycles.h>
+#include <rte_malloc.h>
+#include <stdlib.h>
 
+#include "base/log.h"
 #include "base/mem.h"
 
 static struct bench *bench_two(void)
@@ -198,6 +202,36 @@ static void count_free(void *ptr, uint64_t arg)
 {
 	*(unsigned int *)ptr += (unsigned int)arg;
 }
+
+/* What no worker may do, one of each. */
+static void do_forbidden(void *receiver, const struct mail *mail)
+{
+	static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+	void *volatile block = malloc(1);
+
+	block = realloc(block, 2);
+	free(block);
+	block = calloc(1, 1);
+	free(block);
+	rte_free(rte_malloc(NULL, 1, 0));
+	rte_free(rte_zmalloc(NULL, 1, 0));
+	pthread_mutex_lock(&mutex);
+	pthread_mutex_unlock(&mutex);
+	log_notice("test", "from a worker");
+}
+
+START_TEST(an_allocation_a_lock_and_a_log_line_on_a_worker_are_counted)
+{
+	struct bench *b = bench_two();
+	struct mail mail = { .fn = do_forbidden };
+
+	dp_mail(b->dp, b->dp->workers[0], &mail);
+	bench_advance(b, 100);
+	ck_assert_uint_eq(b->n_forbidden, 7);
+	b->n_forbidden = 0;
+	bench_destroy(b);
+}
+END_TEST
 
 START_TEST(nothing_is_freed_before_every_worker_has_passed_on)
 {
@@ -416,6 +450,7 @@ PACKET_MAIN("workers", PLAIN_TEST(what_another_worker_may_send_is_handed_over_in
 	PLAIN_TEST(a_worker_that_does_not_run_costs_drops_by_name_only),
 	PLAIN_TEST(an_answer_releases_the_packets_of_both_workers),
 	PLAIN_TEST(counters_are_those_of_both_workers), PLAIN_TEST(a_trace_sees_both_workers),
+	PLAIN_TEST(an_allocation_a_lock_and_a_log_line_on_a_worker_are_counted),
 	PLAIN_TEST(nothing_is_freed_before_every_worker_has_passed_on),
 	PLAIN_TEST(what_is_retired_is_freed_while_threads_run),
 	PLAIN_TEST(no_packet_is_lost_while_everything_changes),
