@@ -4,7 +4,7 @@
  * The search for a port. Called by the worker for the first packet of a connection; pure functions.
  *
  * The port that a connection has is kept if it can be: most are, so that to its peers an inside endpoint
- * looks the same from all sides. Else ports are asked for in three rounds, each better served than
+ * looks the same from all sides. One that has got another port keeps that. Else ports are asked for in three rounds, each better served than
  * the next: in the bucket of the connection's own packets, so that the whole connection moves when
  * that bucket moves to another worker; in any bucket of this worker with the same parity; any that lands
  * here. The last round asks for every port of a range up to its limit, so that small ranges
@@ -168,14 +168,20 @@ static bool search_rounds(struct search *search)
 	return search_all(search);
 }
 
+static bool try_known(struct search *search, uint16_t port)
+{
+	search->n_left = 1;
+	return is_in_range(search->choice, port) && lands_here(search->choice, port) &&
+	       try_port(search, port);
+}
+
 bool nat_port_choose(const struct nat_port_choice *choice, uint16_t *port, unsigned int *n_used)
 {
-	struct search search = { .choice = choice, .n_left = 1 };
+	struct search search = { .choice = choice };
 	bool is_found;
 
-	is_found = (is_in_range(choice, choice->original) && lands_here(choice, choice->original) &&
-			   try_port(&search, choice->original)) ||
-		   search_rounds(&search);
+	is_found = (choice->mapped != choice->original && try_known(&search, choice->mapped)) ||
+		   try_known(&search, choice->original) || search_rounds(&search);
 	*n_used = search.n_used;
 	if (is_found)
 		*port = search.port;

@@ -4,7 +4,7 @@
 /*
  * The choice of a port for a translated connection (RFC 4787 4.2, RFC 6056 3.3.3), also of an ICMP
  * identifier. No state and no table: who calls says which ports are in use. Bounded work: at most
- * NAT_PORT_TRIES questions, whatever is in use. Any thread.
+ * NAT_PORT_TRIES questions and two more, whatever is in use. Any thread.
  *
  * Where packets are steered to workers, a port also decides which worker the replies come to. The
  * steering hash is linear: the bucket of a tuple is the bucket of the tuple with port 0, XOR that of
@@ -44,7 +44,8 @@ static inline unsigned int nat_bucket_of_port(const struct nat_buckets *buckets,
 struct nat_port_range nat_port_class(uint16_t port);
 
 struct nat_port_choice {
-	uint16_t original; /* taken if it can be had */
+	uint16_t mapped;   /* what the endpoint has towards others: taken if it can be had */
+	uint16_t original; /* else this one */
 	struct nat_port_range range;
 	bool has_parity; /* odd for odd and even for even, if possible (RFC 4787 REQ-4) */
 	uint64_t start;	 /* where the search begins: secret, of the inside endpoint (RFC 6056) */

@@ -237,6 +237,7 @@ static enum nat_drop source_port(
 {
 	struct flow_tuple portless = f->reply;
 	struct nat_port_choice choice = {
+		.mapped = rte_be_to_cpu_16(nat_mapped_port(s->nw, f)),
 		.original = rte_be_to_cpu_16(f->orig.sport_be),
 		.range = source_range(s->w, f, nat),
 		.has_parity = f->proto == IPPROTO_UDP || f->proto == IPPROTO_UDPLITE,
@@ -261,6 +262,8 @@ static enum nat_drop source_port(
 	if (!is_found)
 		return NAT_DROP_NO_PORT;
 	*port_of(f->proto, &f->reply) = rte_cpu_to_be_16(port);
+	if (port != choice.original && !f->is_explained)
+		nat_mapped_keep(s->nw, f);
 	tuple_take(s);
 	return NAT_N_DROPS;
 }
@@ -343,7 +346,7 @@ enum nat_drop nat_translate_source(struct worker *w, struct nat_worker *nw, stru
 	drop = f->is_again ? source_again(nw, f, nat) : source_new(w, nw, f, nat);
 	f->status &= (uint16_t)~FLOW_SRC_NAT;
 	if (!nat_addr_is_equal(&f->reply.dst, &f->orig.src) ||
-		(has_port(f->proto) && *port_of(f->proto, &f->reply) != f->orig.sport_be))
+		(has_port(f->proto) && nat_source_port_be(f->proto, &f->reply) != f->orig.sport_be))
 		f->status |= FLOW_SRC_NAT;
 	return drop;
 }

@@ -50,6 +50,7 @@ static void world_use(unsigned int min, unsigned int max)
 static struct nat_port_choice choice_of(uint16_t original, uint16_t min, uint16_t max)
 {
 	return (struct nat_port_choice){
+		.mapped = original,
 		.original = original,
 		.range = { min, max },
 		.start = hash_mix(original + UINT64_C(0x9e3779b97f4a7c15), 0xd1342543de82ef95),
@@ -134,6 +135,30 @@ START_TEST(rfc4787_req4_parity_is_kept_while_it_can_be)
 		choice.has_parity = true;
 		ck_assert_int_eq(choose(&choice) % 2, 1);
 	}
+}
+END_TEST
+
+START_TEST(rfc4787_req1_the_port_that_an_endpoint_has_already_goes_before_its_own)
+{
+	struct nat_port_choice choice = choice_of(5000, 1024, 65535);
+
+	world_clear(1, 0);
+	choice.mapped = 6000;
+	ck_assert_int_eq(choose(&choice), 6000);
+	/* Where somebody else has it, or the rule does not allow it, as if there were none. */
+	world.is_used[6000] = true;
+	ck_assert_int_eq(choose(&choice), 5000);
+	choice.mapped = 6001;
+	choice.range.max = 5999;
+	ck_assert_int_eq(choose(&choice), 5000);
+	world_clear(4, 0);
+	choice = choice_of(5000, 1024, 65535);
+	choice.buckets = &buckets;
+	for (choice.mapped = 6002; choice.mapped < 6100; choice.mapped++)
+		if (nat_bucket_of_port(&buckets, choice.mapped) % 4 != 0)
+			ck_assert_int_ne(choose(&choice), choice.mapped);
+		else
+			ck_assert_int_eq(choose(&choice), choice.mapped);
 }
 END_TEST
 
@@ -400,6 +425,7 @@ END_TEST
 SUITE_MAIN("nat", PLAIN_TEST(rfc4787_req3_a_port_is_kept_when_it_is_free),
 	LOOP_TEST(rfc4787_req3_another_port_is_of_the_same_class, class_rows),
 	PLAIN_TEST(rfc4787_req4_parity_is_kept_while_it_can_be),
+	PLAIN_TEST(rfc4787_req1_the_port_that_an_endpoint_has_already_goes_before_its_own),
 	PLAIN_TEST(a_port_outside_of_the_rules_range_is_not_kept),
 	PLAIN_TEST(a_small_range_is_used_up_to_the_last_port),
 	PLAIN_TEST(the_work_is_bounded_whatever_is_in_use), PLAIN_TEST(nearly_full_is_not_full),

@@ -287,6 +287,16 @@ static void lab_commit(const struct flow_first *f)
 	lab.used[lab.n_used++].tuple = f->orig;
 	lab.used[lab.n_used].proto = f->proto;
 	lab.used[lab.n_used++].tuple = f->reply;
+	if (f->status & FLOW_NAT)
+		observer->made(lab.w, f);
+}
+
+/* The connection that was committed last is no more. */
+static void lab_end(const struct flow_first *f)
+{
+	lab.n_used -= 2;
+	ck_assert_mem_eq(&lab.used[lab.n_used].tuple, &f->orig, 2 * 16 + 4);
+	observer->ended(lab.w, f);
 }
 
 /* One first packet through both stages, and into the table. NULL: it went on. */
@@ -412,8 +422,15 @@ START_TEST(a_clash_gets_another_port_and_keeps_it_towards_all_peers)
 	ck_assert_uint_ne(port, 4000);
 	ck_assert_uint_ge(port, 1024);
 	ck_assert_uint_eq(port % 2, 0);
-	/* Towards another peer 4000 is free again. */
+	/* Towards another peer 4000 would be free. */
 	f = first_of(IPPROTO_UDP, "192.0.2.11", 4000, "8.8.4.4", 53);
+	ck_assert_ptr_null(lab_walk(&f, NULL, &masquerade));
+	check_leaves(&f, "198.51.100.1", port, "8.8.4.4", 53);
+	/* So it is to other endpoints. */
+	f = first_of(IPPROTO_TCP, "192.0.2.11", 4000, "8.8.4.4", 53);
+	ck_assert_ptr_null(lab_walk(&f, NULL, &masquerade));
+	check_leaves(&f, "198.51.100.1", 4000, "8.8.4.4", 53);
+	f = first_of(IPPROTO_UDP, "192.0.2.12", 4000, "8.8.4.4", 53);
 	ck_assert_ptr_null(lab_walk(&f, NULL, &masquerade));
 	check_leaves(&f, "198.51.100.1", 4000, "8.8.4.4", 53);
 	/* Where it is taken as well, the same other one takes its place. */
@@ -422,6 +439,101 @@ START_TEST(a_clash_gets_another_port_and_keeps_it_towards_all_peers)
 	f = first_of(IPPROTO_UDP, "192.0.2.11", 4000, "9.9.9.9", 53);
 	ck_assert_ptr_null(lab_walk(&f, NULL, &masquerade));
 	check_leaves(&f, "198.51.100.1", port, "9.9.9.9", 53);
+	lab_teardown();
+}
+END_TEST
+
+START_TEST(another_port_is_kept_while_there_is_a_connection_with_it)
+{
+	struct flow_first first = first_of(IPPROTO_TCP, "192.0.2.10", 4000, "8.8.8.8", 53), f, g;
+	uint16_t port_be;
+
+	lab_setup();
+	ck_assert_ptr_null(lab_walk(&first, NULL, &masquerade));
+	f = g = first_of(IPPROTO_TCP, "192.0.2.11", 4000, "8.8.8.8", 53);
+	ck_assert_ptr_null(lab_walk(&f, NULL, &masquerade));
+	port_be = f.reply.dport_be;
+	ck_assert_uint_ne(port_be, f.orig.sport_be);
+	lab_end(&f);
+	lab_end(&first);
+	ck_assert_ptr_null(lab_walk(&g, NULL, &masquerade));
+	ck_assert_uint_eq(g.reply.dport_be, g.orig.sport_be);
+	/* One of two is left. */
+	f = first_of(IPPROTO_TCP, "192.0.2.12", 4000, "8.8.8.8", 53);
+	ck_assert_ptr_null(lab_walk(&f, NULL, &masquerade));
+	port_be = f.reply.dport_be;
+	g = first_of(IPPROTO_TCP, "192.0.2.12", 4000, "8.8.4.4", 53);
+	ck_assert_ptr_null(lab_walk(&g, NULL, &masquerade));
+	ck_assert_uint_eq(g.reply.dport_be, port_be);
+	lab_end(&g);
+	ck_assert_ptr_null(lab_walk(&g, NULL, &masquerade));
+	ck_assert_uint_eq(g.reply.dport_be, port_be);
+	lab_teardown();
+}
+END_TEST
+
+START_TEST(what_is_only_explained_keeps_no_port)
+{
+	struct flow_first f = first_of(IPPROTO_UDP, "192.0.2.10", 4000, "8.8.8.8", 53);
+
+	lab_setup();
+	ck_assert_ptr_null(lab_walk(&f, NULL, &masquerade));
+	lab.firsts[0] = first_of(IPPROTO_UDP, "192.0.2.11", 4000, "8.8.8.8", 53);
+	lab.firsts[0].is_explained = true;
+	lab.firsts[0].nat = &masquerade;
+	ck_assert_ptr_null(lab_run(&nat_src_stage, 1));
+	ck_assert_uint_ne(lab.firsts[0].reply.dport_be, lab.firsts[0].orig.sport_be);
+	f = first_of(IPPROTO_UDP, "192.0.2.11", 4000, "8.8.4.4", 53);
+	ck_assert_ptr_null(lab_walk(&f, NULL, &masquerade));
+	check_leaves(&f, "198.51.100.1", 4000, "8.8.4.4", 53);
+	lab_teardown();
+}
+END_TEST
+
+START_TEST(first_packets_of_one_burst_get_the_same_other_port)
+{
+	struct flow_first f = first_of(IPPROTO_UDP, "192.0.2.10", 4000, "8.8.8.8", 53);
+
+	lab_setup();
+	ck_assert_ptr_null(lab_walk(&f, NULL, &masquerade));
+	for (unsigned int i = 0; i < 2; i++) {
+		lab.firsts[i] = first_of(
+			IPPROTO_UDP, "192.0.2.11", 4000, i == 0 ? "8.8.8.8" : "8.8.4.4", 53);
+		lab.firsts[i].nat = &masquerade;
+	}
+	ck_assert_ptr_null(lab_run(&nat_src_stage, 2));
+	ck_assert_uint_ne(lab.firsts[0].reply.dport_be, lab.firsts[0].orig.sport_be);
+	ck_assert_uint_eq(lab.firsts[0].reply.dport_be, lab.firsts[1].reply.dport_be);
+	lab_teardown();
+}
+END_TEST
+
+START_TEST(more_endpoints_with_other_ports_than_can_be_remembered)
+{
+	enum { HOSTS = 1500 };
+	static struct flow_first firsts[HOSTS];
+
+	lab_setup();
+	for (unsigned int i = 0; i < HOSTS; i++) {
+		char src[32];
+
+		snprintf(src, sizeof(src), "192.0.%u.%u", 8 + i / 250, 1 + i % 250);
+		firsts[i] = first_of(IPPROTO_TCP, src, 4000, "8.8.8.8", 53);
+		/* Several endpoints have one place: who was there first is not disturbed. */
+		ck_assert_ptr_null(lab_walk(&firsts[i], NULL, &masquerade));
+	}
+	for (unsigned int i = HOSTS; i-- > 0;)
+		lab_end(&firsts[i]);
+	/* Nothing is left behind. */
+	for (unsigned int i = 0; i < HOSTS; i++) {
+		struct flow_first f = firsts[i];
+
+		f.reply = reply_of(f.proto, &f.orig);
+		f.status = 0;
+		ck_assert_ptr_null(lab_walk(&f, NULL, &masquerade));
+		ck_assert_uint_eq(f.reply.dport_be, f.orig.sport_be);
+		lab_end(&f);
+	}
 	lab_teardown();
 }
 END_TEST
@@ -486,6 +598,7 @@ END_TEST
 START_TEST(an_icmp_identifier_is_translated_only_when_it_clashes)
 {
 	struct flow_first f = first_of(IPPROTO_ICMP, "192.0.2.10", 77, "8.8.8.8", 0);
+	uint16_t id_be;
 
 	lab_setup();
 	ck_assert_ptr_null(lab_walk(&f, NULL, &masquerade));
@@ -494,6 +607,10 @@ START_TEST(an_icmp_identifier_is_translated_only_when_it_clashes)
 	ck_assert_ptr_null(lab_walk(&f, NULL, &masquerade));
 	ck_assert_uint_ne(f.reply.sport_be, f.orig.sport_be);
 	ck_assert_uint_eq(f.status, FLOW_SRC_NAT);
+	id_be = f.reply.sport_be;
+	f = first_of(IPPROTO_ICMP, "192.0.2.11", 77, "8.8.4.4", 0);
+	ck_assert_ptr_null(lab_walk(&f, NULL, &masquerade));
+	ck_assert_uint_eq(f.reply.sport_be, id_be);
 	lab_teardown();
 }
 END_TEST
@@ -940,6 +1057,10 @@ SUITE_MAIN("nat stages", PLAIN_TEST(masquerade_takes_an_address_of_the_out_link)
 	PLAIN_TEST(a_link_without_an_address_borrows_one),
 	PLAIN_TEST(ipv6_is_not_masqueraded_by_a_link_local_address),
 	PLAIN_TEST(a_clash_gets_another_port_and_keeps_it_towards_all_peers),
+	PLAIN_TEST(another_port_is_kept_while_there_is_a_connection_with_it),
+	PLAIN_TEST(what_is_only_explained_keeps_no_port),
+	PLAIN_TEST(first_packets_of_one_burst_get_the_same_other_port),
+	PLAIN_TEST(more_endpoints_with_other_ports_than_can_be_remembered),
 	PLAIN_TEST(when_the_rules_ports_are_used_up_packets_are_dropped_and_it_is_told),
 	PLAIN_TEST(before_ports_run_out_it_is_told),
 	PLAIN_TEST(an_icmp_identifier_is_translated_only_when_it_clashes),
