@@ -11,7 +11,9 @@
  * are used up to the last one. In large ranges it jumps about: ports that are taken come in rows.
  *
  * All rounds begin at a place that only the inside endpoint and a secret decide. An endpoint that did
- * not get its own port therefore mostly gets the same other one towards all peers.
+ * not get its own port therefore mostly gets the same other one towards all peers, also where each of its
+ * connections is another worker's: the first round comes to the same port on all of them. For that its own
+ * port is passed over, if so asked, where it would bring only some of the answers to the right worker.
  */
 #include "nat/nat_port.h"
 
@@ -168,6 +170,13 @@ static bool search_rounds(struct search *search)
 	return search_all(search);
 }
 
+/* Would it bring the answers of all peers to who has the connection? (nat_port.h) */
+static bool is_for_all_peers(const struct nat_port_choice *choice, uint16_t port)
+{
+	return choice->buckets == NULL ||
+	       (choice->rest ^ nat_bucket_of_port(choice->buckets, port)) == choice->wanted;
+}
+
 static bool try_known(struct search *search, uint16_t port)
 {
 	search->n_left = 1;
@@ -181,7 +190,9 @@ bool nat_port_choose(const struct nat_port_choice *choice, uint16_t *port, unsig
 	bool is_found;
 
 	is_found = (choice->mapped != choice->original && try_known(&search, choice->mapped)) ||
-		   try_known(&search, choice->original) || search_rounds(&search);
+		   ((!choice->suits_all_peers || is_for_all_peers(choice, choice->original)) &&
+			   try_known(&search, choice->original)) ||
+		   search_rounds(&search);
 	*n_used = search.n_used;
 	if (is_found)
 		*port = search.port;

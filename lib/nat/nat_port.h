@@ -8,7 +8,9 @@
  *
  * Where packets are steered to workers, a port also decides which worker the replies come to. The
  * steering hash is linear: the bucket of a tuple is the bucket of the tuple with port 0, XOR that of
- * the port's two bytes. So the ports of a bucket are listed, not tried for.
+ * the port's two bytes. So the ports of a bucket are listed, not tried for. And what a translation of
+ * the source adds does not depend on the destination: a port with which replies have the bucket of the
+ * connection's own packets towards one peer has that towards all of them.
  */
 #include "link/steer.h"
 
@@ -47,8 +49,9 @@ struct nat_port_choice {
 	uint16_t mapped;   /* what the endpoint has towards others: taken if it can be had */
 	uint16_t original; /* else this one */
 	struct nat_port_range range;
-	bool has_parity; /* odd for odd and even for even, if possible (RFC 4787 REQ-4) */
-	uint64_t start;	 /* where the search begins: secret, of the inside endpoint (RFC 6056) */
+	bool has_parity;      /* odd for odd and even for even, if possible (RFC 4787 REQ-4) */
+	bool suits_all_peers; /* original only where it would do for any destination */
+	uint64_t start; /* where the search begins: secret, of the inside endpoint (RFC 6056) */
 	const struct nat_buckets *buckets; /* NULL: replies come here in any case */
 	uint8_t rest;			   /* the bucket of the reply with port 0 */
 	uint8_t wanted;			   /* the bucket that is best */

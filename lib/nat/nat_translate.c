@@ -232,6 +232,11 @@ static bool is_short(const struct nat_port_choice *choice, unsigned int n_used)
 	return n_used > RTE_MIN(n, (unsigned int)NAT_PORT_TRIES) / 2;
 }
 
+/*
+ * With a power of two of workers what brings the answers of one peer to the right worker does so for all:
+ * a bucket's worker is its lowest bits (steer_init()), and both its own and that of the answers have
+ * the peer in them. So an endpoint can keep its port then; else that must be asked for.
+ */
 static enum nat_drop source_port(
 	struct source *s, struct flow_first *f, const struct firewall_nat *nat)
 {
@@ -241,6 +246,7 @@ static enum nat_drop source_port(
 		.original = rte_be_to_cpu_16(f->orig.sport_be),
 		.range = source_range(s->w, f, nat),
 		.has_parity = f->proto == IPPROTO_UDP || f->proto == IPPROTO_UDPLITE,
+		.suits_all_peers = nat != NULL && !rte_is_power_of_2(s->w->dp->n_workers),
 		.start = endpoint_hash(s->nw, f),
 		.is_mine = source_is_mine,
 		.is_free = source_is_free,

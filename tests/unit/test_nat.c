@@ -162,6 +162,34 @@ START_TEST(rfc4787_req1_the_port_that_an_endpoint_has_already_goes_before_its_ow
 }
 END_TEST
 
+START_TEST(rfc4787_req1_workers_choose_the_same_port_whatever_the_peer)
+{
+	unsigned int n_kept = 0;
+
+	for (unsigned int port = 2000; port < 2100; port++) {
+		struct nat_port_choice choice = choice_of((uint16_t)port, 1024, 65535);
+		int chosen = -1;
+
+		choice.buckets = &buckets;
+		choice.suits_all_peers = true;
+		/* What a peer adds is in both. */
+		for (unsigned int peer = 0; peer < STEER_BUCKETS; peer++) {
+			choice.wanted = (uint8_t)peer;
+			choice.rest = (uint8_t)(peer ^ 77);
+			world_clear(3, peer % 3);
+			if (peer == 0)
+				chosen = choose(&choice);
+			ck_assert_int_eq(choose(&choice), chosen);
+			choice.suits_all_peers = false;
+			n_kept += choose(&choice) == (int)port;
+			choice.suits_all_peers = true;
+		}
+	}
+	/* Without asking for that, a port is kept where it happens to do. */
+	ck_assert_uint_gt(n_kept, 100 * STEER_BUCKETS / 10);
+}
+END_TEST
+
 START_TEST(a_port_outside_of_the_rules_range_is_not_kept)
 {
 	struct nat_port_choice choice = choice_of(5000, 6000, 6003);
@@ -426,6 +454,7 @@ SUITE_MAIN("nat", PLAIN_TEST(rfc4787_req3_a_port_is_kept_when_it_is_free),
 	LOOP_TEST(rfc4787_req3_another_port_is_of_the_same_class, class_rows),
 	PLAIN_TEST(rfc4787_req4_parity_is_kept_while_it_can_be),
 	PLAIN_TEST(rfc4787_req1_the_port_that_an_endpoint_has_already_goes_before_its_own),
+	PLAIN_TEST(rfc4787_req1_workers_choose_the_same_port_whatever_the_peer),
 	PLAIN_TEST(a_port_outside_of_the_rules_range_is_not_kept),
 	PLAIN_TEST(a_small_range_is_used_up_to_the_last_port),
 	PLAIN_TEST(the_work_is_bounded_whatever_is_in_use), PLAIN_TEST(nearly_full_is_not_full),

@@ -905,6 +905,40 @@ START_TEST(replies_come_to_the_worker_that_translated)
 }
 END_TEST
 
+static const unsigned int worker_rows[] = { 2, 3, 4, 5, 8 };
+
+START_TEST(rfc4787_req1_an_endpoint_has_one_port_whichever_worker_has_its_connections)
+{
+	unsigned int n_workers = worker_rows[_i];
+	uint32_t owners = 0;
+
+	lab_setup_workers(n_workers);
+	for (uint16_t port = 4000; port < 4040; port++) {
+		uint16_t port_be = 0;
+
+		for (unsigned int peer = 1; peer < 50; peer++) {
+			struct flow_first f = first_of(port % 2 ? IPPROTO_TCP : IPPROTO_UDP,
+				"192.0.2.10", port, "8.8.8.8", (uint16_t)(443 + peer * 7));
+
+			f.orig.dst.bytes[2] = (uint8_t)(peer * 5);
+			f.reply = reply_of(f.proto, &f.orig);
+			/* Its owner, who knows nothing of the others. */
+			lab.w->id = lab.steer.owner[flow_bucket(lab.w, f.proto, &f.orig)];
+			memset(lab.w->slot[0], 0, nat_module.worker_state_size);
+			ck_assert_int_eq(nat_module.worker_init(&lab.dp, lab.w), 0);
+			owners |= 1U << lab.w->id;
+			ck_assert_ptr_null(lab_walk(&f, NULL, &masquerade));
+			check_lands_here(&f);
+			if (peer > 1)
+				ck_assert_uint_eq(f.reply.dport_be, port_be);
+			port_be = f.reply.dport_be;
+		}
+	}
+	ck_assert_uint_eq(owners, (1U << n_workers) - 1);
+	lab_teardown();
+}
+END_TEST
+
 START_TEST(what_is_not_translated_is_left_alone)
 {
 	lab_setup_workers(4);
@@ -1073,6 +1107,8 @@ SUITE_MAIN("nat stages", PLAIN_TEST(masquerade_takes_an_address_of_the_out_link)
 	PLAIN_TEST(what_becomes_no_connection_is_not_translated),
 	PLAIN_TEST(hairpin_is_a_rule_for_each_side), PLAIN_TEST(a_packet_made_here_is_routed_anew),
 	PLAIN_TEST(replies_come_to_the_worker_that_translated),
+	LOOP_TEST(rfc4787_req1_an_endpoint_has_one_port_whichever_worker_has_its_connections,
+		worker_rows),
 	PLAIN_TEST(what_is_not_translated_is_left_alone),
 	PLAIN_TEST(each_worker_has_icmp_identifiers_of_its_own),
 	LOOP_TEST(a_live_connection_keeps_what_the_rules_still_allow, again_rows),
