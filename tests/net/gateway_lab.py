@@ -49,19 +49,20 @@ FIREWALL = {
         {"in": "wan", "out": "lan", "proto": ["tcp", "udp"], "dport": SERVER_PORT, "action": "accept"}]},
     "postrouting": {"rules": [{"out": "wan", "action": "masquerade"}]},
 }
-PEER_SYSCTLS = ["net.ipv4.ip_forward=1", "net.ipv6.conf.all.disable_ipv6=0", "net.ipv6.conf.default.disable_ipv6=0",
-                "net.ipv6.conf.default.dad_transmits=0", "net.ipv6.conf.all.forwarding=1",
-                "net.ipv4.icmp_ratelimit=0", "net.ipv6.icmp.ratelimit=0", "net.ipv4.icmp_msgs_per_sec=1000000", "net.ipv4.icmp_msgs_burst=100000"]
+PEER_SYSCTLS = [
+    "net.ipv4.ip_forward=1", "net.ipv6.conf.all.disable_ipv6=0", "net.ipv6.conf.default.disable_ipv6=0",
+    "net.ipv6.conf.default.dad_transmits=0", "net.ipv6.conf.all.forwarding=1", "net.ipv4.icmp_ratelimit=0",
+    "net.ipv6.icmp.ratelimit=0", "net.ipv4.icmp_msgs_per_sec=1000000", "net.ipv4.icmp_msgs_burst=100000"]
 NO_LIMITS = {"icmp_ratelimit": 0, "icmp_msgs_per_sec": 1000000, "icmp_msgs_burst": 100000}
 
 
-def weir_gateway(lab):
+def weir_gateway(lab, **sections):
     settings = ({"addresses": [prefix(family, net, 1) for family in FAMILIES]} for net in (1, 2))
     lan, wan = settings
     lab.router(lan=lan, wan={**wan, "mtu": WAN_MTU}, firewall=FIREWALL,
                routes=[{"to": to, "via": via} for to, via in ROUTES],
                sysctl={"addrconf": {"addr_gen_mode": "none", "dad_transmits": 0}, "ipv4": NO_LIMITS,
-                       "ipv6": NO_LIMITS})
+                       "ipv6": NO_LIMITS}, **sections)
     lab.wan.ip("link", "set", lab.wan.dev, "mtu", WAN_MTU)
     return with_peers(lab)
 

@@ -162,6 +162,30 @@ def test_an_endpoint_has_the_same_port_towards_all_peers(stun, family, proto):
     assert found[0] == found[1] == ["own", "other 0", "other 0", "other 0", "own", "own"]
 
 
+@each_family
+def test_another_port_is_given_up_with_the_last_connection(weir, family):
+    with Mappings(weir, family, "udp", 4030) as mappings:
+        assert mappings.port_of("lan", WAN[family], 7001) == 4030
+        assert mappings.port_of("inner", WAN[family], 7001) != 4030
+    weir.weir.ctl("conntrack", "flush")
+    with Mappings(weir, family, "udp", 4030) as mappings:
+        assert mappings.port_of("inner", WAN[family], 7001) == 4030
+
+
+def test_several_workers_give_an_endpoint_one_port_as_well(lab):
+    """Each of its connections may be another worker's. The port is not its own, as a rule."""
+    weir_gateway(lab, workers={"lcores": "0-1", "idle": "adaptive"})
+    for family in FAMILIES:
+        for proto in ("udp", "tcp"):
+            for host in ("lan", "inner"):
+                with Mappings(lab, family, proto, 4040) as mappings:
+                    ports = [mappings.port_of(host, to[family], port) for to in (WAN, WAN_TOO)
+                             for port in range(7001, 7009)]
+                assert len(set(ports)) == 1, ports
+    assert {row["worker"] for row in lab.weir.ctl("conntrack", "list", "-p", "udp")} == {0, 1}
+    assert lab.weir.quiet()["difference"] == 0
+
+
 def path_commands(family):
     """{name: (host, words, what must be in the answer)}"""
     flag, head = f"-{family}", 28 if family == 4 else 48
