@@ -37,7 +37,8 @@ struct nat_use {
 enum {
 	NAT_USE_ROWS = 1024, /* addresses that one worker can count for; a power of two */
 	NAT_TAKEN = 512,
-	NAT_MAPPED = 2048, /* a power of two */
+	NAT_MAPPED_SETS = 2048, /* a power of two */
+	NAT_MAPPED_WAYS = 4,
 };
 
 /* A tuple that a first packet of this pass has been given, as a hash: the table does not know it yet. */
@@ -46,7 +47,7 @@ struct nat_taken {
 	uint32_t pass;
 };
 
-/* The port that an inside endpoint has in place of its own. */
+/* The port that an inside endpoint has because another one was taken. */
 struct nat_mapped {
 	uint64_t key; /* a hash; 0: empty */
 	uint32_t n;   /* live connections */
@@ -74,7 +75,7 @@ struct nat_worker {
 	uint64_t told; /* TSC of the last warning */
 	struct nat_use_table use;
 	struct nat_taken taken[NAT_TAKEN];
-	struct nat_mapped mapped[NAT_MAPPED];
+	struct nat_mapped mapped[NAT_MAPPED_SETS][NAT_MAPPED_WAYS];
 };
 
 #define NAT_DROPS(X)                                                                               \
@@ -101,7 +102,7 @@ static inline uint16_t nat_source_port_be(uint8_t proto, const struct flow_tuple
 /* nat_mapped.c. Worker; f->reply.dst is the address that it is translated to. */
 /* The port that this endpoint has already; if it has none, its own. */
 uint16_t nat_mapped_port(struct nat_worker *nw, const struct flow_first *f);
-/* It was given the port in f->reply, which is not its own. */
+/* It was given the port in f->reply, because another one was taken. */
 void nat_mapped_keep(struct nat_worker *nw, const struct flow_first *f);
 /* A connection whose source is translated is in the table, or no longer. */
 void nat_mapped_made(struct nat_worker *nw, const struct flow_first *f);

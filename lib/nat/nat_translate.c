@@ -268,7 +268,7 @@ static enum nat_drop source_port(
 	if (!is_found)
 		return NAT_DROP_NO_PORT;
 	*port_of(f->proto, &f->reply) = rte_cpu_to_be_16(port);
-	if (port != choice.original && !f->is_explained)
+	if (n_used > 0 && port != choice.original && !f->is_explained)
 		nat_mapped_keep(s->nw, f);
 	tuple_take(s);
 	return NAT_N_DROPS;

@@ -508,32 +508,61 @@ START_TEST(first_packets_of_one_burst_get_the_same_other_port)
 }
 END_TEST
 
-START_TEST(more_endpoints_with_other_ports_than_can_be_remembered)
+/* A connection of one of many hosts, who all have the same port; nobody looks for room. */
+static struct flow_first crowd_walk(unsigned int host, const char *dst, bool is_explained)
 {
-	enum { HOSTS = 1500 };
-	static struct flow_first firsts[HOSTS];
+	char src[32];
+
+	snprintf(src, sizeof(src), "10.0.%u.%u", host / 250, 1 + host % 250);
+	lab.firsts[0] = first_of(IPPROTO_TCP, src, 4000, dst, 53);
+	lab.firsts[0].nat = &masquerade;
+	lab.firsts[0].is_explained = is_explained;
+	ck_assert_ptr_null(lab_run(&nat_src_stage, 1));
+	return lab.firsts[0];
+}
+
+enum { CROWD_MAX = 20000 };
+static struct flow_first crowd[CROWD_MAX];
+
+static unsigned int crowd_count_same(unsigned int n)
+{
+	unsigned int n_same = 0;
+
+	for (unsigned int i = 0; i < n; i++) {
+		struct flow_first f = crowd_walk(i, "8.8.4.4", true);
+
+		n_same += f.reply.dport_be == crowd[i].reply.dport_be;
+		if (f.reply.dport_be != crowd[i].reply.dport_be)
+			ck_assert_uint_eq(f.reply.dport_be, f.orig.sport_be);
+	}
+	return n_same;
+}
+
+static const struct {
+	unsigned int n, min_same, max_same;
+} crowd_rows[] = {
+	{ 1000, 990, 1000 }, { CROWD_MAX, 8100, 8192 }, /* more than there is room for */
+};
+
+START_TEST(many_endpoints_keep_the_other_ports_that_they_have_got)
+{
+	struct flow_first f = first_of(IPPROTO_TCP, "192.0.2.10", 4000, "8.8.8.8", 53);
+	unsigned int n = crowd_rows[_i].n, n_same;
 
 	lab_setup();
-	for (unsigned int i = 0; i < HOSTS; i++) {
-		char src[32];
-
-		snprintf(src, sizeof(src), "192.0.%u.%u", 8 + i / 250, 1 + i % 250);
-		firsts[i] = first_of(IPPROTO_TCP, src, 4000, "8.8.8.8", 53);
-		/* Several endpoints have one place: who was there first is not disturbed. */
-		ck_assert_ptr_null(lab_walk(&firsts[i], NULL, &masquerade));
+	ck_assert_ptr_null(lab_walk(&f, NULL, &masquerade));
+	for (unsigned int i = 0; i < n; i++) {
+		crowd[i] = crowd_walk(i, "8.8.8.8", false);
+		ck_assert_uint_ne(crowd[i].reply.dport_be, crowd[i].orig.sport_be);
+		observer->made(lab.w, &crowd[i]);
 	}
-	for (unsigned int i = HOSTS; i-- > 0;)
-		lab_end(&firsts[i]);
+	n_same = crowd_count_same(n);
+	ck_assert_uint_ge(n_same, crowd_rows[_i].min_same);
+	ck_assert_uint_le(n_same, crowd_rows[_i].max_same);
+	for (unsigned int i = 0; i < n; i++)
+		observer->ended(lab.w, &crowd[i]);
 	/* Nothing is left behind. */
-	for (unsigned int i = 0; i < HOSTS; i++) {
-		struct flow_first f = firsts[i];
-
-		f.reply = reply_of(f.proto, &f.orig);
-		f.status = 0;
-		ck_assert_ptr_null(lab_walk(&f, NULL, &masquerade));
-		ck_assert_uint_eq(f.reply.dport_be, f.orig.sport_be);
-		lab_end(&f);
-	}
+	ck_assert_uint_eq(crowd_count_same(n), 0);
 	lab_teardown();
 }
 END_TEST
@@ -1094,7 +1123,7 @@ SUITE_MAIN("nat stages", PLAIN_TEST(masquerade_takes_an_address_of_the_out_link)
 	PLAIN_TEST(another_port_is_kept_while_there_is_a_connection_with_it),
 	PLAIN_TEST(what_is_only_explained_keeps_no_port),
 	PLAIN_TEST(first_packets_of_one_burst_get_the_same_other_port),
-	PLAIN_TEST(more_endpoints_with_other_ports_than_can_be_remembered),
+	LOOP_TEST(many_endpoints_keep_the_other_ports_that_they_have_got, crowd_rows),
 	PLAIN_TEST(when_the_rules_ports_are_used_up_packets_are_dropped_and_it_is_told),
 	PLAIN_TEST(before_ports_run_out_it_is_told),
 	PLAIN_TEST(an_icmp_identifier_is_translated_only_when_it_clashes),
