@@ -4,14 +4,16 @@
  * The search for a port. Called by the worker for the first packet of a connection; pure functions.
  *
  * The port that a connection has is kept if it can be: most are, so that to its peers an inside endpoint
- * looks the same from all sides. Else ports are asked for in three rounds, each better served than
+ * looks the same from all sides. One that has got another port keeps that. Else ports are asked for in three rounds, each better served than
  * the next: in the bucket of the connection's own packets, so that the whole connection moves when
  * that bucket moves to another worker; in any bucket of this worker with the same parity; any that lands
  * here. The last round asks for every port of a range up to its limit, so that small ranges
  * are used up to the last one. In large ranges it jumps about: ports that are taken come in rows.
  *
  * All rounds begin at a place that only the inside endpoint and a secret decide. An endpoint that did
- * not get its own port therefore mostly gets the same other one towards all peers.
+ * not get its own port therefore mostly gets the same other one towards all peers, also where each of its
+ * connections is another worker's: the first round comes to the same port on all of them. For that its own
+ * port is passed over, if so asked, where it would bring only some of the answers to the right worker.
  */
 #include "nat/nat_port.h"
 
@@ -168,13 +170,28 @@ static bool search_rounds(struct search *search)
 	return search_all(search);
 }
 
+/* Would it bring the answers of all peers to who has the connection? (nat_port.h) */
+static bool is_for_all_peers(const struct nat_port_choice *choice, uint16_t port)
+{
+	return choice->buckets == NULL ||
+	       (choice->rest ^ nat_bucket_of_port(choice->buckets, port)) == choice->wanted;
+}
+
+static bool try_known(struct search *search, uint16_t port)
+{
+	search->n_left = 1;
+	return is_in_range(search->choice, port) && lands_here(search->choice, port) &&
+	       try_port(search, port);
+}
+
 bool nat_port_choose(const struct nat_port_choice *choice, uint16_t *port, unsigned int *n_used)
 {
-	struct search search = { .choice = choice, .n_left = 1 };
+	struct search search = { .choice = choice };
 	bool is_found;
 
-	is_found = (is_in_range(choice, choice->original) && lands_here(choice, choice->original) &&
-			   try_port(&search, choice->original)) ||
+	is_found = (choice->mapped != choice->original && try_known(&search, choice->mapped)) ||
+		   ((!choice->suits_all_peers || is_for_all_peers(choice, choice->original)) &&
+			   try_known(&search, choice->original)) ||
 		   search_rounds(&search);
 	*n_used = search.n_used;
 	if (is_found)

@@ -4,11 +4,13 @@
 /*
  * The choice of a port for a translated connection (RFC 4787 4.2, RFC 6056 3.3.3), also of an ICMP
  * identifier. No state and no table: who calls says which ports are in use. Bounded work: at most
- * NAT_PORT_TRIES questions, whatever is in use. Any thread.
+ * NAT_PORT_TRIES questions and two more, whatever is in use. Any thread.
  *
  * Where packets are steered to workers, a port also decides which worker the replies come to. The
  * steering hash is linear: the bucket of a tuple is the bucket of the tuple with port 0, XOR that of
- * the port's two bytes. So the ports of a bucket are listed, not tried for.
+ * the port's two bytes. So the ports of a bucket are listed, not tried for. And what a translation of
+ * the source adds does not depend on the destination: a port with which replies have the bucket of the
+ * connection's own packets towards one peer has that towards all of them.
  */
 #include "link/steer.h"
 
@@ -44,10 +46,12 @@ static inline unsigned int nat_bucket_of_port(const struct nat_buckets *buckets,
 struct nat_port_range nat_port_class(uint16_t port);
 
 struct nat_port_choice {
-	uint16_t original; /* taken if it can be had */
+	uint16_t mapped;   /* what the endpoint has towards others: taken if it can be had */
+	uint16_t original; /* else this one */
 	struct nat_port_range range;
-	bool has_parity; /* odd for odd and even for even, if possible (RFC 4787 REQ-4) */
-	uint64_t start;	 /* where the search begins: secret, of the inside endpoint (RFC 6056) */
+	bool has_parity;      /* odd for odd and even for even, if possible (RFC 4787 REQ-4) */
+	bool suits_all_peers; /* original only where it would do for any destination */
+	uint64_t start; /* where the search begins: secret, of the inside endpoint (RFC 6056) */
 	const struct nat_buckets *buckets; /* NULL: replies come here in any case */
 	uint8_t rest;			   /* the bucket of the reply with port 0 */
 	uint8_t wanted;			   /* the bucket that is best */

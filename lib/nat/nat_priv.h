@@ -37,12 +37,21 @@ struct nat_use {
 enum {
 	NAT_USE_ROWS = 1024, /* addresses that one worker can count for; a power of two */
 	NAT_TAKEN = 512,
+	NAT_MAPPED_SETS = 2048, /* a power of two */
+	NAT_MAPPED_WAYS = 4,
 };
 
 /* A tuple that a first packet of this pass has been given, as a hash: the table does not know it yet. */
 struct nat_taken {
 	uint64_t reply, orig;
 	uint32_t pass;
+};
+
+/* The port that an inside endpoint has because another one was taken. */
+struct nat_mapped {
+	uint64_t key; /* a hash; 0: empty */
+	uint32_t n;   /* live connections */
+	uint16_t port_be;
 };
 
 struct nat_use_table {
@@ -66,6 +75,7 @@ struct nat_worker {
 	uint64_t told; /* TSC of the last warning */
 	struct nat_use_table use;
 	struct nat_taken taken[NAT_TAKEN];
+	struct nat_mapped mapped[NAT_MAPPED_SETS][NAT_MAPPED_WAYS];
 };
 
 #define NAT_DROPS(X)                                                                               \
@@ -82,6 +92,21 @@ struct nat_worker {
 #define NAT_DROP_ENUM(member, name, help) member,
 enum nat_drop { NAT_DROPS(NAT_DROP_ENUM) NAT_N_DROPS };
 #undef NAT_DROP_ENUM
+
+/* The source port that answers go to; of ICMP the identifier. */
+static inline uint16_t nat_source_port_be(uint8_t proto, const struct flow_tuple *reply)
+{
+	return flow_is_icmp(proto) ? reply->sport_be : reply->dport_be;
+}
+
+/* nat_mapped.c. Worker; f->reply.dst is the address that it is translated to. */
+/* The port that this endpoint has already; if it has none, its own. */
+uint16_t nat_mapped_port(struct nat_worker *nw, const struct flow_first *f);
+/* It was given the port in f->reply, because another one was taken. */
+void nat_mapped_keep(struct nat_worker *nw, const struct flow_first *f);
+/* A connection whose source is translated is in the table, or no longer. */
+void nat_mapped_made(struct nat_worker *nw, const struct flow_first *f);
+void nat_mapped_ended(struct nat_worker *nw, const struct flow_first *f);
 
 /* nat_own.c */
 void nat_own_publish(struct dp *dp, struct nat_state *state); /* control thread */

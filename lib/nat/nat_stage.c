@@ -86,8 +86,7 @@ static inline unsigned int source_one(
 	struct flow_first *f = flow_first(w, meta);
 	enum nat_drop drop = nat_walk(w, ctx, f, nat_translate_source);
 
-	nat_tell(w, f->family, &f->reply.dst,
-		flow_is_icmp(f->proto) ? f->reply.sport_be : f->reply.dport_be);
+	nat_tell(w, f->family, &f->reply.dst, nat_source_port_be(f->proto, &f->reply));
 	return nat_exit(meta, drop);
 }
 

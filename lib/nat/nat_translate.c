@@ -232,14 +232,21 @@ static bool is_short(const struct nat_port_choice *choice, unsigned int n_used)
 	return n_used > RTE_MIN(n, (unsigned int)NAT_PORT_TRIES) / 2;
 }
 
+/*
+ * With a power of two of workers what brings the answers of one peer to the right worker does so for all:
+ * a bucket's worker is its lowest bits (steer_init()), and both its own and that of the answers have
+ * the peer in them. So an endpoint can keep its port then; else that must be asked for.
+ */
 static enum nat_drop source_port(
 	struct source *s, struct flow_first *f, const struct firewall_nat *nat)
 {
 	struct flow_tuple portless = f->reply;
 	struct nat_port_choice choice = {
+		.mapped = rte_be_to_cpu_16(nat_mapped_port(s->nw, f)),
 		.original = rte_be_to_cpu_16(f->orig.sport_be),
 		.range = source_range(s->w, f, nat),
 		.has_parity = f->proto == IPPROTO_UDP || f->proto == IPPROTO_UDPLITE,
+		.suits_all_peers = nat != NULL && !rte_is_power_of_2(s->w->dp->n_workers),
 		.start = endpoint_hash(s->nw, f),
 		.is_mine = source_is_mine,
 		.is_free = source_is_free,
@@ -261,6 +268,8 @@ static enum nat_drop source_port(
 	if (!is_found)
 		return NAT_DROP_NO_PORT;
 	*port_of(f->proto, &f->reply) = rte_cpu_to_be_16(port);
+	if (n_used > 0 && port != choice.original && !f->is_explained)
+		nat_mapped_keep(s->nw, f);
 	tuple_take(s);
 	return NAT_N_DROPS;
 }
@@ -343,7 +352,7 @@ enum nat_drop nat_translate_source(struct worker *w, struct nat_worker *nw, stru
 	drop = f->is_again ? source_again(nw, f, nat) : source_new(w, nw, f, nat);
 	f->status &= (uint16_t)~FLOW_SRC_NAT;
 	if (!nat_addr_is_equal(&f->reply.dst, &f->orig.src) ||
-		(has_port(f->proto) && *port_of(f->proto, &f->reply) != f->orig.sport_be))
+		(has_port(f->proto) && nat_source_port_be(f->proto, &f->reply) != f->orig.sport_be))
 		f->status |= FLOW_SRC_NAT;
 	return drop;
 }

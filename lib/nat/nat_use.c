@@ -85,11 +85,15 @@ static void use_change(struct worker *w, const struct flow_first *f, uint32_t ad
 static void use_made(struct worker *w, const struct flow_first *f)
 {
 	use_change(w, f, 1);
+	if (f->status & FLOW_SRC_NAT)
+		nat_mapped_made(worker_slot(w, &nat_module), f);
 }
 
 static void use_ended(struct worker *w, const struct flow_first *f)
 {
 	use_change(w, f, UINT32_MAX);
+	if (f->status & FLOW_SRC_NAT)
+		nat_mapped_ended(worker_slot(w, &nat_module), f);
 }
 
 const struct flow_observer nat_observer = { .made = use_made, .ended = use_ended };

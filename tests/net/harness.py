@@ -169,6 +169,17 @@ class Namespace:
         assert found, f"ping {destination}: {done.stdout}{done.stderr}"
         return int(found[1]), int(found[2]), done.stdout
 
+    def sees(self, words):
+        """What a command about a path prints, without what differs by time or chance."""
+        for family in ("-4", "-6"):
+            self.ip(family, "route", "flush", "cache")
+        done = self.exec(*words, check=False)
+        text = done.stdout + done.stderr
+        text = re.sub(r"\d+(\.\d+)? ?ms|time=\S+|^rtt .*$", "", text, flags=re.M)
+        # Timestamps: the first is absolute, the others count from it.
+        text = re.sub(r"-?\d+ absolute|(?<=\t)-?\d+$", "TIME", text, flags=re.M)
+        return done.returncode, [" ".join(line.split()) for line in text.splitlines() if line.strip()]
+
     def capture(self, path):
         """From now on, what comes in goes to a file, for Capture.check()."""
         return Capture(self, path)

@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """
+scripts/demo: a NAT gateway between two network namespaces, as conf/nat-gateway.conf draws it.
+
 scripts/demo --pcap: a capture with anything in it through the router of two net_pcap ports.
 
     FILE [in] 192.0.2.1/24 weir 198.51.100.1/24 [out] weir-out.pcap
 """
+import json
 import os
 import re
 
@@ -66,3 +69,41 @@ def test_what_is_no_capture_of_frames_is_refused(tmp_path, data, part):
     assert done.returncode == 1
     assert done.stderr.count("\n") == 1 and part in done.stderr
     assert os.listdir(tmp_path) == (["x.pcap"] if data is not None else [])
+
+
+# The names of a demo are fixed: it runs in namespaces of the test's own, where nothing outlives the script.
+ASIDE = ["unshare", "--mount", "--net", "--pid", "--fork", "--kill-child", "--mount-proc", "bash", "-euc"]
+GATEWAY = """
+mount -t tmpfs demo /run
+scripts/demo --stay
+echo end of the demo
+for words in 'conntrack list' 'firewall show' 'nat show' 'stats show'; do
+    build/gcc/app/weirctl/weirctl -j $words
+done
+scripts/demo --stop
+echo "left: $(ip netns list) $(ls -x /run/weir) $(pgrep -x weir)"
+"""
+
+
+def test_the_gateway_translates_both_ways_and_says_so_and_nothing_is_left():
+    done = run(*ASIDE, GATEWAY, cwd=ROOT, check=False, timeout=600)
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr
+    shown, _, after = done.stdout.partition("end of the demo\n")
+    assert shown.count(" 0% packet loss") == 2 and shown.count("iperf Done.") == 2
+    for command in ("conntrack list", "firewall show", "nat show", "stats show", "drop show"):
+        assert re.search(rf"^\$ \S+weirctl {command}$", shown, re.MULTILINE), command
+    # As tables: from inside behind the gateway's address, and from outside to the server inside.
+    assert re.search(r"^tcp .* 192\.168\.1\.10 +203\.0\.113\.10 .* 203\.0\.113\.1 .*SRC_NAT", shown, re.MULTILINE)
+    assert re.search(r"^tcp .* 203\.0\.113\.1 .* 8080 .* 192\.168\.1\.10 .* 5201 .*DST_NAT", shown, re.MULTILINE)
+
+    *answers, left = after.splitlines()
+    connections, rules, translations, stats = map(json.loads, answers)
+    assert {row["proto"] for row in connections} == {"icmp", "tcp"}
+    packets = {row["name"]: row["packets"] for hook in ("prerouting", "forward", "postrouting")
+               for row in rules if row["hook"] == hook and row["name"] != "policy"}
+    # iperf3 has one connection for control and one for data.
+    assert packets["iperf"] == packets["forwarded"] == 2
+    assert packets["out"] == packets["masquerade"] == 4
+    assert {row["name"]: row["connections"] for row in translations} == {"iperf": 2, "masquerade": 4}
+    assert stats["difference"] == 0
+    assert left.split() == ["left:"]

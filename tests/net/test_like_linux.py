@@ -9,8 +9,6 @@ must be the same, whatever the path MTU, the options, the errors.
 
     routes: 192.0.2.0/26 blackhole, 192.0.2.64/26 unreachable, 192.0.2.128/26 prohibit
 """
-import re
-
 import pytest
 from scapy.layers.inet import ICMP, IP, TCP, UDP
 from scapy.layers.l2 import Ether
@@ -57,17 +55,6 @@ def prepare(lab):
     assert lab.lan.ping("10.2.0.2", count=1)[1] == 1
 
 
-def seen(lab, words):
-    """What a command run on lan prints, without what differs by time or chance."""
-    lab.lan.ip("route", "flush", "cache")
-    done = lab.lan.exec(*words, check=False)
-    text = done.stdout + done.stderr
-    text = re.sub(r"\d+(\.\d+)? ?ms|time=\S+|^rtt .*$", "", text, flags=re.M)
-    # Timestamps: the first is absolute, the others count from it.
-    text = re.sub(r"-?\d+ absolute|(?<=\t)-?\d+$", "TIME", text, flags=re.M)
-    return done.returncode, [" ".join(line.split()) for line in text.splitlines() if line.strip()]
-
-
 PING = ["ping", "-n", "-c", "2", "-i", "0.05", "-W", "1"]
 ROUND = [*PING, "-w", "2"]
 COMMANDS = {
@@ -112,7 +99,7 @@ COMMANDS = {
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_command_sees_the_same(weir, linux, command):
-    assert seen(weir, COMMANDS[command]) == seen(linux, COMMANDS[command])
+    assert weir.lan.sees(COMMANDS[command]) == linux.lan.sees(COMMANDS[command])
 
 
 def options(data):

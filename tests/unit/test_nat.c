@@ -50,6 +50,7 @@ static void world_use(unsigned int min, unsigned int max)
 static struct nat_port_choice choice_of(uint16_t original, uint16_t min, uint16_t max)
 {
 	return (struct nat_port_choice){
+		.mapped = original,
 		.original = original,
 		.range = { min, max },
 		.start = hash_mix(original + UINT64_C(0x9e3779b97f4a7c15), 0xd1342543de82ef95),
@@ -134,6 +135,58 @@ START_TEST(rfc4787_req4_parity_is_kept_while_it_can_be)
 		choice.has_parity = true;
 		ck_assert_int_eq(choose(&choice) % 2, 1);
 	}
+}
+END_TEST
+
+START_TEST(rfc4787_req1_the_port_that_an_endpoint_has_already_goes_before_its_own)
+{
+	struct nat_port_choice choice = choice_of(5000, 1024, 65535);
+
+	world_clear(1, 0);
+	choice.mapped = 6000;
+	ck_assert_int_eq(choose(&choice), 6000);
+	/* Where somebody else has it, or the rule does not allow it, as if there were none. */
+	world.is_used[6000] = true;
+	ck_assert_int_eq(choose(&choice), 5000);
+	choice.mapped = 6001;
+	choice.range.max = 5999;
+	ck_assert_int_eq(choose(&choice), 5000);
+	world_clear(4, 0);
+	choice = choice_of(5000, 1024, 65535);
+	choice.buckets = &buckets;
+	for (choice.mapped = 6002; choice.mapped < 6100; choice.mapped++)
+		if (nat_bucket_of_port(&buckets, choice.mapped) % 4 != 0)
+			ck_assert_int_ne(choose(&choice), choice.mapped);
+		else
+			ck_assert_int_eq(choose(&choice), choice.mapped);
+}
+END_TEST
+
+START_TEST(rfc4787_req1_workers_choose_the_same_port_whatever_the_peer)
+{
+	unsigned int n_kept = 0;
+
+	for (unsigned int port = 2000; port < 2100; port++) {
+		struct nat_port_choice choice = choice_of((uint16_t)port, 1024, 65535);
+		int chosen = -1;
+
+		choice.buckets = &buckets;
+		choice.suits_all_peers = true;
+		/* What a peer adds is in both. */
+		for (unsigned int peer = 0; peer < STEER_BUCKETS; peer++) {
+			choice.wanted = (uint8_t)peer;
+			choice.rest = (uint8_t)(peer ^ 77);
+			world_clear(3, peer % 3);
+			if (peer == 0)
+				chosen = choose(&choice);
+			ck_assert_int_eq(choose(&choice), chosen);
+			choice.suits_all_peers = false;
+			n_kept += choose(&choice) == (int)port;
+			choice.suits_all_peers = true;
+		}
+	}
+	/* Without asking for that, a port is kept where it happens to do. */
+	ck_assert_uint_gt(n_kept, 100 * STEER_BUCKETS / 10);
 }
 END_TEST
 
@@ -400,6 +453,8 @@ END_TEST
 SUITE_MAIN("nat", PLAIN_TEST(rfc4787_req3_a_port_is_kept_when_it_is_free),
 	LOOP_TEST(rfc4787_req3_another_port_is_of_the_same_class, class_rows),
 	PLAIN_TEST(rfc4787_req4_parity_is_kept_while_it_can_be),
+	PLAIN_TEST(rfc4787_req1_the_port_that_an_endpoint_has_already_goes_before_its_own),
+	PLAIN_TEST(rfc4787_req1_workers_choose_the_same_port_whatever_the_peer),
 	PLAIN_TEST(a_port_outside_of_the_rules_range_is_not_kept),
 	PLAIN_TEST(a_small_range_is_used_up_to_the_last_port),
 	PLAIN_TEST(the_work_is_bounded_whatever_is_in_use), PLAIN_TEST(nearly_full_is_not_full),

@@ -287,6 +287,16 @@ static void lab_commit(const struct flow_first *f)
 	lab.used[lab.n_used++].tuple = f->orig;
 	lab.used[lab.n_used].proto = f->proto;
 	lab.used[lab.n_used++].tuple = f->reply;
+	if (f->status & FLOW_NAT)
+		observer->made(lab.w, f);
+}
+
+/* The connection that was committed last is no more. */
+static void lab_end(const struct flow_first *f)
+{
+	lab.n_used -= 2;
+	ck_assert_mem_eq(&lab.used[lab.n_used].tuple, &f->orig, 2 * 16 + 4);
+	observer->ended(lab.w, f);
 }
 
 /* One first packet through both stages, and into the table. NULL: it went on. */
@@ -412,8 +422,15 @@ START_TEST(a_clash_gets_another_port_and_keeps_it_towards_all_peers)
 	ck_assert_uint_ne(port, 4000);
 	ck_assert_uint_ge(port, 1024);
 	ck_assert_uint_eq(port % 2, 0);
-	/* Towards another peer 4000 is free again. */
+	/* Towards another peer 4000 would be free. */
 	f = first_of(IPPROTO_UDP, "192.0.2.11", 4000, "8.8.4.4", 53);
+	ck_assert_ptr_null(lab_walk(&f, NULL, &masquerade));
+	check_leaves(&f, "198.51.100.1", port, "8.8.4.4", 53);
+	/* So it is to other endpoints. */
+	f = first_of(IPPROTO_TCP, "192.0.2.11", 4000, "8.8.4.4", 53);
+	ck_assert_ptr_null(lab_walk(&f, NULL, &masquerade));
+	check_leaves(&f, "198.51.100.1", 4000, "8.8.4.4", 53);
+	f = first_of(IPPROTO_UDP, "192.0.2.12", 4000, "8.8.4.4", 53);
 	ck_assert_ptr_null(lab_walk(&f, NULL, &masquerade));
 	check_leaves(&f, "198.51.100.1", 4000, "8.8.4.4", 53);
 	/* Where it is taken as well, the same other one takes its place. */
@@ -422,6 +439,130 @@ START_TEST(a_clash_gets_another_port_and_keeps_it_towards_all_peers)
 	f = first_of(IPPROTO_UDP, "192.0.2.11", 4000, "9.9.9.9", 53);
 	ck_assert_ptr_null(lab_walk(&f, NULL, &masquerade));
 	check_leaves(&f, "198.51.100.1", port, "9.9.9.9", 53);
+	lab_teardown();
+}
+END_TEST
+
+START_TEST(another_port_is_kept_while_there_is_a_connection_with_it)
+{
+	struct flow_first first = first_of(IPPROTO_TCP, "192.0.2.10", 4000, "8.8.8.8", 53), f, g;
+	uint16_t port_be;
+
+	lab_setup();
+	ck_assert_ptr_null(lab_walk(&first, NULL, &masquerade));
+	f = g = first_of(IPPROTO_TCP, "192.0.2.11", 4000, "8.8.8.8", 53);
+	ck_assert_ptr_null(lab_walk(&f, NULL, &masquerade));
+	port_be = f.reply.dport_be;
+	ck_assert_uint_ne(port_be, f.orig.sport_be);
+	lab_end(&f);
+	lab_end(&first);
+	ck_assert_ptr_null(lab_walk(&g, NULL, &masquerade));
+	ck_assert_uint_eq(g.reply.dport_be, g.orig.sport_be);
+	/* One of two is left. */
+	f = first_of(IPPROTO_TCP, "192.0.2.12", 4000, "8.8.8.8", 53);
+	ck_assert_ptr_null(lab_walk(&f, NULL, &masquerade));
+	port_be = f.reply.dport_be;
+	g = first_of(IPPROTO_TCP, "192.0.2.12", 4000, "8.8.4.4", 53);
+	ck_assert_ptr_null(lab_walk(&g, NULL, &masquerade));
+	ck_assert_uint_eq(g.reply.dport_be, port_be);
+	lab_end(&g);
+	ck_assert_ptr_null(lab_walk(&g, NULL, &masquerade));
+	ck_assert_uint_eq(g.reply.dport_be, port_be);
+	lab_teardown();
+}
+END_TEST
+
+START_TEST(what_is_only_explained_keeps_no_port)
+{
+	struct flow_first f = first_of(IPPROTO_UDP, "192.0.2.10", 4000, "8.8.8.8", 53);
+
+	lab_setup();
+	ck_assert_ptr_null(lab_walk(&f, NULL, &masquerade));
+	lab.firsts[0] = first_of(IPPROTO_UDP, "192.0.2.11", 4000, "8.8.8.8", 53);
+	lab.firsts[0].is_explained = true;
+	lab.firsts[0].nat = &masquerade;
+	ck_assert_ptr_null(lab_run(&nat_src_stage, 1));
+	ck_assert_uint_ne(lab.firsts[0].reply.dport_be, lab.firsts[0].orig.sport_be);
+	f = first_of(IPPROTO_UDP, "192.0.2.11", 4000, "8.8.4.4", 53);
+	ck_assert_ptr_null(lab_walk(&f, NULL, &masquerade));
+	check_leaves(&f, "198.51.100.1", 4000, "8.8.4.4", 53);
+	lab_teardown();
+}
+END_TEST
+
+START_TEST(first_packets_of_one_burst_get_the_same_other_port)
+{
+	struct flow_first f = first_of(IPPROTO_UDP, "192.0.2.10", 4000, "8.8.8.8", 53);
+
+	lab_setup();
+	ck_assert_ptr_null(lab_walk(&f, NULL, &masquerade));
+	for (unsigned int i = 0; i < 2; i++) {
+		lab.firsts[i] = first_of(
+			IPPROTO_UDP, "192.0.2.11", 4000, i == 0 ? "8.8.8.8" : "8.8.4.4", 53);
+		lab.firsts[i].nat = &masquerade;
+	}
+	ck_assert_ptr_null(lab_run(&nat_src_stage, 2));
+	ck_assert_uint_ne(lab.firsts[0].reply.dport_be, lab.firsts[0].orig.sport_be);
+	ck_assert_uint_eq(lab.firsts[0].reply.dport_be, lab.firsts[1].reply.dport_be);
+	lab_teardown();
+}
+END_TEST
+
+/* A connection of one of many hosts, who all have the same port; nobody looks for room. */
+static struct flow_first crowd_walk(unsigned int host, const char *dst, bool is_explained)
+{
+	char src[32];
+
+	snprintf(src, sizeof(src), "10.0.%u.%u", host / 250, 1 + host % 250);
+	lab.firsts[0] = first_of(IPPROTO_TCP, src, 4000, dst, 53);
+	lab.firsts[0].nat = &masquerade;
+	lab.firsts[0].is_explained = is_explained;
+	ck_assert_ptr_null(lab_run(&nat_src_stage, 1));
+	return lab.firsts[0];
+}
+
+enum { CROWD_MAX = 20000 };
+static struct flow_first crowd[CROWD_MAX];
+
+static unsigned int crowd_count_same(unsigned int n)
+{
+	unsigned int n_same = 0;
+
+	for (unsigned int i = 0; i < n; i++) {
+		struct flow_first f = crowd_walk(i, "8.8.4.4", true);
+
+		n_same += f.reply.dport_be == crowd[i].reply.dport_be;
+		if (f.reply.dport_be != crowd[i].reply.dport_be)
+			ck_assert_uint_eq(f.reply.dport_be, f.orig.sport_be);
+	}
+	return n_same;
+}
+
+static const struct {
+	unsigned int n, min_same, max_same;
+} crowd_rows[] = {
+	{ 1000, 990, 1000 }, { CROWD_MAX, 8100, 8192 }, /* more than there is room for */
+};
+
+START_TEST(many_endpoints_keep_the_other_ports_that_they_have_got)
+{
+	struct flow_first f = first_of(IPPROTO_TCP, "192.0.2.10", 4000, "8.8.8.8", 53);
+	unsigned int n = crowd_rows[_i].n, n_same;
+
+	lab_setup();
+	ck_assert_ptr_null(lab_walk(&f, NULL, &masquerade));
+	for (unsigned int i = 0; i < n; i++) {
+		crowd[i] = crowd_walk(i, "8.8.8.8", false);
+		ck_assert_uint_ne(crowd[i].reply.dport_be, crowd[i].orig.sport_be);
+		observer->made(lab.w, &crowd[i]);
+	}
+	n_same = crowd_count_same(n);
+	ck_assert_uint_ge(n_same, crowd_rows[_i].min_same);
+	ck_assert_uint_le(n_same, crowd_rows[_i].max_same);
+	for (unsigned int i = 0; i < n; i++)
+		observer->ended(lab.w, &crowd[i]);
+	/* Nothing is left behind. */
+	ck_assert_uint_eq(crowd_count_same(n), 0);
 	lab_teardown();
 }
 END_TEST
@@ -486,6 +627,7 @@ END_TEST
 START_TEST(an_icmp_identifier_is_translated_only_when_it_clashes)
 {
 	struct flow_first f = first_of(IPPROTO_ICMP, "192.0.2.10", 77, "8.8.8.8", 0);
+	uint16_t id_be;
 
 	lab_setup();
 	ck_assert_ptr_null(lab_walk(&f, NULL, &masquerade));
@@ -494,6 +636,10 @@ START_TEST(an_icmp_identifier_is_translated_only_when_it_clashes)
 	ck_assert_ptr_null(lab_walk(&f, NULL, &masquerade));
 	ck_assert_uint_ne(f.reply.sport_be, f.orig.sport_be);
 	ck_assert_uint_eq(f.status, FLOW_SRC_NAT);
+	id_be = f.reply.sport_be;
+	f = first_of(IPPROTO_ICMP, "192.0.2.11", 77, "8.8.4.4", 0);
+	ck_assert_ptr_null(lab_walk(&f, NULL, &masquerade));
+	ck_assert_uint_eq(f.reply.sport_be, id_be);
 	lab_teardown();
 }
 END_TEST
@@ -788,6 +934,40 @@ START_TEST(replies_come_to_the_worker_that_translated)
 }
 END_TEST
 
+static const unsigned int worker_rows[] = { 2, 3, 4, 5, 8 };
+
+START_TEST(rfc4787_req1_an_endpoint_has_one_port_whichever_worker_has_its_connections)
+{
+	unsigned int n_workers = worker_rows[_i];
+	uint32_t owners = 0;
+
+	lab_setup_workers(n_workers);
+	for (uint16_t port = 4000; port < 4040; port++) {
+		uint16_t port_be = 0;
+
+		for (unsigned int peer = 1; peer < 50; peer++) {
+			struct flow_first f = first_of(port % 2 ? IPPROTO_TCP : IPPROTO_UDP,
+				"192.0.2.10", port, "8.8.8.8", (uint16_t)(443 + peer * 7));
+
+			f.orig.dst.bytes[2] = (uint8_t)(peer * 5);
+			f.reply = reply_of(f.proto, &f.orig);
+			/* Its owner, who knows nothing of the others. */
+			lab.w->id = lab.steer.owner[flow_bucket(lab.w, f.proto, &f.orig)];
+			memset(lab.w->slot[0], 0, nat_module.worker_state_size);
+			ck_assert_int_eq(nat_module.worker_init(&lab.dp, lab.w), 0);
+			owners |= 1U << lab.w->id;
+			ck_assert_ptr_null(lab_walk(&f, NULL, &masquerade));
+			check_lands_here(&f);
+			if (peer > 1)
+				ck_assert_uint_eq(f.reply.dport_be, port_be);
+			port_be = f.reply.dport_be;
+		}
+	}
+	ck_assert_uint_eq(owners, (1U << n_workers) - 1);
+	lab_teardown();
+}
+END_TEST
+
 START_TEST(what_is_not_translated_is_left_alone)
 {
 	lab_setup_workers(4);
@@ -940,6 +1120,10 @@ SUITE_MAIN("nat stages", PLAIN_TEST(masquerade_takes_an_address_of_the_out_link)
 	PLAIN_TEST(a_link_without_an_address_borrows_one),
 	PLAIN_TEST(ipv6_is_not_masqueraded_by_a_link_local_address),
 	PLAIN_TEST(a_clash_gets_another_port_and_keeps_it_towards_all_peers),
+	PLAIN_TEST(another_port_is_kept_while_there_is_a_connection_with_it),
+	PLAIN_TEST(what_is_only_explained_keeps_no_port),
+	PLAIN_TEST(first_packets_of_one_burst_get_the_same_other_port),
+	LOOP_TEST(many_endpoints_keep_the_other_ports_that_they_have_got, crowd_rows),
 	PLAIN_TEST(when_the_rules_ports_are_used_up_packets_are_dropped_and_it_is_told),
 	PLAIN_TEST(before_ports_run_out_it_is_told),
 	PLAIN_TEST(an_icmp_identifier_is_translated_only_when_it_clashes),
@@ -952,6 +1136,8 @@ SUITE_MAIN("nat stages", PLAIN_TEST(masquerade_takes_an_address_of_the_out_link)
 	PLAIN_TEST(what_becomes_no_connection_is_not_translated),
 	PLAIN_TEST(hairpin_is_a_rule_for_each_side), PLAIN_TEST(a_packet_made_here_is_routed_anew),
 	PLAIN_TEST(replies_come_to_the_worker_that_translated),
+	LOOP_TEST(rfc4787_req1_an_endpoint_has_one_port_whichever_worker_has_its_connections,
+		worker_rows),
 	PLAIN_TEST(what_is_not_translated_is_left_alone),
 	PLAIN_TEST(each_worker_has_icmp_identifiers_of_its_own),
 	LOOP_TEST(a_live_connection_keeps_what_the_rules_still_allow, again_rows),
