@@ -6,7 +6,7 @@
  * forwarded is never cut: its sender is told. Run by the owning worker.
  *
  * Nobody remembers path MTUs here, so the fragments are no larger than what passes everywhere (RFC 8200 5).
- * They are numbered by chance (RFC 7739 5.3).
+ * They are numbered by chance (RFC 7739 5.2).
  */
 #include <rte_random.h>
 

@@ -117,7 +117,7 @@ void datagram6_send(
 }
 
 /* One frame of an answer: whole, or a fragment that is no larger than it may be. */
-static void datagram_take(struct datagram6 *d, struct frame *frame, uint16_t mtu, uint32_t *id)
+static void datagram_take(struct datagram6 *d, struct frame *frame, uint16_t mtu)
 {
 	const struct rte_ipv6_hdr *ip = frame_ip6_hdr(frame);
 	const uint8_t *payload = (const uint8_t *)(ip + 1);
@@ -132,8 +132,8 @@ static void datagram_take(struct datagram6 *d, struct frame *frame, uint16_t mtu
 		REQUIRE(sizeof(*ip) + len <= RTE_MIN(mtu, (uint16_t)CUT6_MTU));
 		first = field & RTE_IPV6_EHDR_FO_MASK;
 		is_last = !(field & RTE_IPV6_EHDR_MF_MASK);
-		REQUIRE(d->n == 0 || memcmp(id, payload + 4, 4) == 0);
-		memcpy(id, payload + 4, 4);
+		REQUIRE(d->n == 0 || memcmp(&d->id_be, payload + 4, 4) == 0);
+		memcpy(&d->id_be, payload + 4, 4);
 		payload += 8;
 		len -= 8;
 		REQUIRE(len > 0 && (is_last || len % 8 == 0));
@@ -157,10 +157,9 @@ struct datagram6 *datagram6_reply(struct bench *b, unsigned int port,
 {
 	struct datagram6 *reply = mem_zalloc(sizeof(*reply));
 	struct frame frame;
-	uint32_t id = 0;
 
 	while (bench_receive(b, port, &frame))
-		datagram_take(reply, &frame, mtu, &id);
+		datagram_take(reply, &frame, mtu);
 	ck_assert_uint_gt(reply->n, 0);
 	ck_assert_uint_eq(reply->len, request->len - n);
 	ck_assert_uint_eq(reply->have, reply->len);

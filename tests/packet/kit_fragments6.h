@@ -8,9 +8,10 @@ enum { PAYLOAD6_MAX = 65495, CUT6_MTU = 1280 };
 
 /* What fragments carry: at first an echo request, perhaps with headers in front. */
 struct datagram6 {
-	uint32_t len;  /* 0: the last piece was not seen */
-	uint32_t have; /* bytes that were seen */
-	uint32_t n;    /* frames */
+	uint32_t len;	/* 0: the last piece was not seen */
+	uint32_t have;	/* bytes that were seen */
+	uint32_t n;	/* frames */
+	uint32_t id_be; /* of their fragment headers */
 	char src[IP_ADDR_TEXT_MAX], dst[IP_ADDR_TEXT_MAX];
 	uint8_t hop_limit;
 	uint8_t bytes[PAYLOAD6_MAX + 1500];

@@ -267,6 +267,27 @@ START_TEST(answers_of_any_size_are_cut_for_any_mtu)
 }
 END_TEST
 
+/* RFC 7739: nobody can tell from one what the next will be, if only not by counting. */
+START_TEST(rfc7739_fragments_of_answers_are_numbered_by_chance)
+{
+	struct bench *b = bench6_start("");
+	struct datagram6 *d = datagram6_request(2000), *reply;
+	uint32_t before = 0;
+
+	for (unsigned int i = 0; i < 16; i++) {
+		datagram6_send(b, d, &(struct piece6){ 0 }, 1000);
+		reply = datagram6_reply(b, LAN, d, 0, 1500);
+		ck_assert_uint_eq(reply->n, 2);
+		/* Not more than 256 behind the one before, as a counter would be: one run in a million fails. */
+		ck_assert_uint_gt(rte_be_to_cpu_32(reply->id_be) - before, 256);
+		before = rte_be_to_cpu_32(reply->id_be);
+		free(reply);
+	}
+	free(d);
+	bench_destroy(b);
+}
+END_TEST
+
 START_TEST(an_answer_to_be_cut_waits_whole_for_its_next_hop)
 {
 	struct bench *b = bench6_start("");
@@ -303,4 +324,5 @@ PACKET_MAIN("fragments6", PLAIN_TEST(rfc8200_fragments_to_us_are_made_whole_in_a
 	PLAIN_TEST(a_group_and_a_link_local_address_take_fragments_too),
 	PLAIN_TEST(rfc6946_an_atomic_fragment_is_taken_by_itself),
 	PLAIN_TEST(answers_of_any_size_are_cut_for_any_mtu),
+	PLAIN_TEST(rfc7739_fragments_of_answers_are_numbered_by_chance),
 	PLAIN_TEST(an_answer_to_be_cut_waits_whole_for_its_next_hop))
