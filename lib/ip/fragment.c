@@ -9,8 +9,6 @@
 #include "base/addr.h"
 #include "net/parse.h"
 
-enum { FRAGMENT_HEADER_LEN = 8 }; /* IPv6 */
-
 /* in_front: bytes that count with the payload in the length of the whole. */
 static enum ip_fragment_fault fragment_set_bytes(
 	struct ip_fragment *fragment, uint32_t in_front, uint32_t first, uint32_t len)
@@ -57,7 +55,7 @@ static bool fragment_is_nested(
 
 	if (parse_ip6_fragment_flags(ext) & PKT_FRAGMENT_LATER)
 		return false; /* nothing was walked over behind this one */
-	for (off += FRAGMENT_HEADER_LEN; off < meta->l4_off; proto = ext[0]) {
+	for (off += IP6_FRAGMENT_HEADER_LEN; off < meta->l4_off; proto = ext[0]) {
 		ext = rte_pktmbuf_mtod_offset(m, const uint8_t *, off);
 		if (proto == IPPROTO_FRAGMENT && parse_ip6_fragment_flags(ext) != 0)
 			return true;
@@ -87,7 +85,7 @@ static enum ip_fragment_fault fragment_read6(
 		return IP_FRAGMENT_NESTED;
 	return fragment_set_bytes(fragment, off - meta->l3_off - (uint32_t)sizeof(*ip),
 		(uint32_t)(ext[2] << 8 | ext[3]) & RTE_IPV6_EHDR_FO_MASK,
-		end - (off + FRAGMENT_HEADER_LEN));
+		end - (off + IP6_FRAGMENT_HEADER_LEN));
 }
 
 enum ip_fragment_fault ip_fragment_read(

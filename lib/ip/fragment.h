@@ -8,6 +8,8 @@
 #include "ip/reassembly.h"
 #include "net/pkt_meta.h"
 
+enum { IP6_FRAGMENT_HEADER_LEN = 8 };
+
 struct ip_fragment {
 	struct reassembly_key key;
 	struct reassembly_piece piece;

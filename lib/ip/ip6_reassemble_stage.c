@@ -15,7 +15,6 @@
 enum { REASSEMBLE_LOCAL = 1, REASSEMBLE_ERROR };
 
 enum {
-	FRAGMENT_HEADER_LEN = 8,
 	FRAGMENT_OFFSET_AT = 2,		  /* of the fragment header: offset and flags */
 	PARAM_PROBLEM_FIRST_FRAGMENT = 3, /* RFC 7112; the system's headers end at 2 */
 };
@@ -38,10 +37,10 @@ static void reassemble_finish(struct rte_mbuf *m, struct pkt_meta *meta, uint32_
 	struct rte_ipv6_hdr *ip;
 
 	start[named_at] = start[off];
-	memmove(start + FRAGMENT_HEADER_LEN, start, off);
-	rte_pktmbuf_adj(m, FRAGMENT_HEADER_LEN);
-	meta->l3 = (uint8_t *)meta->l3 + FRAGMENT_HEADER_LEN;
-	meta->l4_off -= FRAGMENT_HEADER_LEN;
+	memmove(start + IP6_FRAGMENT_HEADER_LEN, start, off);
+	rte_pktmbuf_adj(m, IP6_FRAGMENT_HEADER_LEN);
+	meta->l3 = (uint8_t *)meta->l3 + IP6_FRAGMENT_HEADER_LEN;
+	meta->l4_off -= IP6_FRAGMENT_HEADER_LEN;
 	meta->l3_len = (uint16_t)(off - meta->l3_off + payload_len);
 	ip = pkt_ip6(m, meta);
 	ip->payload_len = rte_cpu_to_be_16((uint16_t)(meta->l3_len - sizeof(*ip)));

@@ -75,11 +75,10 @@ static unsigned int reassemble_done(
 	struct worker *w, struct ip_reassembly *reassembly, struct reassembly_datagram *datagram)
 {
 	const struct ip_reassemble_form *form = reassembly->form;
-	const struct rte_mbuf *first = datagram->pieces[0].m;
+	struct rte_mbuf *first = datagram->pieces[0].m;
 
 	w->stats.held++; /* the last one, with the others */
-	if (form->header_len(first, pkt_meta(datagram->pieces[0].m)) + datagram->total >
-		UINT16_MAX) {
+	if (form->header_len(first, pkt_meta(first)) + datagram->total > UINT16_MAX) {
 		reassemble_drop(w, reassembly, datagram, &ip_module, form->bad);
 		return STAGE_CONSUMED;
 	}
