@@ -54,6 +54,7 @@ const struct stage *const pipeline[] = {
 	&ip4_reassemble_stage,
 	&ip4_local_stage,
 	&ip6_forward_stage,
+	&ip6_reassemble_stage,
 	&ip6_local_stage,
 	&nd_stage,
 	/* what is said about those that go no further */
@@ -64,6 +65,7 @@ const struct stage *const pipeline[] = {
 	&ip4_output_stage,
 	&ip4_fragment_stage,
 	&ip6_output_stage,
+	&ip6_fragment_stage,
 	/* out */
 	&hold_stage,
 	&tx_stage,

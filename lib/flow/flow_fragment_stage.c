@@ -28,82 +28,14 @@
 
 #include "dp/trace.h"
 #include "flow/flow_priv.h"
+#include "ip/fragment.h"
 
 enum { FRAGMENT_TRACK = 1 };
 
 enum {
 	FRAGMENT_TICK_NS = 1000000000,
-	FRAGMENT_HDR_LEN = 8,	 /* IPv6 */
 	FRAGMENT_POOL_SHARE = 32 /* of all buffers, for each family of all workers */
 };
-
-/* Bytes first.. of the payload; len of them, with header bytes in front that count as well. */
-static bool fragment_set_bytes(
-	struct flow_fragment *fragment, uint32_t first, uint32_t len, uint32_t header)
-{
-	if (len == 0 || (!fragment->is_last && len % 8 != 0) || header + first + len > UINT16_MAX)
-		return false;
-	fragment->first = (uint16_t)first;
-	fragment->end = (uint16_t)(first + len);
-	return true;
-}
-
-/* false: no fragment can be like this. */
-static bool fragment_read4(
-	struct rte_mbuf *m, const struct pkt_meta *meta, struct flow_fragment *fragment)
-{
-	const struct rte_ipv4_hdr *ip = pkt_ip4(m, meta);
-	uint16_t field = rte_be_to_cpu_16(ip->fragment_offset);
-	uint32_t header_len = (uint32_t)(meta->l4_off - meta->l3_off);
-
-	memcpy(fragment->key.src, &ip->src_addr, sizeof(ip->src_addr));
-	memcpy(fragment->key.dst, &ip->dst_addr, sizeof(ip->dst_addr));
-	fragment->key.id = ip->packet_id;
-	fragment->key.proto = ip->next_proto_id;
-	fragment->key.family = AF_INET;
-	fragment->is_last = !(field & RTE_IPV4_HDR_MF_FLAG);
-	return fragment_set_bytes(fragment, (field & RTE_IPV4_HDR_OFFSET_MASK) * 8u,
-		meta->l3_len - header_len, sizeof(*ip));
-}
-
-/*
- * The fragment header, among headers that parse has walked over: the first of them that says that
- * this is not all (RFC 6946: there may be others). 0: there is none.
- */
-static uint32_t fragment_header6(const struct rte_mbuf *m, const struct pkt_meta *meta)
-{
-	uint32_t off = meta->l3_off + (uint32_t)sizeof(struct rte_ipv6_hdr);
-	uint8_t proto = pkt_ip6(m, meta)->proto;
-
-	while (off < meta->l4_off && parse_is_ip6_ext(proto)) {
-		const uint8_t *ext = rte_pktmbuf_mtod_offset(m, const uint8_t *, off);
-
-		if (proto == IPPROTO_FRAGMENT && parse_ip6_fragment_flags(ext) != 0)
-			return off;
-		off += parse_ip6_ext_len(proto, ext);
-		proto = ext[0];
-	}
-	return 0;
-}
-
-static bool fragment_read6(
-	struct rte_mbuf *m, const struct pkt_meta *meta, struct flow_fragment *fragment)
-{
-	const struct rte_ipv6_hdr *ip = pkt_ip6(m, meta);
-	uint32_t off = fragment_header6(m, meta), end = (uint32_t)meta->l3_off + meta->l3_len;
-	const uint8_t *ext = rte_pktmbuf_mtod_offset(m, const uint8_t *, off);
-	uint32_t first = (uint32_t)(ext[2] << 8 | ext[3]) & RTE_IPV6_EHDR_FO_MASK;
-
-	if (off == 0 || (first == 0 && (meta->flags & PKT_FRAGMENT_LATER)))
-		return false;
-	memcpy(fragment->key.src, ip->src_addr, sizeof(ip->src_addr));
-	memcpy(fragment->key.dst, ip->dst_addr, sizeof(ip->dst_addr));
-	memcpy(&fragment->key.id, ext + 4, sizeof(fragment->key.id));
-	fragment->key.family = AF_INET6;
-	fragment->is_last = !(ext[3] & RTE_IPV6_EHDR_MF_MASK);
-	return fragment_set_bytes(fragment, first, end - (off + FRAGMENT_HDR_LEN),
-		off - meta->l3_off - (uint32_t)sizeof(*ip));
-}
 
 /*
  * Ports, or what stands for them, of a first fragment: as `track` will read them. false: its L4 header is
@@ -216,13 +148,18 @@ static unsigned int fragment_leave(struct worker *w, struct flow_fragments *frag
 static unsigned int fragment_one(
 	struct worker *w, void *ctx, struct rte_mbuf *m, struct pkt_meta *meta)
 {
-	struct flow_fragment fragment = { .key.ns = meta->ns, .m = m };
-	bool is_sound;
+	struct flow_fragment fragment;
+	struct ip_fragment read;
 
-	is_sound = meta->ethertype == RTE_ETHER_TYPE_IPV4 ? fragment_read4(m, meta, &fragment)
-							  : fragment_read6(m, meta, &fragment);
-	if (!is_sound)
+	if (ip_fragment_read(m, meta, &read) != IP_FRAGMENT_SOUND)
 		return pkt_drop(meta, &flow_module, FLOW_DROP_FRAGMENT_BAD);
+	fragment = (struct flow_fragment){
+		.key = read.key,
+		.m = m,
+		.first = read.piece.first,
+		.end = read.piece.end,
+		.is_last = read.is_last,
+	};
 	if (fragment.first == 0 && !fragment_read_ports(m, meta, &fragment.ports_be))
 		return pkt_drop(meta, &flow_module, FLOW_DROP_FRAGMENT_TINY);
 	fragment.proto = meta->proto;

@@ -174,23 +174,20 @@ static int ip_worker_init(struct dp *dp, struct worker *w)
 	ip_worker->multipath = fib_multipath(dp);
 	ip_worker->forward_stage = (uint8_t)worker_stage_index(w, "ip4_forward");
 	ip_worker->output_stage = (uint8_t)worker_stage_index(w, "ip4_output");
-	ip_worker->error_stage = (uint8_t)worker_stage_index(w, "ip4_error");
-	ip_worker->local_stage = (uint8_t)worker_stage_index(w, "ip4_local");
-	ip_worker->reassemble_stage = (uint8_t)worker_stage_index(w, "ip4_reassemble");
 	ip_worker->track_stage = (uint8_t)worker_stage_index(w, "track");
 	ip_worker->tx_stage = (uint8_t)worker_stage_index(w, "tx");
 	/* Workers number apart from each other, and not as before the last start. */
 	ip_worker->ip_id = (uint16_t)rte_rand();
 	ip_worker->utc_offset_ms = &state->utc_offset_ms;
 	icmp_rate_init(&ip_worker->icmp_rate, (uint32_t)rte_rand());
-	ip4_reassemble_init(dp, w);
 	ip6_worker_init(dp, w);
+	ip_reassemble_init(dp, w);
 	return 0;
 }
 
 static void ip_worker_fini(struct dp *dp, struct worker *w)
 {
-	ip4_reassemble_fini(w);
+	ip_reassemble_fini(w);
 }
 
 static void ip_tick(struct dp *dp, uint64_t now_ns)
@@ -204,7 +201,7 @@ static void ip_tick(struct dp *dp, uint64_t now_ns)
 		(uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000 -
 			rte_rdtsc() / (dp->tsc_hz / 1000),
 		__ATOMIC_RELAXED);
-	ip4_reassemble_tick(dp, state, now_ns);
+	ip_reassemble_tick(dp, now_ns);
 }
 
 #define IP_DROP_ROW(member, name, help) { name, help },

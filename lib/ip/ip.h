@@ -45,4 +45,4 @@ extern struct module ip_module;
 extern const struct stage plain_stage, ip4_input_stage, ip4_local_stage, ip4_forward_stage,
 	ip4_error_stage, ip4_output_stage, ip4_fragment_stage, ip4_reassemble_stage;
 extern const struct stage ip6_input_stage, ip6_local_stage, ip6_forward_stage, ip6_error_stage,
-	ip6_output_stage;
+	ip6_output_stage, ip6_fragment_stage, ip6_reassemble_stage;

@@ -43,6 +43,14 @@ static const struct field ip6_sysctl_fields[] = {
 		.help = "milliseconds between two ICMPv6 errors to one destination, after 6 at "
 			"once; "
 			"0: no limit. Packet Too Big is free of it" },
+	{ .name = "ip6frag_time",
+		.type = FIELD_INT,
+		.flags = FIELD_RUNTIME,
+		.offset = offsetof(struct ip6_sysctl, ip6frag_time),
+		.min = 1,
+		.max = 3600,
+		.def = "60",
+		.help = "seconds that fragments to us wait for the others" },
 	{ .name = "icmp_echo_ignore_all",
 		.type = FIELD_BOOL,
 		.flags = FIELD_RUNTIME,

@@ -36,9 +36,13 @@ static bool error_is_about_error(struct rte_mbuf *m, const struct pkt_meta *meta
 
 	if (meta->proto != IPPROTO_ICMPV6)
 		return false;
-	/* What cannot be seen might be one. */
-	if ((meta->flags & PKT_FRAGMENT_LATER) || meta->l3_len <= meta->l4_off - meta->l3_off ||
-		!parse_has(m, meta->l4_off + 1u))
+	/*
+	 * What cannot be seen might be one. But errors are too small to be cut (RFC 4443 2.4 c): what is
+	 * wrong with a fragment as such is told.
+	 */
+	if (meta->flags & PKT_FRAGMENT_LATER)
+		return meta->icmp_type != ICMP6_PARAM_PROB;
+	if (meta->l3_len <= meta->l4_off - meta->l3_off || !parse_has(m, meta->l4_off + 1u))
 		return true;
 	type = pkt_l4(m, meta);
 	return !(*type & ICMP6_INFOMSG_MASK) || *type == ND_REDIRECT;

@@ -13,7 +13,7 @@
 #include "dp/trace.h"
 #include "ip/ip_priv.h"
 
-enum { FORWARD_TX = 1, FORWARD_TO_US, FORWARD_HOLD, FORWARD_ERROR };
+enum { FORWARD_TX = 1, FORWARD_TO_US, FORWARD_REASSEMBLE, FORWARD_HOLD, FORWARD_ERROR };
 
 enum { DST_UNREACH_REJECT_ROUTE = 6 }; /* the system's headers end at 4 */
 
@@ -25,7 +25,7 @@ static __rte_noinline unsigned int forward_special(struct pkt_meta *meta)
 {
 	switch (meta->adj) {
 	case ADJ_LOCAL:
-		return FORWARD_TO_US;
+		return meta->flags & PKT_FRAGMENT ? FORWARD_REASSEMBLE : FORWARD_TO_US;
 	case ADJ_BLACKHOLE:
 		return ip_drop(meta, IP6_DROP_BLACKHOLE);
 	case ADJ_UNREACHABLE:
@@ -136,6 +136,7 @@ const struct stage ip6_forward_stage = {
 	.run = forward_run,
 	.exits = { [FORWARD_TX] = { "tx", "tx" },
 		[FORWARD_TO_US] = { "local", "ip6_local" },
+		[FORWARD_REASSEMBLE] = { "local fragment", "ip6_reassemble" },
 		[FORWARD_HOLD] = { "unresolved", "neigh_hold" },
 		[FORWARD_ERROR] = { "error", "ip6_error" } },
 	.format = forward_format,

@@ -9,7 +9,7 @@
  */
 #include "ip/ip_priv.h"
 
-enum { INPUT_FORWARD = 1, INPUT_LOCAL, INPUT_FLOW };
+enum { INPUT_FORWARD = 1, INPUT_LOCAL, INPUT_REASSEMBLE, INPUT_FLOW };
 
 /* Sources that begin as the special ones do. IP_N_DROPS: nothing is wrong with it. */
 static enum ip_drop input_check_source(
@@ -29,7 +29,7 @@ static enum ip_drop input_check_source(
 static unsigned int input_local(struct pkt_meta *meta, uint32_t adj)
 {
 	meta->adj = adj;
-	return INPUT_LOCAL;
+	return meta->flags & PKT_FRAGMENT ? INPUT_REASSEMBLE : INPUT_LOCAL;
 }
 
 /*
@@ -102,7 +102,7 @@ static unsigned int input_tracked_or_not(
 
 	if (exit == STAGE_DROP || likely(!ip_is_tracked(ctx, meta)))
 		return exit;
-	if (exit == INPUT_LOCAL && input_is_link_control(m, meta))
+	if (exit != INPUT_FORWARD && input_is_link_control(m, meta))
 		return exit;
 	return INPUT_FLOW;
 }
@@ -118,6 +118,7 @@ const struct stage ip6_input_stage = {
 	.run = input_run,
 	.exits = { [INPUT_FORWARD] = { "forward", "ip6_forward" },
 		[INPUT_LOCAL] = { "local", "ip6_local" },
+		[INPUT_REASSEMBLE] = { "local fragment", "ip6_reassemble" },
 		[INPUT_FLOW] = { "tracked", "flow6" } },
 	.format = ip6_format_packet,
 };

@@ -8,7 +8,7 @@
 #include "dp/trace.h"
 #include "ip/ip_priv.h"
 
-enum { OUTPUT_TX = 1, OUTPUT_HOLD };
+enum { OUTPUT_TX = 1, OUTPUT_HOLD, OUTPUT_FRAGMENT };
 
 static enum ip_drop output_special(uint32_t adj)
 {
@@ -67,8 +67,6 @@ static unsigned int output_one(
 	if (meta->adj < ADJ_FIRST_DYNAMIC)
 		return ip_drop(meta, output_special(meta->adj));
 	adj = &ip_worker->adjs[meta->adj];
-	if (meta->l3_len > adj->mtu)
-		return ip_drop(meta, IP6_DROP_TOO_BIG);
 	reason = output_source(ip_worker, meta, ip, adj->link);
 	if (reason != IP_N_DROPS)
 		return ip_drop(meta, reason);
@@ -82,7 +80,7 @@ static unsigned int output_one(
 	}
 	if (state & ADJ_TELL_USE)
 		neigh_tell_use(w, meta->adj);
-	return OUTPUT_TX;
+	return likely(meta->l3_len <= adj->mtu) ? OUTPUT_TX : OUTPUT_FRAGMENT;
 }
 
 static void output_run(struct worker *w, struct stage_node *node)
@@ -99,6 +97,8 @@ const struct stage ip6_output_stage = {
 	.name = "ip6_output",
 	.help = "routes IPv6 packets made here",
 	.run = output_run,
-	.exits = { [OUTPUT_TX] = { "tx", "tx" }, [OUTPUT_HOLD] = { "unresolved", "neigh_hold" } },
+	.exits = { [OUTPUT_TX] = { "tx", "tx" },
+		[OUTPUT_HOLD] = { "unresolved", "neigh_hold" },
+		[OUTPUT_FRAGMENT] = { "too big", "ip6_fragment" } },
 	.format = output_format,
 };

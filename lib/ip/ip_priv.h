@@ -11,7 +11,8 @@
 #include "fib/fib.h"
 #include "fib/multipath.h"
 #include "ip/ip.h"
-#include "ip/reassembly.h"
+#include "ip/ip_cut.h"
+#include "ip/ip_reassemble.h"
 #include "neigh/neigh.h"
 #include "neigh/rewrite.h"
 #include "net/parse.h"
@@ -39,7 +40,22 @@
 	X(IP6_DROP_TOO_BIG, "ip6_too_big", "larger than the MTU of the next link")                 \
 	X(IP6_DROP_TENTATIVE, "ip6_tentative",                                                     \
 		"to an address of ours that is not known to be ours alone")                        \
-	X(IP6_DROP_FRAGMENT_TO_US, "ip6_fragment_to_us", "a fragment for one of our addresses")    \
+	X(IP6_DROP_FRAGMENT_NO_BUFFER, "ip6_fragment_no_buffer",                                   \
+		"made here and had to be cut into fragments, but no buffer was left for them")     \
+	X(IP6_DROP_FRAGMENT_BAD, "ip6_fragment_bad",                                               \
+		"a fragment to us that is empty, uneven, ends beyond 65,535 bytes or is one of a " \
+		"fragment")                                                                        \
+	X(IP6_DROP_FRAGMENT_TINY, "ip6_fragment_tiny",                                             \
+		"a first fragment to us without the whole L4 header (RFC 7112)")                   \
+	X(IP6_DROP_FRAGMENT_DUPLICATE, "ip6_fragment_duplicate", "a fragment to us came twice")    \
+	X(IP6_DROP_FRAGMENT_OVERLAP, "ip6_fragment_overlap",                                       \
+		"fragments to us overlap, or disagree about the end (RFC 5722)")                   \
+	X(IP6_DROP_FRAGMENTS_TOO_MANY, "ip6_fragments_too_many",                                   \
+		"of more than 64 fragments to us")                                                 \
+	X(IP6_DROP_REASSEMBLY_FULL, "ip6_reassembly_full",                                         \
+		"too many datagrams, or too many buffers, wait to be whole")                       \
+	X(IP6_DROP_REASSEMBLY_TIMEOUT, "ip6_reassembly_timeout",                                   \
+		"other fragments did not come within ip6frag_time")                                \
 	X(IP6_DROP_BAD_OPTIONS, "ip6_bad_options",                                                 \
 		"to us, with an option that is longer than its header")                            \
 	X(IP6_DROP_UNKNOWN_OPTION, "ip6_unknown_option",                                           \
@@ -54,6 +70,8 @@
 		"UDP or TCP to us, with a wrong checksum or none")                                 \
 	X(ICMP6_DROP_BAD_CHECKSUM, "icmp6_bad_checksum", "ICMPv6 to us with a wrong checksum")     \
 	X(ICMP6_DROP_UNHANDLED, "icmp6_unhandled", "ICMPv6 to us that asks for nothing")           \
+	X(ICMP6_DROP_ND_FRAGMENT, "icmp6_nd_fragment",                                             \
+		"neighbour discovery with a fragment header (RFC 6980)")                           \
 	X(ICMP6_DROP_MLD, "icmp6_mld", "multicast listener discovery: no group is forwarded")
 
 #define IP_DROPS(X)                                                                                \
@@ -128,6 +146,7 @@ struct ip6_sysctl {
 	struct object_head head;
 	int64_t hop_limit;
 	struct icmp_limits icmp;
+	int64_t ip6frag_time; /* s */
 	bool icmp_echo_ignore_all;
 	bool icmp_echo_ignore_multicast;
 	int64_t fib_multipath_hash_policy; /* enum multipath_policy */
@@ -157,8 +176,6 @@ struct icmp_rate {
 	} peers[ICMP_PEERS];
 };
 
-enum { IP_REASSEMBLY_DATAGRAMS = 128 }; /* to us, on their way to be whole, per worker */
-
 /* Per worker. */
 struct ip_worker {
 	const struct adj *adjs;
@@ -170,15 +187,14 @@ struct ip_worker {
 	struct multipath multipath;
 	const uint64_t *utc_offset_ms;
 	uint16_t ip_id; /* identification of the next packet made here */
-	uint8_t forward_stage, reassemble_stage, local_stage, error_stage, output_stage, tx_stage;
+	uint8_t forward_stage, output_stage, tx_stage;
 	struct icmp_rate icmp_rate;
-	struct reassembly reassembly;
-	struct reassembly_datagram datagrams[IP_REASSEMBLY_DATAGRAMS];
 	uint8_t forward6_stage, output6_stage, track_stage;
 	const struct ip6_sysctl *sysctl6;
 	struct ns_own6 *const *own6;	/* by namespace, published pointers */
 	const struct lpm *fib6[NS_MAX]; /* by namespace */
 	struct icmp_rate icmp6_rate;
+	struct ip_reassembly reassembly[IP_N_REASSEMBLIES];
 };
 
 /* Echo requests to a broadcast address are answered only if the operator wants it (RFC 1122 3.2.2.6). */
@@ -263,16 +279,35 @@ void ip4_options_leave(const struct worker *w, const struct ip_worker *ip_worker
 /* Takes the others out of len bytes of checked options. Their new length, a multiple of 4. */
 uint8_t ip4_options_keep(uint8_t *options, uint8_t len, bool (*is_kept)(uint8_t type));
 
-/* ip4_reassemble_stage.c. Control thread. */
-void ip4_reassemble_init(struct dp *dp, struct worker *w);
-void ip4_reassemble_fini(struct worker *w);
-void ip4_reassemble_tick(struct dp *dp, struct ip_state *state, uint64_t now_ns);
 /* The same for IPv6. info: MTU, or pointer from the IPv6 header on. */
 static inline void ip6_set_error(
 	struct pkt_meta *meta, uint8_t type, uint8_t code, uint32_t info, enum ip_drop reason)
 {
 	ip_set_error(meta, type, code, info, ip_module.drop_base + reason);
 }
+
+/* Neighbour discovery (RFC 4861), by ICMPv6 type. */
+static inline bool ip6_is_nd(uint8_t type)
+{
+	return type >= ND_ROUTER_SOLICIT && type <= ND_REDIRECT;
+}
+
+/* ip6_headers.c */
+enum ip6_headers_verdict {
+	IP6_HEADERS_PASS,
+	IP6_HEADERS_DROP,  /* the reason is set */
+	IP6_HEADERS_ERROR, /* the reason is set, and the error for the sender */
+};
+
+/* Offsets count from the IPv6 header. */
+struct ip6_headers {
+	uint32_t next_header; /* of the field that names what lies behind them */
+	bool has_fragment;    /* a fragment header is among them */
+};
+
+/* Does anything in the headers of a packet to us, up to `end`, stop it? Worker. */
+enum ip6_headers_verdict ip6_headers_check(const struct ip_worker *ip_worker, struct pkt_meta *meta,
+	uint32_t end, struct ip6_headers *headers);
 
 /* The next hop that a multipath group has for an IPv4 packet. Out of line: few routes have one. */
 uint32_t ip4_multipath_select(

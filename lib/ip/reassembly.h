@@ -25,12 +25,13 @@ enum {
 struct reassembly_key {
 	uint8_t src[16], dst[16];
 	uint32_t id;
+	uint32_t link; /* IPv6 addresses that mean something on one link only; else 0 */
 	uint16_t ns;
 	uint8_t proto; /* IPv6: 0, the identification alone decides */
 	uint8_t family;
 };
 static_assert(
-	sizeof(struct reassembly_key) == 40, "no padding: it is hashed and compared as bytes");
+	sizeof(struct reassembly_key) == 44, "no padding: it is hashed and compared as bytes");
 
 struct reassembly_piece {
 	struct rte_mbuf *m;  /* NULL: its bytes are known, the packet is elsewhere */

@@ -120,6 +120,25 @@ static enum parse_error ip6_walk(struct rte_mbuf *m, struct pkt_meta *meta)
 	return PARSE_OK;
 }
 
+uint32_t parse_ip6_fragment(
+	const struct rte_mbuf *m, const struct pkt_meta *meta, uint32_t *named_at)
+{
+	uint32_t off = meta->l3_off + (uint32_t)sizeof(struct rte_ipv6_hdr);
+	uint8_t proto = pkt_ip6(m, meta)->proto;
+
+	*named_at = meta->l3_off + (uint32_t)offsetof(struct rte_ipv6_hdr, proto);
+	while (off < meta->l4_off && parse_is_ip6_ext(proto)) {
+		const uint8_t *ext = rte_pktmbuf_mtod_offset(m, const uint8_t *, off);
+
+		if (proto == IPPROTO_FRAGMENT && parse_ip6_fragment_flags(ext) != 0)
+			return off;
+		*named_at = off;
+		off += parse_ip6_ext_len(proto, ext);
+		proto = ext[0];
+	}
+	return 0;
+}
+
 enum parse_error parse_ip6(struct rte_mbuf *m, struct pkt_meta *meta)
 {
 	uint16_t l3_off = meta->l3_off;

@@ -144,6 +144,14 @@ static inline uint32_t parse_ip6_ext_len(uint8_t proto, const uint8_t *ext)
 }
 
 /*
+ * Where the header of a fragment lies, by offset, among headers that parse_ip6() has walked over: the first
+ * one that says that this is not all (RFC 6946: there may be others). named_at: offset of the next
+ * header field that names it. 0: there is none.
+ */
+uint32_t parse_ip6_fragment(
+	const struct rte_mbuf *m, const struct pkt_meta *meta, uint32_t *named_at);
+
+/*
  * An untagged Ethernet II frame with an IPv4 header of 20 bytes, as three overlapping 8-byte words
  * (little-endian), so that many fields are judged in one comparison.
  */

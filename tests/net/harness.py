@@ -122,6 +122,14 @@ class Namespace:
         # Neighbour discovery and router solicitations would blur the counters.
         self.exec("sysctl", "-qw", "net.ipv6.conf.all.disable_ipv6=1", "net.ipv6.conf.default.disable_ipv6=1")
 
+    def enable_ip6(self, dev, address):
+        """The kernel's IPv6 on a device, with an address that is usable at once."""
+        self.exec("sysctl", "-qw", "net.ipv6.conf.all.disable_ipv6=0", "net.ipv6.conf.default.disable_ipv6=0",
+                  f"net.ipv6.conf.{dev}.disable_ipv6=0", f"net.ipv6.conf.{dev}.accept_ra=0")
+        self.ip("address", "add", f"{address}/64", "dev", dev, "nodad")
+        wait_until(lambda: "tentative" not in self.ip("-6", "address", "show", "dev", dev).stdout,
+                   what="the kernel's addresses are usable")
+
     def exec(self, *command, **options):
         return run("ip", "netns", "exec", self.name, *command, **options)
 

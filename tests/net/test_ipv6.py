@@ -23,13 +23,8 @@ WEIR_LAN_LINK = "fe80::ff:fe00:1"
 
 
 def enable(peer, address, gateway):
-    """The kernel's IPv6, which the harness switches off, with an address of ours."""
-    peer.exec("sysctl", "-qw", "net.ipv6.conf.all.disable_ipv6=0", "net.ipv6.conf.default.disable_ipv6=0",
-              f"net.ipv6.conf.{peer.dev}.disable_ipv6=0", f"net.ipv6.conf.{peer.dev}.accept_ra=0")
-    peer.ip("address", "add", f"{address}/64", "dev", peer.dev, "nodad")
+    peer.enable_ip6(peer.dev, address)
     peer.ip("-6", "route", "add", "default", "via", gateway)
-    wait_until(lambda: "tentative" not in peer.ip("-6", "address", "show", "dev", peer.dev).stdout,
-               what="the kernel's addresses are usable")
 
 
 def capture(lab, peer):
@@ -84,6 +79,14 @@ def test_pings_pass_although_neighbours_are_unknown(net):
 @pytest.mark.parametrize("size", [0, 56, 1452, 4000, 20000])
 def test_ping_of_any_size_passes(net, size):
     sent, received, output = net.lan.ping(WAN, "-s", size)
+    assert (sent, received) == (3, 3), output
+
+
+@pytest.mark.parametrize("address", [WEIR_LAN, f"{WEIR_LAN_LINK}%lan0"])
+@pytest.mark.parametrize("size", [1452, 1453, 4000, 60000, 65487])
+def test_ping_of_any_size_is_answered(net, address, size):
+    """In fragments both ways, from a kernel that makes whole what weir has cut (RFC 8200 4.5)."""
+    sent, received, output = net.lan.ping(address, "-s", size)
     assert (sent, received) == (3, 3), output
 
 

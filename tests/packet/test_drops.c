@@ -476,6 +476,73 @@ static void ip6_too_big(struct bench *b)
 	send_ip6(b, &(struct ip6_spec){ .payload_len = 1233 });
 }
 
+/* The reply to an echo request that came whole from a link with a larger MTU. */
+static void ip6_fragment_no_buffer(struct bench *b)
+{
+	struct rte_mbuf **buffers;
+	struct frame frame;
+	unsigned int n;
+
+	json_decref(bench_call(b, "link.set", "{\"dev\": \"lan\", \"mtu\": 2000}"));
+	json_decref(bench_call(b, "link.set", "{\"dev\": \"wan\", \"mtu\": 1280}"));
+	frame_ip6(&frame, &(struct ip6_spec){ .src = PEER6,
+				  .dst = LAN6,
+				  .proto = IPPROTO_ICMPV6,
+				  .icmp_type = ICMP6_ECHO_REQUEST,
+				  .payload_len = 1500 });
+	bench_send(b, LAN, &frame);
+	buffers = bench_take_buffers(b, &n);
+	bench_run(b);
+	bench_give_buffers(buffers, n);
+}
+
+/* Fragments of one datagram to us: where it lies in the payload, of that many bytes. */
+static void send_fragment6(struct bench *b, uint16_t first, uint16_t len, uint8_t id)
+{
+	const uint8_t ext[] = { 253, 0, (uint8_t)(first >> 8), (uint8_t)(first | 1), 0, 0, 0, id };
+
+	send_ip6(b, &(struct ip6_spec){ .dst = LAN6,
+			    .proto = 253,
+			    .ext = ext,
+			    .ext_len = sizeof(ext),
+			    .ext_proto = IPPROTO_FRAGMENT,
+			    .payload_len = len });
+}
+
+static void ip6_fragment_duplicate(struct bench *b)
+{
+	send_fragment6(b, 0, 8, 0);
+	send_fragment6(b, 0, 8, 0);
+}
+
+static void ip6_fragment_overlap(struct bench *b)
+{
+	send_fragment6(b, 0, 16, 0);
+	send_fragment6(b, 8, 16, 0);
+}
+
+static void ip6_fragments_too_many(struct bench *b)
+{
+	for (uint16_t i = 0; i <= 64; i++)
+		send_fragment6(b, (uint16_t)(16 * i), 8, 0);
+}
+
+static void ip6_reassembly_full(struct bench *b)
+{
+	for (uint8_t id = 0; id <= 128; id++)
+		send_fragment6(b, 0, 8, id);
+}
+
+static void ip6_reassembly_timeout(struct bench *b)
+{
+	uint64_t end = rte_rdtsc() + 30 * rte_get_tsc_hz();
+
+	bench_sysctl(b, "ipv6.ip6frag_time", "1");
+	send_fragment6(b, 8, 8, 0);
+	while (bench_drops(b, "ip6_reassembly_timeout") == 0 && rte_rdtsc() < end)
+		bench_advance(b, 1000);
+}
+
 /* Without any address there is none to ask a neighbour from, or to send an error from. */
 static void ip6_no_source(struct bench *b)
 {
@@ -560,17 +627,18 @@ static void ip6_truncated(struct bench *b)
 	{                                                                                          \
 #reason, (stage), .spec6 = { __VA_ARGS__ }, .is_ip6 = true                         \
 	}
-#define EXT6(reason, stage, ext_dst, first, n, bytes)                                              \
-	IP6(reason, stage, .dst = (ext_dst), .ext = (bytes), .ext_len = (n), .ext_proto = (first))
+#define EXT6(reason, stage, ext_dst, first, n, bytes, ...)                                         \
+	IP6(reason, stage, .dst = (ext_dst), .ext = (bytes), .ext_len = (n), .ext_proto = (first), \
+		__VA_ARGS__)
 #define BROKEN6(reason, ext_dst, at, n, bytes)                                                     \
 	{                                                                                          \
 #reason, "parse",                                                                  \
 			.spec6 = { .dst = (ext_dst) },                                             \
 				.broken = { (at), (n), (bytes) }, .is_ip6 = true                   \
 	}
-#define CAUSE6(reason, stage)                                                                      \
+#define CAUSE6(reason, stage, ...)                                                                 \
 	{                                                                                          \
-#reason, (stage), (reason), .is_ip6 = true                                         \
+#reason, (stage), (reason), .is_ip6 = true, __VA_ARGS__                            \
 	}
 #define ND(reason, ...)                                                                            \
 	{                                                                                          \
@@ -716,8 +784,19 @@ static const struct {
 	IP6(ip6_hop_limit_exceeded, "ip6_error", .hop_limit = 1),
 	CAUSE6(ip6_too_big, "ip6_error"),
 	CAUSE6(ip6_tentative, "ip6_local"),
-	EXT6(ip6_fragment_to_us, "ip6_local", LAN6, IPPROTO_FRAGMENT, 8,
-		"\x11\x00\x00\x01\0\0\0\x07"),
+	CAUSE6(ip6_fragment_no_buffer, "ip6_fragment"),
+	EXT6(ip6_fragment_bad, "ip6_error", LAN6, IPPROTO_FRAGMENT, 8, "\x11\x00\x00\x01\0\0\0\x07",
+		.payload_len = 1),
+	EXT6(ip6_fragment_tiny, "ip6_error", LAN6, IPPROTO_FRAGMENT, 8,
+		"\x06\x00\x00\x01\0\0\0\x07", .proto = 253, .payload_len = 16),
+	CAUSE6(ip6_fragment_duplicate, "ip6_reassemble"),
+	CAUSE6(ip6_fragment_overlap, "ip6_reassemble", .n_others = 1),
+	CAUSE6(ip6_fragments_too_many, "ip6_reassemble", .n_others = 64),
+	CAUSE6(ip6_reassembly_full, "ip6_reassemble"),
+	CAUSE6(ip6_reassembly_timeout, "ip6_reassemble"),
+	EXT6(icmp6_nd_fragment, "ip6_reassemble", LAN6, IPPROTO_FRAGMENT, 8,
+		"\x3a\x00\x00\x01\0\0\0\x07", .proto = IPPROTO_ICMPV6,
+		.icmp_type = ND_NEIGHBOR_SOLICIT, .payload_len = 16),
 	EXT6(ip6_bad_options, "ip6_local", LAN6, IPPROTO_HOPOPTS, 8, "\x11\x00\x1e\x05\0\0\0\0"),
 	EXT6(ip6_unknown_option, "ip6_local", LAN6, IPPROTO_HOPOPTS, 8, "\x11\x00\x5e\x04\0\0\0\0"),
 	EXT6(ip6_routing_header, "ip6_error", LAN6, IPPROTO_ROUTING, 8, "\x11\x00\x00\x01\0\0\0\0"),

@@ -161,6 +161,19 @@ static void see_all_ip6(struct bench *b, struct client *client)
 	see_ip6(b, client, &(struct ip6_spec){ .hop_limit = 1 });
 	see_ip6(b, client,
 		&(struct ip6_spec){ .dst = LAN6, .proto = IPPROTO_ICMPV6, .icmp_type = 128 });
+	/* The reply leaves by wan, whose MTU is smaller. */
+	see_ip6(b, client,
+		&(struct ip6_spec){ .src = PEER6,
+			.dst = LAN6,
+			.proto = IPPROTO_ICMPV6,
+			.icmp_type = 128,
+			.payload_len = 1300 });
+	see_ip6(b, client,
+		&(struct ip6_spec){ .dst = LAN6,
+			.ext = "\x11\x00\x00\x01\0\0\0\x07",
+			.ext_len = 8,
+			.ext_proto = IPPROTO_FRAGMENT,
+			.payload_len = 1 });
 	frame_nd(&frame, &(struct nd_spec){ .target = LAN6, .lladdr = HOST_MAC });
 	see(b, client, &frame, 0);
 }

@@ -1,0 +1,165 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""
+IPv6 fragments to the router itself, through weir and through a kernel in its place: what is made whole and
+answered, what is refused aloud, what in silence (RFC 8200 4.5, 5722, 6946, 6980, 7112).
+
+    lan                          weir, or Linux
+    2001:db8:1::2 [lan0] -- 2001:db8:1::1/64
+"""
+import pytest
+from scapy.layers.inet import TCP, UDP
+from scapy.layers.inet6 import (ICMPv6EchoReply, ICMPv6EchoRequest, ICMPv6ND_NS, HBHOptUnknown, IPv6,
+                                IPv6ExtHdrDestOpt, IPv6ExtHdrFragment, IPv6ExtHdrHopByHop, PadN)
+from scapy.layers.l2 import Ether
+from scapy.packet import Raw
+
+from harness import LAN_MAC, WEIR_LAN_MAC, wait_until
+
+LAN, ROUTER = "2001:db8:1::2", "2001:db8:1::1"
+MARK = 0x7777
+
+
+@pytest.fixture(scope="module")
+def weir(module_lab):
+    lab = module_lab.router(lan={"addresses": [f"{ROUTER}/64"]},
+                            sysctl={"addrconf": {"addr_gen_mode": "eui64", "dad_transmits": 0},
+                                    "ipv6": {"icmp_ratelimit": 0}})
+    lab.lan.enable_ip6("lan0", LAN)
+    prepare(lab)
+    return lab
+
+
+@pytest.fixture(scope="module")
+def linux(module_lab_of_its_own):
+    lab = module_lab_of_its_own.linux_router()
+    lab.gateway.enable_ip6("lan", ROUTER)
+    lab.lan.enable_ip6("lan0", LAN)
+    lab.gateway.exec("sysctl", "-qw", "net.ipv6.icmp.ratelimit=0")
+    prepare(lab)
+    return lab
+
+
+def prepare(lab):
+    """No answer has to wait for its next hop."""
+    wait_until(lambda: lab.lan.ping(ROUTER, count=1)[1] == 1, what="both know each other")
+
+
+def whole(*layers):
+    """The bytes behind the IPv6 header of a packet from lan to the router, checksums right."""
+    packet = IPv6(src=LAN, dst=ROUTER)
+    for layer in layers:
+        packet = packet / layer
+    return bytes(packet)[40:]
+
+
+def piece(data, first, end, next_header=58, *, number, more=None, before=()):
+    """A fragment with bytes first to end of data."""
+    frame = Ether(src=LAN_MAC, dst=WEIR_LAN_MAC) / IPv6(src=LAN, dst=ROUTER)
+    for layer in before:
+        frame = frame / layer
+    more = end < len(data) if more is None else more
+    return frame / IPv6ExtHdrFragment(offset=first // 8, m=int(more), id=number, nh=next_header) / Raw(data[first:end])
+
+
+ECHO = whole(ICMPv6EchoRequest(id=1, seq=1, data=bytes(range(256)) * 5))
+DATAGRAM = whole(UDP(sport=4000, dport=9000) / Raw(bytes(2000)))
+SYN = whole(TCP(sport=4000, dport=9000))
+HOP_BY_HOP = IPv6ExtHdrHopByHop(options=[PadN(optdata=bytes(4))])
+PADDING = IPv6ExtHdrDestOpt(options=[PadN(optdata=bytes(4))])
+UNKNOWN = IPv6ExtHdrDestOpt(options=[HBHOptUnknown(otype=0x9e, optdata=bytes(4))])
+WITH_PADDING = whole(PADDING, ICMPv6EchoRequest(id=1, seq=1, data=bytes(1200)))
+WITH_UNKNOWN = whole(UNKNOWN, ICMPv6EchoRequest(id=1, seq=1, data=bytes(1200)))
+SOLICITATION = whole(ICMPv6ND_NS(tgt=ROUTER))
+
+# What is sent, and how many answers it gets.
+CASES = {
+    "in_order": (1, [piece(ECHO, 0, 400, number=1), piece(ECHO, 400, 800, number=1), piece(ECHO, 800, 1288, number=1)]),
+    "reversed": (1, [piece(ECHO, 800, 1288, number=2), piece(ECHO, 400, 800, number=2), piece(ECHO, 0, 400, number=2)]),
+    "a_duplicate": (1, [piece(ECHO, 0, 400, number=3), piece(ECHO, 0, 400, number=3), piece(ECHO, 400, 1288, number=3)]),
+    "an_overlap": (0, [piece(ECHO, 0, 400, number=4), piece(ECHO, 392, 1288, number=4)]),
+    "an_overlap_from_behind": (0, [piece(ECHO, 400, 1288, number=5), piece(ECHO, 0, 408, number=5)]),
+    "a_gap": (0, [piece(ECHO, 0, 400, number=6), piece(ECHO, 408, 1288, number=6)]),
+    "headers_in_front": (1, [piece(ECHO, 0, 400, number=7, before=[HOP_BY_HOP, PADDING]),
+                             piece(ECHO, 400, 1288, number=7)]),
+    "headers_behind": (1, [piece(WITH_PADDING, 400, 1216, 60, number=8), piece(WITH_PADDING, 0, 400, 60, number=8)]),
+    "an_unknown_option_in_front": (1, [piece(ECHO, 0, 400, number=9, before=[UNKNOWN])]),
+    "an_unknown_option_behind": (1, [piece(WITH_UNKNOWN, 0, 400, 60, number=10),
+                                     piece(WITH_UNKNOWN, 400, 1216, 60, number=10)]),
+    "a_closed_port": (1, [piece(DATAGRAM, 0, 1000, 17, number=11), piece(DATAGRAM, 1000, 2008, 17, number=11)]),
+    "uneven": (1, [piece(DATAGRAM, 0, 1001, 17, number=12)]),
+    "uneven_later": (1, [piece(DATAGRAM, 1000, 1012, 17, number=13)]),
+    "uneven_later_of_icmp": (1, [piece(bytes([200]) * 2000, 1000, 1012, number=14)]),
+    "beyond_the_largest": (1, [piece(bytes(65536 + 8), 65528, 65544, 17, number=15)]),
+    "no_header": (1, [piece(DATAGRAM, 0, 0, 17, number=16)]),
+    "half_a_tcp_header": (1, [piece(SYN, 0, 16, 6, number=17)]),
+    "nothing_of_an_unknown_protocol": (1, [piece(DATAGRAM, 0, 0, 253, number=18)]),
+    "an_atomic_one": (1, [piece(ECHO, 0, 1288, number=19)]),
+    "an_atomic_one_among_others": (1, [piece(ECHO, 0, 400, number=20), piece(ECHO, 0, 1288, number=20)]),
+    "neighbour_discovery": (0, [piece(SOLICITATION, 0, 16, number=21), piece(SOLICITATION, 16, 24, number=21)]),
+    "atomic_neighbour_discovery": (0, [piece(SOLICITATION, 0, 24, number=22)]),
+}
+
+
+def is_mark(frame, number):
+    return ICMPv6EchoReply in frame and (frame[ICMPv6EchoReply].id, frame[ICMPv6EchoReply].seq) == (MARK, number)
+
+
+def answers(lab, frames):
+    """What came of the frames before the answers to two pings."""
+    got = []
+    with lab.lan.wire() as lan:
+        lan.send(*frames)
+        # What a busy router still makes of the frames is done when pings have gone through twice.
+        for number in (1, 2):
+            lan.send(Ether(src=LAN_MAC, dst=WEIR_LAN_MAC) / IPv6(src=LAN, dst=ROUTER)
+                     / ICMPv6EchoRequest(id=MARK, seq=number))
+            got += lan.until(lambda f, n=number: is_mark(f, n))
+    return [fields(f) for f in got if IPv6 in f and f[IPv6].nh == 58 and is_told(f)]
+
+
+def is_timeout(frame, number):
+    """About a first fragment of that number, which lies behind two IPv6 headers and eight bytes of ICMPv6."""
+    data = bytes(frame[IPv6]) if IPv6 in frame else b""
+    return data[40:42] == b"\3\1" and int.from_bytes(data[92:96], "big") == number
+
+
+def is_told(frame):
+    """No neighbour discovery, no multicast listeners, no mark."""
+    return not 130 <= bytes(frame[IPv6])[40] <= 143 and not is_mark(frame, 1) and not is_mark(frame, 2)
+
+
+def fields(answer):
+    data = bytes(answer[IPv6])
+    return {"from": answer[IPv6].src, "to": answer[IPv6].dst, "hop_limit": answer[IPv6].hlim, "type": data[40],
+            "code": data[41], "word": data[44:48].hex(), "behind": data[48:].hex()}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_fragments_are_answered_alike(weir, linux, case):
+    n, frames = CASES[case]
+    ours, theirs = answers(weir, frames), answers(linux, frames)
+    assert ours == theirs
+    assert len(ours) == n
+
+
+def test_the_time_of_fragments_that_wait_is_limited_alike(weir, linux):
+    """RFC 8200 4.5: time exceeded, code 1, once the first fragment has waited in vain."""
+    (shown,) = [row for row in weir.weir.ctl("sysctl", "show") if row["name"] == "ipv6.ip6frag_time"]
+    assert shown["value"] == int(linux.gateway.exec("sysctl", "-n", "net.ipv6.ip6frag_time").stdout) == 60
+    weir.weir.ctl("sysctl", "set", "ipv6.ip6frag_time", "1")
+    linux.gateway.exec("sysctl", "-qw", "net.ipv6.ip6frag_time=1")
+    told = []
+    for lab in (weir, linux):
+        with lab.lan.wire() as lan:
+            lan.send(piece(ECHO, 400, 800, number=98), piece(ECHO, 0, 400, number=99))
+            seen = lan.until(lambda f: is_timeout(f, 99), timeout=30)
+            assert not [frame for frame in seen if is_timeout(frame, 98)]
+            told.append(fields(seen[-1]))
+    assert told[0] == told[1]
+    assert (told[0]["type"], told[0]["code"]) == (3, 1)
+
+
+@pytest.mark.parametrize("size", [1453, 4000, 60000])
+def test_a_ping_of_many_fragments_is_answered_alike(weir, linux, size):
+    for lab in (weir, linux):
+        assert lab.lan.ping(ROUTER, "-s", size)[:2] == (3, 3)
