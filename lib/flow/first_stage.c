@@ -123,9 +123,23 @@ enum {
 	COMMIT_LOCAL6,
 };
 
-/* Accepted, but no connection's. */
-static unsigned int commit_none(const struct flow_first *f)
+/* The first fragment of a datagram may go on, and so may the others. */
+static void accept_fragment(struct flow_worker *fw, struct rte_mbuf *m, const struct pkt_meta *meta,
+	uint8_t state, uint8_t tcp_flags)
 {
+	struct flow_fragment fragment;
+
+	if (unlikely(flow_is_first_fragment(meta)) && flow_fragment_read(m, meta, &fragment))
+		flow_fate_accept(&fw->fates, &fragment.key, state, tcp_flags);
+}
+
+/* Accepted, but no connection's. */
+static unsigned int commit_none(struct flow_worker *fw, struct rte_mbuf *m,
+	const struct pkt_meta *meta, const struct flow_first *f)
+{
+	/* What was judged anew will be so once more for each of its fragments. */
+	accept_fragment(
+		fw, m, meta, f->is_again ? FLOW_STATE_ESTABLISHED : f->came_as, f->tcp_flags);
 	if (f->status & FLOW_ORIGINATED)
 		return f->family == AF_INET6 ? COMMIT_OUT6 : COMMIT_OUT4;
 	if (f->adj == ADJ_BROADCAST)
@@ -186,8 +200,10 @@ static unsigned int commit_one(
 	if (f->state != FLOW_STATE_NEW) {
 		if (f->has_dscp && pkt_writable(m))
 			flow_set_dscp(m, meta, f->dscp);
-		return commit_none(f);
+		return commit_none(fw, m, meta, f);
 	}
+	if (unlikely(f->is_later))
+		return pkt_drop(meta, &flow_module, FLOW_DROP_FRAGMENT_ALONE);
 	if (f->is_again)
 		return commit_again(fw, m, meta, f);
 	/* Another packet of the same burst may have been first. */
@@ -285,6 +301,7 @@ static unsigned int forward_one(
 	meta->mark = verdict->mark;
 	if (unlikely(!pkt_writable(m)) && (verdict->status & FLOW_REWRITE))
 		return pkt_drop(meta, &flow_module, FLOW_DROP_SHARED);
+	accept_fragment(fw, m, meta, FLOW_STATE_ESTABLISHED, 0);
 	flow_translate(table, meta->flow, m, meta);
 	if (verdict->status & FLOW_DSCP)
 		flow_set_dscp(m, meta, verdict->dscp);

@@ -93,6 +93,8 @@ struct flow_first {
 	uint16_t rule
 		[FLOW_HOOKS]; /* that decided, by hook; FLOW_NO_RULE: the policy, or not asked */
 	uint8_t tcp_flags, icmp_type, icmp_code, dscp;
+	uint8_t came_as;   /* state when the first hook was asked */
+	bool is_later;	   /* a fragment behind the first, of no connection: no limits or logs */
 	bool has_l4;	   /* tcp_flags, icmp_* and ports are the packet's */
 	bool is_again;	   /* a connection that is judged anew: no limits, logs or rule counters */
 	bool is_explained; /* made up by `explain`: the same, and nothing is kept */

@@ -212,15 +212,20 @@ static unsigned int fragment_leave(struct worker *w, struct flow_fragments *frag
 	return fragment_refuse(w, fragments, meta, &out, FLOW_DROP_FRAGMENTS_TOO_MANY);
 }
 
+bool flow_fragment_read(
+	struct rte_mbuf *m, const struct pkt_meta *meta, struct flow_fragment *fragment)
+{
+	*fragment = (struct flow_fragment){ .key.ns = meta->ns, .m = m };
+	return flow_is_ip6(meta) ? fragment_read6(m, meta, fragment)
+				 : fragment_read4(m, meta, fragment);
+}
+
 static unsigned int fragment_one(
 	struct worker *w, void *ctx, struct rte_mbuf *m, struct pkt_meta *meta)
 {
-	struct flow_fragment fragment = { .key.ns = meta->ns, .m = m };
-	bool is_sound;
+	struct flow_fragment fragment;
 
-	is_sound = meta->ethertype == RTE_ETHER_TYPE_IPV4 ? fragment_read4(m, meta, &fragment)
-							  : fragment_read6(m, meta, &fragment);
-	if (!is_sound)
+	if (!flow_fragment_read(m, meta, &fragment))
 		return pkt_drop(meta, &flow_module, FLOW_DROP_FRAGMENT_BAD);
 	if (fragment.first == 0 && !fragment_read_ports(m, meta, &fragment.ports_be))
 		return pkt_drop(meta, &flow_module, FLOW_DROP_FRAGMENT_TINY);
@@ -300,6 +305,7 @@ void flow_fragment_worker_init(struct dp *dp, struct worker *w)
 	uint32_t share = dp->pool->size / FRAGMENT_POOL_SHARE / dp->n_workers;
 
 	flow_fragments_init(fragments, share, (uint32_t)rte_rand());
+	flow_worker(w)->fates.seed = (uint32_t)rte_rand();
 	fragments->stage = (uint8_t)worker_stage_index(w, "flow_fragment");
 	fragments->track_stage = (uint8_t)worker_stage_index(w, "track");
 	/* Divided among the workers made so far: the last one's turn leaves every share right. */

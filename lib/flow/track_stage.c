@@ -47,8 +47,9 @@ static struct flow_first *first_new(struct flow_worker *fw, struct pkt_meta *met
 	return f;
 }
 
-static unsigned int to_hooks(const struct pkt_meta *meta)
+static unsigned int to_hooks(const struct pkt_meta *meta, struct flow_first *f)
 {
+	f->came_as = f->state;
 	return meta->flags & PKT_ORIGINATED ? TRACK_OWN : TRACK_FIRST;
 }
 
@@ -73,7 +74,7 @@ static unsigned int invalid(struct flow_worker *fw, const struct pkt_meta *meta,
 	f->reply = flow_invert(&f->orig);
 	if (reason != FLOW_N_DROPS)
 		f->invalid = (uint16_t)(fw->drop_base + reason);
-	return to_hooks(meta);
+	return to_hooks(meta, f);
 }
 
 /* Wrong sums begin no connection. Later packets of it are the receiver's to check. */
@@ -103,7 +104,7 @@ static unsigned int first(struct flow_worker *fw, const struct rte_mbuf *m,
 		return invalid(fw, meta, f, reason);
 	f->state = FLOW_STATE_NEW;
 	f->reply = flow_reply_tuple(f->proto, &f->orig);
-	return to_hooks(meta);
+	return to_hooks(meta, f);
 }
 
 /* The connection's first packet walks the hooks once more, with this packet in its place. */
@@ -173,15 +174,20 @@ static uint8_t dscp_of(const struct rte_mbuf *m, const struct pkt_meta *meta)
 	return pkt_ip4(m, meta)->type_of_service >> 2;
 }
 
+static unsigned int untracked(const struct pkt_meta *meta, struct flow_first *f)
+{
+	f->state = FLOW_STATE_UNTRACKED;
+	f->reply = flow_invert(&f->orig);
+	return to_hooks(meta, f);
+}
+
 /* ND and MLD of the link: to us they are no rule's business, elsewhere no connection's. */
 static unsigned int link_control(
 	const struct flow_worker *fw, const struct pkt_meta *meta, struct flow_first *f)
 {
 	if (fib6_lookup(fw->fib6[f->ns], f->orig.dst.bytes, meta->in_link) == ADJ_LOCAL)
 		return TRACK_RELATED6;
-	f->state = FLOW_STATE_UNTRACKED;
-	f->reply = flow_invert(&f->orig);
-	return to_hooks(meta);
+	return untracked(meta, f);
 }
 
 /*
@@ -221,18 +227,73 @@ static unsigned int error(struct worker *w, struct flow_worker *fw, struct rte_m
 					    : invalid(fw, meta, f, FLOW_DROP_ICMP_ERROR);
 }
 
+/* A fragment behind the first of a datagram that was accepted, but is no connection's. */
+static unsigned int later_without_flow(struct flow_worker *fw, const struct pkt_meta *meta,
+	struct flow_first *f, const struct flow_fate *fate)
+{
+	f->is_later = f->has_l4 = true;
+	f->tcp_flags = fate->tcp_flags;
+	if (flow_is_icmp(f->proto)) {
+		f->icmp_type = (uint8_t)(rte_be_to_cpu_16(f->orig.dport_be) >> 8);
+		f->icmp_code = (uint8_t)rte_be_to_cpu_16(f->orig.dport_be);
+	}
+	if (fate->state == FLOW_STATE_INVALID)
+		return invalid(fw, meta, f, FLOW_DROP_FRAGMENT_ALONE);
+	if (fate->state == FLOW_STATE_UNTRACKED)
+		return untracked(meta, f);
+	/* A rule will say `notrack` of it as of the first; if none does, flow_commit drops it. */
+	f->state = FLOW_STATE_NEW;
+	f->reply = flow_reply_tuple(f->proto, &f->orig);
+	return to_hooks(meta, f);
+}
+
+/* A fragment behind the first: it fares as that one did. */
+static unsigned int later(struct worker *w, struct flow_worker *fw, struct rte_mbuf *m,
+	struct pkt_meta *meta, struct flow_first *f)
+{
+	struct flow_table *table = flow_table_of(fw, meta);
+	uint32_t ref = flow_table_lookup(table, &f->orig, f->proto, f->ns);
+	const struct flow_fate *fate = NULL;
+	struct flow_fragment fragment;
+
+	if (ref == FLOW_NONE && is_others_answer(w, meta, f))
+		return hand_over(
+			w, fw, m, meta, flow_icmp_worker(f->orig.sport_be, w->dp->n_workers));
+	if (flow_fragment_read(m, meta, &fragment))
+		fate = flow_fate_find(&fw->fates, &fragment.key);
+	if (fate == NULL)
+		return pkt_drop(meta, &flow_module, FLOW_DROP_FRAGMENT_REFUSED);
+	/* The first one is in this very burst, handed over by another worker. */
+	if (fate->state == 0 && fate->pass == w->passes) {
+		worker_inject(w, w, m, fw->fragments.track_stage);
+		return STAGE_CONSUMED;
+	}
+	if (fate->state == 0)
+		return pkt_drop(meta, &flow_module, FLOW_DROP_FRAGMENT_REFUSED);
+	if (fate->state != FLOW_STATE_ESTABLISHED)
+		return later_without_flow(fw, meta, f, fate);
+	if (ref == FLOW_NONE)
+		return pkt_drop(meta, &flow_module, FLOW_DROP_FRAGMENT_ALONE);
+	return known(fw, table, ref, m, meta, f);
+}
+
 static unsigned int track_one(
 	struct worker *w, void *ctx, struct rte_mbuf *m, struct pkt_meta *meta)
 {
 	struct flow_worker *fw = ctx;
 	struct flow_table *table = flow_table_of(fw, meta);
 	struct flow_first *f = first_new(fw, meta);
+	struct flow_fragment fragment;
 	enum flow_drop reason;
 	bool is_error;
 	uint32_t ref;
 
 	reason = flow_read_packet(m, meta, f, &is_error);
 	f->dscp = dscp_of(m, meta);
+	if (unlikely(meta->flags & PKT_FRAGMENT_LATER))
+		return later(w, fw, m, meta, f);
+	if (unlikely(meta->flags & PKT_FRAGMENT) && flow_fragment_read(m, meta, &fragment))
+		flow_fate_begin(&fw->fates, &fragment.key, w->passes);
 	if (f->family == AF_INET6 && f->proto == IPPROTO_ICMPV6 && f->has_l4 &&
 		ip6_is_link_control(f->icmp_type))
 		return link_control(fw, meta, f);
@@ -251,21 +312,8 @@ static unsigned int track_one(
 		return to_output(meta);
 	/* Answers made here to what had no connection, and what can have none. */
 	if ((meta->flags & PKT_ORIGINATED) || meta->adj == ADJ_BROADCAST || is_to_group(f) ||
-		!has_source(f)) {
-		f->state = FLOW_STATE_UNTRACKED;
-		f->reply = flow_invert(&f->orig);
-		return to_hooks(meta);
-	}
-	/* The first one of its datagram may be in this very burst, handed over by another worker. */
-	if ((meta->flags & PKT_FRAGMENT_LATER) && meta->n_injects == 0) {
-		worker_inject(w, w, m, fw->fragments.track_stage);
-		return STAGE_CONSUMED;
-	}
-	/* It was refused, or is no connection's, and so is this. */
-	if (meta->flags & PKT_FRAGMENT_LATER) {
-		f->has_l4 = true;
-		return invalid(fw, meta, f, FLOW_DROP_FRAGMENT_ALONE);
-	}
+		!has_source(f))
+		return untracked(meta, f);
 	return first(fw, m, meta, f);
 }
 

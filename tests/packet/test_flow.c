@@ -114,8 +114,8 @@ END_TEST
 START_TEST(fragments_share_the_fate_of_the_first)
 {
 	char *config = mem_printf(
-		"%s firewall: { forward: { rules = ( { state = \"invalid\"; action = "
-		"\"drop\"; }, { proto = \"udp\"; dport = 2000; action = \"drop\"; } ); }; };",
+		"%s firewall: { forward: { rules = ( { state = \"new\"; proto = \"udp\"; dport = "
+		"2000; action = \"drop\"; } ); }; };",
 		router_config);
 	struct bench *b = bench_start(config);
 	struct drops drops = drops_take(b);
@@ -131,10 +131,34 @@ START_TEST(fragments_share_the_fate_of_the_first)
 	spec.fragment = 9; /* behind the UDP header and 64 bytes */
 	frame_ip4(&frame, &spec);
 	bench_push(b, LAN, &frame);
-	drops_expect(b, &drops, "flow_invalid_fragment", 1);
+	drops_expect(b, &drops, "flow_fragment_refused", 1);
 	bench_expect_nothing(b);
 	bench_destroy(b);
 	free(config);
+}
+END_TEST
+
+START_TEST(a_fragment_whose_connection_has_ended_is_invalid)
+{
+	struct bench *b = track_start(router_config);
+	struct ip4_spec spec = there;
+	struct drops drops;
+	struct frame frame;
+
+	spec.payload_len = 64;
+	spec.fragment = RTE_IPV4_HDR_MF_FLAG;
+	frame_ip4(&frame, &spec);
+	bench_push(b, LAN, &frame);
+	ck_assert_uint_eq(bench_count(b, DMZ), 1);
+	bench_advance(b, 31000);
+	ck_assert_uint_eq(flow_n_tracked(b->dp), 0);
+	drops = drops_take(b);
+	spec.fragment = 9;
+	frame_ip4(&frame, &spec);
+	bench_push(b, LAN, &frame);
+	drops_expect(b, &drops, "flow_invalid_fragment", 1);
+	bench_expect_nothing(b);
+	bench_destroy(b);
 }
 END_TEST
 
@@ -180,4 +204,5 @@ PACKET_MAIN("flow", PLAIN_TEST(second_packets_take_the_quick_way),
 	PLAIN_TEST(silent_connections_end),
 	PLAIN_TEST(an_answer_is_not_taken_for_the_connection_that_took_its_place),
 	PLAIN_TEST(fragments_share_the_fate_of_the_first),
+	PLAIN_TEST(a_fragment_whose_connection_has_ended_is_invalid),
 	PLAIN_TEST(a_rate_polices_both_directions_of_its_connections))
