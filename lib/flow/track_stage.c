@@ -294,7 +294,7 @@ static unsigned int track_one(
 		return later(w, fw, m, meta, f);
 	if (unlikely(meta->flags & PKT_FRAGMENT) && flow_fragment_read(m, meta, &fragment))
 		flow_fate_begin(&fw->fates, &fragment.key, w->passes);
-	if (f->family == AF_INET6 && f->proto == IPPROTO_ICMPV6 && f->has_l4 &&
+	if (f->family == AF_INET6 && f->proto == IPPROTO_ICMPV6 && (meta->flags & PKT_L4_PRESENT) &&
 		ip6_is_link_control(f->icmp_type))
 		return link_control(fw, meta, f);
 	if (reason != FLOW_N_DROPS)
