@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Scenarios of TCP headers: options, as tracking reads them, and headers that are not whole."""
+from scapy.layers.inet6 import IPv6
 from scapy.packet import Raw
 
 from nft_script import Table, Talk
@@ -84,6 +85,45 @@ def wrong_lengths_hide_no_ports(run):
             packet = run.udp(run.a, run.b, dport=port)
             packet[1].len = size
             run.lan(packet, gives=gives)
+
+
+def options6(next_header):
+    return bytes([next_header, 0, 1, 4, 0, 0, 0, 0])
+
+
+def ah(next_header):
+    """An authentication header (RFC 4302) with a value of 12 bytes."""
+    return bytes([next_header, 4, 0, 0]) + bytes(20)
+
+
+# Kind of header: bytes, given what follows.
+HEADERS = {0: options6, 60: options6, 43: lambda then: bytes([then, 0, 4, 0, 0, 0, 0, 0]), 51: ah,
+           44: lambda then: bytes([then, 0, 0, 0, 0, 0, 0, 7])}
+
+
+def behind(run, packet, *kinds):
+    """An IPv6 packet with headers of these kinds in front of what it carries."""
+    carried = bytes(packet.payload)
+    number = packet.nh
+    for kind in reversed(kinds):
+        carried = HEADERS[kind](number) + carried
+        number = kind
+    return run.ip(packet.src, packet.dst, nh=number) / Raw(carried)
+
+
+@scenario(BY_PORT, families=(6,))
+def no_header_hides_ports(run):
+    for kinds in ((60,), (0,), (0, 60), (43,), (60, 60, 60), (44,), (60, 44, 60)):
+        for port, gives in ((99, ""), (97, "w")):
+            packet = run.tcp(run.a, run.b, dport=port, sport=4000 + len(run.record))
+            run.lan(behind(run, IPv6(bytes(packet)), *kinds), gives=gives, weir=gives)
+
+
+@scenario(BY_PORT, families=(6,))
+def an_authentication_header_is_a_protocol(run):
+    """Not walked over, for what is behind it counts only for who has the key."""
+    for kinds in ((51,), (0, 51, 60)):
+        run.lan(behind(run, IPv6(bytes(run.tcp(run.a, run.b, dport=99))), *kinds), gives="w")
 
 
 def proto_of(run, number):
