@@ -60,13 +60,20 @@ static unsigned int route_one(
 {
 	struct flow_first *f = flow_first(w, meta);
 
-	if (meta->adj == ADJ_BROADCAST) {
+	/* What was made of a packet to a broadcast address still has its adjacency. */
+	if (meta->adj == ADJ_BROADCAST && !(f->status & FLOW_ORIGINATED)) {
 		/* To a group or broadcast address that we take. */
 		f->adj = ADJ_BROADCAST;
 		return ROUTE_INPUT;
 	}
 	flow_find_route(w, f);
 	meta->adj = f->adj;
+	if (unlikely(f->adj == ADJ_BROADCAST) && !(f->status & (FLOW_ORIGINATED | FLOW_DST_NAT))) {
+		/* The broadcast address of a network here: `ip4_forward` takes it or not. */
+		f->state = FLOW_STATE_UNTRACKED;
+		f->adj = ADJ_LOCAL;
+		return ROUTE_INPUT;
+	}
 	if (f->adj >= ADJ_FIRST_DYNAMIC) {
 		if (f->status & FLOW_ORIGINATED)
 			return ROUTE_OUTPUT;

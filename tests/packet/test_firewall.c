@@ -81,6 +81,15 @@ static void push_ping(struct bench *b)
 	push_ip4(b, &ping_us);
 }
 
+static void push_broadcast(struct bench *b)
+{
+	struct ip4_spec spec = ping_us;
+
+	bench_sysctl(b, "ipv4.icmp_echo_ignore_broadcasts", "false");
+	spec.dst = "192.0.2.255";
+	push_ip4(b, &spec);
+}
+
 static void push_on(struct bench *b)
 {
 	push_ip4(b, &udp_on);
@@ -97,8 +106,8 @@ static void push_flood(struct bench *b)
 }
 
 /*
- * Straight into the hook, with what `track` would have said of it: no traffic leads there as long as all
- * that is made here is of a known connection or of none (docs/firewall.md).
+ * Straight into the hook, with what `track` would have said of it: only answers are made here, and those
+ * that no connection has are untracked (docs/firewall.md).
  */
 static void push_own(struct bench *b)
 {
@@ -143,8 +152,14 @@ static const struct {
 	{ "firewall_drop_prerouting", "prerouting: { rules = ( { action = \"drop\"; } ); };",
 		push_on, 0 },
 	{ "firewall_drop_input", "input: { policy = \"drop\"; };", push_ping, 0 },
+	{ "firewall_drop_input", "input: { policy = \"drop\"; };", push_broadcast, 0 },
 	{ "firewall_drop_forward", "forward: { policy = \"drop\"; };", push_on, 0 },
 	{ "firewall_drop_output", "output: { policy = \"drop\"; };", push_own, 0 },
+	{ "firewall_drop_output", "output: { policy = \"drop\"; };", push_broadcast, 0 },
+	{ "firewall_drop_output",
+		"prerouting: { rules = ( { action = \"notrack\"; } ); }; output: { policy = "
+		"\"drop\"; };",
+		push_ping, 0 },
 	{ "firewall_drop_postrouting", "postrouting: { policy = \"drop\"; };", push_on, 0 },
 	{ "firewall_reject_prerouting", "prerouting: { rules = ( { action = \"reject\"; } ); };",
 		push_on, 1 },
@@ -187,6 +202,20 @@ START_TEST(a_refused_packet_is_counted_once_under_its_reason)
 	drops_expect(b, &drops, reasons[_i].reason, n);
 	ck_assert_uint_eq(bench_count(b, LAN), reasons[_i].n_answers);
 	bench_expect_nothing(b);
+	bench_destroy(b);
+}
+END_TEST
+
+START_TEST(a_broadcast_that_input_accepts_is_answered)
+{
+	struct bench *b = rules_start("input: { policy = \"drop\"; rules = ( { proto = \"icmp\"; "
+				      "icmp_type = \"echo-request\"; action = \"accept\"; } ); };");
+
+	struct drops drops = drops_take(b);
+
+	push_broadcast(b);
+	drops_expect_none(b, &drops);
+	ck_assert_uint_eq(bench_count(b, LAN), 1);
 	bench_destroy(b);
 }
 END_TEST
@@ -709,6 +738,7 @@ END_TEST
 
 PACKET_MAIN("firewall", PLAIN_TEST(every_reason_has_a_cause_here),
 	LOOP_TEST(a_refused_packet_is_counted_once_under_its_reason, reasons),
+	PLAIN_TEST(a_broadcast_that_input_accepts_is_answered),
 	LOOP_TEST(a_rejected_packet_is_quoted_as_it_came, kinds),
 	LOOP_TEST(a_rejected_packet_of_ipv6_has_codes_of_its_own, kinds),
 	LOOP_TEST(a_segment_is_answered_by_the_reset_that_ends_it, segments),
