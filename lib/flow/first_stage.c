@@ -55,6 +55,12 @@ static unsigned int route_expired(struct pkt_meta *meta, const struct flow_first
 	return f->family == AF_INET6 ? ROUTE_IP6 : ROUTE_IP4;
 }
 
+/* A packet of the reply direction, in whose place its connection's first one is judged anew. */
+static bool is_answer(const struct flow_first *f)
+{
+	return f->is_again && f->dir == FLOW_REPLY;
+}
+
 static unsigned int route_one(
 	struct worker *w, void *ctx, struct rte_mbuf *m, struct pkt_meta *meta)
 {
@@ -68,7 +74,8 @@ static unsigned int route_one(
 	}
 	flow_find_route(w, f);
 	meta->adj = f->adj;
-	if (unlikely(f->adj == ADJ_BROADCAST) && !(f->status & (FLOW_ORIGINATED | FLOW_DST_NAT))) {
+	if (unlikely(f->adj == ADJ_BROADCAST) && !is_answer(f) &&
+		!(f->status & (FLOW_ORIGINATED | FLOW_DST_NAT))) {
 		/* The broadcast address of a network here: `ip4_forward` takes it or not. */
 		f->state = FLOW_STATE_UNTRACKED;
 		f->adj = ADJ_LOCAL;
@@ -87,6 +94,9 @@ static unsigned int route_one(
 		return ROUTE_INPUT;
 	if (f->status & FLOW_DST_NAT)
 		return pkt_drop(meta, &flow_module, FLOW_DROP_NO_ROUTE);
+	/* The other direction's way is gone, this packet's is not: only the rules can stop it. */
+	if (is_answer(f))
+		return ROUTE_FORWARD;
 	/* There it gets the error that any such packet gets. */
 	return f->family == AF_INET6 ? ROUTE_IP6 : ROUTE_IP4;
 }

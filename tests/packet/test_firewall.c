@@ -515,6 +515,38 @@ static void load_well(struct bench *b, struct client *client, const char *text)
 	"policy = \"drop\"; rules = ( { name = \"dns\"; proto = \"udp\"; dport = 53; "             \
 	"action = \"accept\"; } );"
 
+/* The way that its connection took there is gone; what the new rules say of it is asked all the same. */
+START_TEST(an_answer_from_nowhere_is_judged_by_new_rules)
+{
+	const struct ip4_spec answer = { .src_mac = DMZ_HOST,
+		.dst_mac = DMZ_MAC,
+		.src = "10.1.2.3",
+		.dst = "192.0.2.10",
+		.sport = 53,
+		.dport = 1000 };
+	struct bench *b = rules_start("forward: { " ACCEPT_53 " };");
+	struct client *client = bench_connect(b);
+	struct drops drops;
+	struct frame frame;
+
+	push_udp(b, 1000, 53);
+	ck_assert_uint_eq(bench_count(b, DMZ), 1);
+	json_decref(bench_call(b, "route.del", "{\"to\": \"default\"}"));
+	json_decref(bench_call(b, "route.del", "{\"to\": \"10.0.0.0/8\"}"));
+	load_well(b, client, "forward: { " ACCEPT_53 " }; input: { policy = \"drop\"; };\n");
+	frame_ip4(&frame, &answer);
+	bench_push(b, DMZ, &frame);
+	ck_assert_uint_eq(bench_count(b, LAN), 1);
+	load_well(b, client, "forward: { policy = \"drop\"; };\n");
+	drops = drops_take(b);
+	bench_push(b, DMZ, &frame);
+	drops_expect(b, &drops, "firewall_drop_forward", 1);
+	bench_expect_nothing(b);
+	client_close(client);
+	bench_destroy(b);
+}
+END_TEST
+
 START_TEST(loaded_rules_take_the_place_of_the_others)
 {
 	struct bench *b = rules_start("forward: { " ACCEPT_53 " };");
@@ -749,6 +781,7 @@ PACKET_MAIN("firewall", PLAIN_TEST(every_reason_has_a_cause_here),
 	PLAIN_TEST(reset_sets_counters_to_zero_and_they_go_on_from_there),
 	PLAIN_TEST(show_has_a_row_for_each_rule_and_each_policy),
 	PLAIN_TEST(the_rules_that_are_shown_are_the_ones_that_run),
+	PLAIN_TEST(an_answer_from_nowhere_is_judged_by_new_rules),
 	PLAIN_TEST(loaded_rules_take_the_place_of_the_others),
 	LOOP_TEST(a_file_that_is_wrong_changes_nothing, bad_files),
 	PLAIN_TEST(counters_of_what_stays_survive_a_load),
