@@ -154,14 +154,21 @@ static void accept_fragment(struct flow_worker *fw, struct rte_mbuf *m, const st
 static unsigned int commit_none(struct flow_worker *fw, struct rte_mbuf *m,
 	const struct pkt_meta *meta, const struct flow_first *f)
 {
-	/* What was judged anew will be so once more for each of its fragments. */
-	accept_fragment(
-		fw, m, meta, f->is_again ? FLOW_STATE_ESTABLISHED : f->came_as, f->tcp_flags);
+	accept_fragment(fw, m, meta, f->came_as, f->tcp_flags);
 	if (f->status & FLOW_ORIGINATED)
 		return f->family == AF_INET6 ? COMMIT_OUT6 : COMMIT_OUT4;
 	if (f->adj == ADJ_BROADCAST)
 		return f->family == AF_INET6 ? COMMIT_LOCAL6 : COMMIT_LOCAL4;
 	return f->family == AF_INET6 ? COMMIT_IP6 : COMMIT_IP4;
+}
+
+/* The rules do not track it any more: its packets are judged each by itself, beginning with this one. */
+static unsigned int commit_over(
+	struct worker *w, struct flow_worker *fw, struct rte_mbuf *m, const struct flow_first *f)
+{
+	flow_first_end(w, f);
+	worker_inject(w, w, m, fw->track_stage);
+	return STAGE_CONSUMED;
 }
 
 static unsigned int commit_known(struct flow_worker *fw, struct flow_table *table, uint32_t ref,
@@ -214,6 +221,8 @@ static unsigned int commit_one(
 	uint32_t ref;
 
 	meta->mark = f->mark;
+	if (unlikely(f->is_again) && f->state != FLOW_STATE_NEW)
+		return commit_over(w, fw, m, f);
 	if (f->state != FLOW_STATE_NEW) {
 		if (f->has_dscp && pkt_writable(m))
 			flow_set_dscp(m, meta, f->dscp);

@@ -547,6 +547,40 @@ START_TEST(an_answer_from_nowhere_is_judged_by_new_rules)
 }
 END_TEST
 
+/* Without a connection an answer needs a rule of its own, also where there was one. */
+START_TEST(what_new_rules_do_not_track_is_judged_by_itself)
+{
+	const struct ip4_spec answer = { .src_mac = DMZ_HOST,
+		.dst_mac = DMZ_MAC,
+		.src = "10.1.2.3",
+		.dst = "192.0.2.10",
+		.sport = 53,
+		.dport = 1000 };
+	struct bench *b = rules_start("forward: { " ACCEPT_53 " };");
+	struct client *client = bench_connect(b);
+	struct drops drops;
+	struct frame frame;
+
+	push_udp(b, 1000, 53);
+	push_udp(b, 1001, 53);
+	ck_assert_uint_eq(bench_count(b, DMZ), 2);
+	load_well(b, client,
+		"prerouting: { rules = ( { proto = \"udp\"; dport = 53; action = \"notrack\"; } ); "
+		"}; forward: { " ACCEPT_53 " };\n");
+	drops = drops_take(b);
+	frame_ip4(&frame, &answer);
+	bench_push(b, DMZ, &frame);
+	drops_expect(b, &drops, "firewall_drop_forward", 1);
+	push_udp(b, 1001, 53);
+	push_udp(b, 1001, 53);
+	ck_assert_uint_eq(bench_count(b, DMZ), 2);
+	ck_assert_uint_eq(flow_n_tracked(b->dp), 0);
+	bench_expect_nothing(b);
+	client_close(client);
+	bench_destroy(b);
+}
+END_TEST
+
 START_TEST(loaded_rules_take_the_place_of_the_others)
 {
 	struct bench *b = rules_start("forward: { " ACCEPT_53 " };");
@@ -782,6 +816,7 @@ PACKET_MAIN("firewall", PLAIN_TEST(every_reason_has_a_cause_here),
 	PLAIN_TEST(show_has_a_row_for_each_rule_and_each_policy),
 	PLAIN_TEST(the_rules_that_are_shown_are_the_ones_that_run),
 	PLAIN_TEST(an_answer_from_nowhere_is_judged_by_new_rules),
+	PLAIN_TEST(what_new_rules_do_not_track_is_judged_by_itself),
 	PLAIN_TEST(loaded_rules_take_the_place_of_the_others),
 	LOOP_TEST(a_file_that_is_wrong_changes_nothing, bad_files),
 	PLAIN_TEST(counters_of_what_stays_survive_a_load),
