@@ -27,6 +27,7 @@ OPEN = group("fragments-open", forward={"rules": [
     {"name": "no syn", "proto": "tcp", "tcp_flags": "syn/syn,ack", "dport": 99, "action": "drop"},
     {"name": "one by one", "proto": "udp", "dport": 98, "limit": "1/hour burst 1", "action": "accept"},
     {"name": "no more", "proto": "udp", "dport": 98, "action": "drop"},
+    {"name": "closed", "proto": "udp", "dport": 96, "action": "drop"},
 ]})
 
 
@@ -85,6 +86,51 @@ def what_is_invalid_passes_in_fragments_too(run):
     """No rule here is about what is invalid."""
     run.lan(*run.fragments(run.tcp(run.a, run.b, flags="FPU") / Raw(DATA), 40, 80), gives="www")
     run.lan(*run.fragments(run.echo(run.a, run.b, is_reply=True, data=DATA), 40, 80), gives="www")
+
+
+def options6(next_header):
+    return bytes([next_header, 0, 1, 4, 0, 0, 0, 0])
+
+
+def pieces6(run, packet, before, names):
+    """
+    A datagram whose part in fragments begins with destination options; before: headers in front of the fragment
+    header, (kind, what makes one); names: what each fragment's header says that follows.
+    """
+    whole = options6(packet.nh) + bytes(packet.payload)
+    pieces = []
+    for n, name in enumerate(names):
+        data, offset = whole[n * 40:(n + 1) * 40 if n + 1 < len(names) else None], n * 5
+        data = bytes([name, 0, *(offset << 3 | (n + 1 < len(names))).to_bytes(2, "big"),
+                      *packet.fl.to_bytes(4, "big")]) + data
+        number = 44
+        for kind, make in reversed(before):
+            data, number = make(number) + data, kind
+        pieces.append(run.ip(packet.src, packet.dst, nh=number) / Raw(data))
+    return pieces
+
+
+@scenario(OPEN, families=(6,))
+def no_header_of_a_fragment_hides_its_ports(run):
+    """Only what the first fragment's header names counts (RFC 8200 4.5)."""
+    for before in ([], [(0, options6)], [(0, options6), (60, options6)]):
+        for names in ((60, 60, 60), (60, 6, 58), (60, 44, 59), (60, 17, 0)):
+            # Linux makes one packet of them, which leaves so if it fits.
+            for port, gives in ((96, ""), (95, "w")):
+                packet = run.udp(run.a, run.b, 4000 + len(run.record), port, data=DATA)
+                packet.nh = 17
+                first, second, third = pieces6(run, packet, before, names)
+                run.lan(third, first, second, gives=gives, weir=3 * gives)
+
+
+@scenario(OPEN, families=(4,))
+def identifications_are_of_a_protocol(run):
+    """Fragments with the identification of what is let through, but of another protocol."""
+    good = run.udp(run.a, run.b, data=DATA)
+    bad = run.echo(run.a, run.b, data=DATA)
+    bad.id = good.id
+    first, second, third = run.fragments(good, 40, 80)
+    run.lan(first, *run.fragments(bad, 40, 80), second, third, gives="www")
 
 
 # What is invalid is dropped.
