@@ -202,6 +202,22 @@ static bool is_others_answer(
 	       flow_icmp_worker(f->orig.sport_be, w->dp->n_workers) != w->id;
 }
 
+/*
+ * Who has the connection if this worker has it not: steering sees ports only right behind the IPv6 header, so
+ * what has other headers in between came here by its addresses alone. This worker: nobody else.
+ */
+static unsigned int owner_behind_headers(
+	const struct worker *w, const struct pkt_meta *meta, const struct flow_first *f)
+{
+	const uint16_t other_ways = PKT_FRAGMENT | PKT_ORIGINATED;
+
+	if (likely(!(meta->flags & PKT_OPTIONS)) || (meta->flags & other_ways) ||
+		f->family != AF_INET6 || f->is_explained || meta->n_injects > 0)
+		return w->id;
+	return __atomic_load_n(&flow_worker(w)->steer->owner[flow_bucket(w, f->proto, &f->orig)],
+		__ATOMIC_RELAXED);
+}
+
 static unsigned int hand_over(struct worker *w, struct flow_worker *fw, struct rte_mbuf *m,
 	struct pkt_meta *meta, unsigned int to)
 {
@@ -285,6 +301,7 @@ static unsigned int track_one(
 	struct flow_first *f = first_new(fw, meta);
 	struct flow_fragment fragment;
 	enum flow_drop reason;
+	unsigned int owner;
 	bool is_error;
 	uint32_t ref;
 
@@ -307,6 +324,9 @@ static unsigned int track_one(
 	if (unlikely(is_others_answer(w, meta, f)))
 		return hand_over(
 			w, fw, m, meta, flow_icmp_worker(f->orig.sport_be, w->dp->n_workers));
+	owner = owner_behind_headers(w, meta, f);
+	if (unlikely(owner != w->id))
+		return hand_over(w, fw, m, meta, owner);
 	/* Resets are about a packet that was just refused: related to it, as ICMP errors are. */
 	if ((meta->flags & PKT_ORIGINATED) && f->proto == IPPROTO_TCP)
 		return to_output(meta);

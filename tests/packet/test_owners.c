@@ -200,6 +200,54 @@ START_TEST(what_has_no_ports_is_translated_by_the_worker_that_gets_the_answers)
 }
 END_TEST
 
+/* Behind extension headers steering does not see the ports. */
+START_TEST(packets_with_extension_headers_find_the_owner)
+{
+	static const char options[8] = { IPPROTO_UDP, 0, 1, 4, 0, 0, 0, 0 };
+	char *config =
+		mem_printf("%sfirewall: { forward: { policy = \"drop\"; rules = ( { in = \"lan\"; "
+			   "action = \"accept\"; } ); }; };\n",
+			router6_config);
+	struct bench *b = bench_create(config, 2, 8192);
+	struct frame frame;
+	struct drops drops;
+
+	bench_advance(b, 2000);
+	bench_discard(b);
+	drops = drops_take(b);
+	for (unsigned int turn = 0; turn < 2; turn++) {
+		for (unsigned int i = 0; i < HOSTS; i++) {
+			struct ip6_spec there = { .sport = (uint16_t)(4000 + i), .dport = 53 };
+			struct ip6_spec back = { .src_mac = PEER_MAC,
+				.dst_mac = WAN_MAC,
+				.src = FAR6,
+				.dst = HOST6,
+				.sport = 53,
+				.dport = (uint16_t)(4000 + i),
+				.ext = options,
+				.ext_proto = IPPROTO_DSTOPTS,
+				.ext_len = sizeof(options) };
+
+			if (turn == 1) {
+				there.ext = options;
+				there.ext_proto = IPPROTO_DSTOPTS;
+				there.ext_len = sizeof(options);
+			}
+			frame_ip6(&frame, &there);
+			bench_push(b, LAN, &frame);
+			frame_ip6(&frame, &back);
+			bench_push(b, WAN, &frame);
+		}
+		drops_expect_none(b, &drops);
+		ck_assert_uint_eq(bench_count(b, WAN), HOSTS);
+		ck_assert_uint_eq(bench_count(b, LAN), HOSTS);
+		ck_assert_uint_eq(flow_n_tracked(b->dp), HOSTS);
+	}
+	bench_destroy(b);
+	free(config);
+}
+END_TEST
+
 START_TEST(a_bucket_does_not_leave_its_connections_behind)
 {
 	struct bench *b = bench_create(gateway_config, 2, 8192);
@@ -212,6 +260,7 @@ END_TEST
 
 PACKET_MAIN("owners",
 	PLAIN_TEST(what_has_no_ports_is_translated_by_the_worker_that_gets_the_answers),
+	PLAIN_TEST(packets_with_extension_headers_find_the_owner),
 	PLAIN_TEST(a_bucket_does_not_leave_its_connections_behind),
 	LOOP_TEST(answers_find_the_owner_wherever_they_come_in, protos),
 	LOOP_TEST(errors_find_the_owner_of_what_they_quote, protos))
