@@ -72,7 +72,8 @@ static enum flow_verdict_of_packet update_tcp(struct flow_worker *fw, struct flo
 			tcp_shorten(table, ref >> 1, (enum flow_timeout)result.timeout, now);
 		return FLOW_INVALID;
 	}
-	if (meta->flags & PKT_FRAGMENT)
+	/* What is let through without proof says nothing about windows. */
+	if (unlikely(meta->flags & PKT_FRAGMENT) && result.verdict == TCP_ACCEPT)
 		tcp_track_be_liberal(tcp);
 	if (tcp_track_has_reply(tcp))
 		flow_verdict_at(table, ref >> 1)->status |= FLOW_SEEN_REPLY;

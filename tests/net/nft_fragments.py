@@ -150,6 +150,16 @@ def nothing_of_a_segment_beyond_the_window(run):
 
 
 @scenario(STATEFUL)
+def a_syn_in_fragments_opens_no_window(run):
+    """Anybody can send it who knows the ports: it passes, as it might be true, and proves nothing."""
+    talk = Talk(run, run.a, run.b).open()
+    run.lan(*run.fragments(run.tcp(run.a, run.b, seq=77) / Raw(DATA), 40, 80), gives="www")
+    talk.client("PA", "", data=b"far", seq=talk.seq[0] + 500000)
+    talk.server("PA", "", data=b"far", seq=talk.seq[1] + 500000)
+    talk.client("PA", "w", data=b"near")
+
+
+@scenario(STATEFUL)
 def nothing_of_a_segment_with_impossible_flags(run):
     Talk(run, run.a, run.b).open()
     run.lan(*run.fragments(run.tcp(run.a, run.b, flags="SFPU") / Raw(DATA), 40, 80))
