@@ -105,8 +105,10 @@ enum flow_verdict_of_packet flow_update(struct flow_worker *fw, struct flow_tabl
 {
 	struct flow_verdict *verdict = flow_verdict_at(table, ref >> 1);
 
-	if (verdict->proto == IPPROTO_TCP && !(meta->flags & PKT_FRAGMENT_LATER))
-		return update_tcp(fw, table, ref, m, meta, f);
+	/* Behind the first fragment of a segment there is no more to learn. */
+	if (verdict->proto == IPPROTO_TCP)
+		return meta->flags & PKT_FRAGMENT_LATER ? FLOW_PASS
+							: update_tcp(fw, table, ref, m, meta, f);
 	if ((ref & 1) == FLOW_REPLY)
 		verdict->status |= FLOW_SEEN_REPLY;
 	if (verdict->proto == IPPROTO_UDP || verdict->proto == IPPROTO_UDPLITE) {
