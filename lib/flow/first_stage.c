@@ -150,15 +150,28 @@ static void accept_fragment(struct flow_worker *fw, struct rte_mbuf *m, const st
 		flow_fate_accept(&fw->fates, &fragment.key, state, tcp_flags);
 }
 
+/*
+ * A link-local address is one of ours on its link only: `ip6_forward`, which asks about forwarded packets,
+ * would send it elsewhere. It is told what is known here.
+ */
+static void keep_local6(struct pkt_meta *meta, uint32_t adj)
+{
+	if (flow_is_ip6(meta) && adj == ADJ_LOCAL) {
+		meta->adj = adj;
+		meta->flags |= PKT_ROUTED;
+	}
+}
+
 /* Accepted, but no connection's. */
-static unsigned int commit_none(struct flow_worker *fw, struct rte_mbuf *m,
-	const struct pkt_meta *meta, const struct flow_first *f)
+static unsigned int commit_none(struct flow_worker *fw, struct rte_mbuf *m, struct pkt_meta *meta,
+	const struct flow_first *f)
 {
 	accept_fragment(fw, m, meta, f->came_as, f->tcp_flags);
 	if (f->status & FLOW_ORIGINATED)
 		return f->family == AF_INET6 ? COMMIT_OUT6 : COMMIT_OUT4;
 	if (f->adj == ADJ_BROADCAST)
 		return f->family == AF_INET6 ? COMMIT_LOCAL6 : COMMIT_LOCAL4;
+	keep_local6(meta, f->adj);
 	return f->family == AF_INET6 ? COMMIT_IP6 : COMMIT_IP4;
 }
 
@@ -331,11 +344,14 @@ static unsigned int forward_one(
 	flow_translate(table, meta->flow, m, meta);
 	if (verdict->status & FLOW_DSCP)
 		flow_set_dscp(m, meta, verdict->dscp);
+	if (!(meta->flags & PKT_ORIGINATED)) {
+		forward_keep_route(fw, table, meta->flow, meta);
+		keep_local6(meta, verdict->adj[meta->flow & 1]);
+	}
 	if (unlikely(verdict->status & FLOW_POLICED))
 		return FORWARD_POLICE;
 	if (meta->flags & PKT_ORIGINATED)
 		return flow_is_ip6(meta) ? FORWARD_OUT6 : FORWARD_OUT4;
-	forward_keep_route(fw, table, meta->flow, meta);
 	return flow_is_ip6(meta) ? FORWARD_IP6 : FORWARD_IP4;
 }
 
