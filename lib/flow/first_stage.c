@@ -150,18 +150,6 @@ static void accept_fragment(struct flow_worker *fw, struct rte_mbuf *m, const st
 		flow_fate_accept(&fw->fates, &fragment.key, state, tcp_flags);
 }
 
-/*
- * A link-local address is one of ours on its link only: `ip6_forward`, which asks about forwarded packets,
- * would send it elsewhere. It is told what is known here.
- */
-static void keep_local6(struct pkt_meta *meta, uint32_t adj)
-{
-	if (flow_is_ip6(meta) && adj == ADJ_LOCAL) {
-		meta->adj = adj;
-		meta->flags |= PKT_ROUTED;
-	}
-}
-
 /* Accepted, but no connection's. */
 static unsigned int commit_none(struct flow_worker *fw, struct rte_mbuf *m, struct pkt_meta *meta,
 	const struct flow_first *f)
@@ -171,7 +159,7 @@ static unsigned int commit_none(struct flow_worker *fw, struct rte_mbuf *m, stru
 		return f->family == AF_INET6 ? COMMIT_OUT6 : COMMIT_OUT4;
 	if (f->adj == ADJ_BROADCAST)
 		return f->family == AF_INET6 ? COMMIT_LOCAL6 : COMMIT_LOCAL4;
-	keep_local6(meta, f->adj);
+	flow_keep_local6(meta, f->adj);
 	return f->family == AF_INET6 ? COMMIT_IP6 : COMMIT_IP4;
 }
 
@@ -346,7 +334,7 @@ static unsigned int forward_one(
 		flow_set_dscp(m, meta, verdict->dscp);
 	if (!(meta->flags & PKT_ORIGINATED)) {
 		forward_keep_route(fw, table, meta->flow, meta);
-		keep_local6(meta, verdict->adj[meta->flow & 1]);
+		flow_keep_local6(meta, verdict->adj[meta->flow & 1]);
 	}
 	if (unlikely(verdict->status & FLOW_POLICED))
 		return FORWARD_POLICE;

@@ -159,6 +159,18 @@ static inline struct flow_table *flow_table_of(struct flow_worker *fw, const str
 	return &fw->table[flow_is_ip6(meta) ? FLOW_IP6 : FLOW_IP4];
 }
 
+/*
+ * A link-local address is one of ours on its link only: `ip6_forward`, which looks up by the address
+ * alone, would send its packets elsewhere. It is told what is known here.
+ */
+static inline void flow_keep_local6(struct pkt_meta *meta, uint32_t adj)
+{
+	if (flow_is_ip6(meta) && adj == ADJ_LOCAL) {
+		meta->adj = adj;
+		meta->flags |= PKT_ROUTED;
+	}
+}
+
 /* tuple.c: the tuple of a packet */
 
 /* Type and code where a tuple has a destination port. */

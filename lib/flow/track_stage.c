@@ -58,11 +58,16 @@ static unsigned int to_output(const struct pkt_meta *meta)
 	return flow_is_ip6(meta) ? TRACK_OUTPUT6 : TRACK_OUTPUT4;
 }
 
-static unsigned int related(const struct pkt_meta *meta)
+static unsigned int related(
+	const struct flow_worker *fw, const struct rte_mbuf *m, struct pkt_meta *meta)
 {
 	if (meta->flags & PKT_ORIGINATED)
 		return to_output(meta);
-	return flow_is_ip6(meta) ? TRACK_RELATED6 : TRACK_RELATED4;
+	if (!flow_is_ip6(meta))
+		return TRACK_RELATED4;
+	flow_keep_local6(
+		meta, fib6_lookup(fw->fib6[meta->ns], pkt_ip6(m, meta)->dst_addr, meta->in_link));
+	return TRACK_RELATED6;
 }
 
 /* What it is about nobody knows: the rules say what becomes of it. */
@@ -234,7 +239,7 @@ static unsigned int error(struct worker *w, struct flow_worker *fw, struct rte_m
 	unsigned int other;
 
 	if (flow_relate(fw, m, meta))
-		return related(meta);
+		return related(fw, m, meta);
 	other = flow_related_worker(w, m, meta);
 	if (unlikely(other != w->id))
 		return hand_over(w, fw, m, meta, other);

@@ -400,7 +400,41 @@ START_TEST(a_segment_to_us_is_answered_by_who_was_asked)
 }
 END_TEST
 
-PACKET_MAIN("nat", LOOP_TEST(a_segment_to_us_is_answered_by_who_was_asked, asked),
+/* An error about the answer of a link-local address: it is for us, and goes nowhere. */
+START_TEST(an_error_to_our_link_local_address_stays_here)
+{
+	char *config =
+		mem_printf("%sfirewall: { forward: { policy = \"drop\"; }; };\n", router6_config);
+	struct bench *b = bench_start(config);
+	struct ip6_spec spec = { .src = HOST6,
+		.dst = LAN6_LINK,
+		.proto = IPPROTO_ICMPV6,
+		.icmp_type = ICMP6_ECHO_REQUEST,
+		.payload_len = 56 };
+	struct frame frame, answer;
+	struct rte_icmp_hdr *icmp;
+
+	frame_ip6(&frame, &spec);
+	bench_push(b, LAN, &frame);
+	bench_expect(b, LAN, &answer);
+	ck_assert_uint_eq(flow_n_tracked(b->dp), 1);
+	spec.icmp_type = ICMP6_DST_UNREACH;
+	frame_ip6(&frame, &spec);
+	icmp = (void *)(frame_ip6_hdr(&frame) + 1);
+	memcpy(icmp + 1, frame_ip6_hdr(&answer), 56);
+	icmp->icmp_ident = icmp->icmp_seq_nb = 0;
+	icmp->icmp_cksum = 0;
+	icmp->icmp_cksum = rte_ipv6_udptcp_cksum(frame_ip6_hdr(&frame), icmp);
+	bench_push(b, LAN, &frame);
+	ck_assert_uint_eq(bench_drops(b, "icmp6_unhandled"), 1);
+	bench_expect_nothing(b);
+	bench_destroy(b);
+	free(config);
+}
+END_TEST
+
+PACKET_MAIN("nat", PLAIN_TEST(an_error_to_our_link_local_address_stays_here),
+	LOOP_TEST(a_segment_to_us_is_answered_by_who_was_asked, asked),
 	PLAIN_TEST(an_answer_finds_its_way_back),
 	PLAIN_TEST(two_hosts_of_one_burst_get_ports_of_their_own),
 	PLAIN_TEST(udp_lite_keeps_a_right_checksum), PLAIN_TEST(one_port_is_for_one_connection),
