@@ -86,6 +86,9 @@ static unsigned int route_one(
 			return ROUTE_OUTPUT;
 		if (unlikely(is_expired(m, meta)))
 			return route_expired(meta, f);
+		/* Likewise what may not leave its link. */
+		if (unlikely(meta->flags & PKT_LINK_SCOPE) && !(f->status & FLOW_DST_NAT))
+			return ROUTE_IP6;
 		return ROUTE_FORWARD;
 	}
 	if (f->status & FLOW_ORIGINATED)

@@ -433,7 +433,29 @@ START_TEST(an_error_to_our_link_local_address_stays_here)
 }
 END_TEST
 
-PACKET_MAIN("nat", PLAIN_TEST(an_error_to_our_link_local_address_stays_here),
+/* RFC 4443 3.1: a link-local source does not leave its link, whatever it would be translated to. */
+START_TEST(a_link_local_source_is_not_masqueraded)
+{
+	char *config = mem_printf(
+		"%sfirewall: { postrouting: { rules = ( { action = \"masquerade\"; } ); }; };\n",
+		router6_config);
+	struct bench *b = bench_start(config);
+	struct frame frame;
+
+	frame_ip6(&frame, &(struct ip6_spec){ .src = HOST6_LINK });
+	bench_push(b, LAN, &frame);
+	bench_expect(b, LAN, &frame);
+	frame_check_icmp6(
+		&frame, LAN6_LINK, HOST6_LINK, ICMP6_DST_UNREACH, ICMP6_DST_UNREACH_BEYONDSCOPE);
+	bench_expect_nothing(b);
+	ck_assert_uint_eq(flow_n_tracked(b->dp), 0);
+	bench_destroy(b);
+	free(config);
+}
+END_TEST
+
+PACKET_MAIN("nat", PLAIN_TEST(a_link_local_source_is_not_masqueraded),
+	PLAIN_TEST(an_error_to_our_link_local_address_stays_here),
 	LOOP_TEST(a_segment_to_us_is_answered_by_who_was_asked, asked),
 	PLAIN_TEST(an_answer_finds_its_way_back),
 	PLAIN_TEST(two_hosts_of_one_burst_get_ports_of_their_own),
