@@ -7,6 +7,9 @@
  * struct flow_first. Both families; also packets made here, which enter again at this stage. Run by
  * the owning worker.
  *
+ * Fragments come here with the ports of their datagram (flow_fragment_stage.c). The first one is judged, the
+ * others fare as it did (fragments.h).
+ *
  * Packets that are judged by no connection, because they can have none: to groups, and those made here
  * without an address yet, or in answer to what had no connection.
  */
