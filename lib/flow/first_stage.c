@@ -38,7 +38,7 @@ void flow_find_route(const struct worker *w, struct flow_first *f)
 	const struct flow_worker *fw = flow_worker(w);
 	struct flow_tuple sent = flow_invert(&f->reply);
 
-	f->adj = route_lookup(fw, f->family, f->ns, f->in_link, &sent);
+	f->adj = route_lookup(fw, f->family, f->ns, f->scope, &sent);
 	f->out_link = f->adj >= ADJ_FIRST_DYNAMIC ? fw->adjs[f->adj].link : 0;
 }
 

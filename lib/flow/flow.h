@@ -84,6 +84,7 @@ struct flow_first {
 	uint8_t dir;   /* of the packet in its connection (a connection that is judged anew) */
 	uint16_t ns;
 	uint16_t in_link;  /* of the original direction's first packet; 0: made here */
+	uint16_t scope;	   /* link that link-local addresses are of, also of what is made here */
 	uint16_t out_link; /* set by flow_route; 0: ends here */
 	uint16_t class;	   /* of the rule action `class`; 0: none */
 	uint16_t policer;  /* of a rule's `rate`; 0: none */

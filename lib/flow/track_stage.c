@@ -41,6 +41,7 @@ static struct flow_first *first_new(struct flow_worker *fw, struct pkt_meta *met
 		.family = flow_is_ip6(meta) ? AF_INET6 : AF_INET,
 		.ns = meta->ns,
 		.in_link = meta->flags & PKT_ORIGINATED ? 0 : meta->in_link,
+		.scope = meta->in_link,
 		.flow = FLOW_NONE,
 		.is_explained = fw->w->is_scratch,
 		.status = meta->flags & PKT_ORIGINATED ? FLOW_ORIGINATED : 0,
@@ -129,7 +130,7 @@ static unsigned int judge_anew(
 	f->flow = ref >> 1;
 	f->is_again = true;
 	f->state = FLOW_STATE_NEW;
-	f->in_link = cold->in_link;
+	f->in_link = f->scope = cold->in_link;
 	f->status = verdict->status & FLOW_ORIGINATED;
 	f->tcp_flags = cold->tcp_flags;
 	f->dscp = cold->dscp;

@@ -454,7 +454,32 @@ START_TEST(a_link_local_source_is_not_masqueraded)
 }
 END_TEST
 
-PACKET_MAIN("nat", PLAIN_TEST(a_link_local_source_is_not_masqueraded),
+/* An answer to a link-local address leaves by the link that the question came in by. */
+START_TEST(an_untracked_answer_leaves_by_the_link_of_its_question)
+{
+	char *config = mem_printf(
+		"%sfirewall: { prerouting: { rules = ( { action = \"notrack\"; } ); }; output: { "
+		"policy "
+		"= \"drop\"; rules = ( { out = \"lan\"; action = \"accept\"; } ); }; };\n",
+		router6_config);
+	struct bench *b = bench_start(config);
+	struct frame frame;
+
+	frame_ip6(&frame, &(struct ip6_spec){ .src = HOST6_LINK,
+				  .dst = LAN6_LINK,
+				  .proto = IPPROTO_ICMPV6,
+				  .icmp_type = ICMP6_ECHO_REQUEST });
+	bench_push(b, LAN, &frame);
+	bench_expect(b, LAN, &frame);
+	frame_check_icmp6(&frame, LAN6_LINK, HOST6_LINK, ICMP6_ECHO_REPLY, 0);
+	bench_expect_nothing(b);
+	bench_destroy(b);
+	free(config);
+}
+END_TEST
+
+PACKET_MAIN("nat", PLAIN_TEST(an_untracked_answer_leaves_by_the_link_of_its_question),
+	PLAIN_TEST(a_link_local_source_is_not_masqueraded),
 	PLAIN_TEST(an_error_to_our_link_local_address_stays_here),
 	LOOP_TEST(a_segment_to_us_is_answered_by_who_was_asked, asked),
 	PLAIN_TEST(an_answer_finds_its_way_back),
