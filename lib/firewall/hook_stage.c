@@ -83,7 +83,8 @@ static inline bool rule_applies(const struct walk *walk, const struct rule *rule
 		return false;
 	if (likely(rule->limit_bucket == NULL))
 		return true;
-	if (walk->counters != NULL)
+	/* It takes datagrams, and the first fragment was within it. */
+	if (walk->counters != NULL && !walk->f->is_later)
 		is_within = limit_take(rule->limit_bucket, &rule->limit, walk->w->now);
 	return is_within != rule->limit.is_over;
 }
@@ -196,7 +197,8 @@ static inline unsigned int walk_rules(struct walk *walk, enum firewall_hook hook
 		if (!rule_applies(walk, &rules->rules[i]))
 			continue;
 		walk_count(walk, rules->first_slot + i);
-		if (unlikely(rules->rules[i].log_bucket != NULL) && walk->counters != NULL)
+		if (unlikely(rules->rules[i].log_bucket != NULL) && walk->counters != NULL &&
+			!walk->f->is_later)
 			firewall_log(walk->w, walk->ruleset, hook, i, walk->f, walk->meta);
 		if (unlikely(rules->rules[i].policer != 0) &&
 			!walk_police(walk, rules->rules[i].policer))

@@ -38,7 +38,7 @@ void flow_find_route(const struct worker *w, struct flow_first *f)
 	const struct flow_worker *fw = flow_worker(w);
 	struct flow_tuple sent = flow_invert(&f->reply);
 
-	f->adj = route_lookup(fw, f->family, f->ns, f->in_link, &sent);
+	f->adj = route_lookup(fw, f->family, f->ns, f->scope, &sent);
 	f->out_link = f->adj >= ADJ_FIRST_DYNAMIC ? fw->adjs[f->adj].link : 0;
 }
 
@@ -55,23 +55,40 @@ static unsigned int route_expired(struct pkt_meta *meta, const struct flow_first
 	return f->family == AF_INET6 ? ROUTE_IP6 : ROUTE_IP4;
 }
 
+/* A packet of the reply direction, in whose place its connection's first one is judged anew. */
+static bool is_answer(const struct flow_first *f)
+{
+	return f->is_again && f->dir == FLOW_REPLY;
+}
+
 static unsigned int route_one(
 	struct worker *w, void *ctx, struct rte_mbuf *m, struct pkt_meta *meta)
 {
 	struct flow_first *f = flow_first(w, meta);
 
-	if (meta->adj == ADJ_BROADCAST) {
+	/* What was made of a packet to a broadcast address still has its adjacency. */
+	if (meta->adj == ADJ_BROADCAST && !(f->status & FLOW_ORIGINATED)) {
 		/* To a group or broadcast address that we take. */
 		f->adj = ADJ_BROADCAST;
 		return ROUTE_INPUT;
 	}
 	flow_find_route(w, f);
 	meta->adj = f->adj;
+	if (unlikely(f->adj == ADJ_BROADCAST) && !is_answer(f) &&
+		!(f->status & (FLOW_ORIGINATED | FLOW_DST_NAT))) {
+		/* The broadcast address of a network here: `ip4_forward` takes it or not. */
+		f->state = FLOW_STATE_UNTRACKED;
+		f->adj = ADJ_LOCAL;
+		return ROUTE_INPUT;
+	}
 	if (f->adj >= ADJ_FIRST_DYNAMIC) {
 		if (f->status & FLOW_ORIGINATED)
 			return ROUTE_OUTPUT;
 		if (unlikely(is_expired(m, meta)))
 			return route_expired(meta, f);
+		/* Likewise what may not leave its link. */
+		if (unlikely(meta->flags & PKT_LINK_SCOPE) && !(f->status & FLOW_DST_NAT))
+			return ROUTE_IP6;
 		return ROUTE_FORWARD;
 	}
 	if (f->status & FLOW_ORIGINATED)
@@ -80,6 +97,9 @@ static unsigned int route_one(
 		return ROUTE_INPUT;
 	if (f->status & FLOW_DST_NAT)
 		return pkt_drop(meta, &flow_module, FLOW_DROP_NO_ROUTE);
+	/* The other direction's way is gone, this packet's is not: only the rules can stop it. */
+	if (is_answer(f))
+		return ROUTE_FORWARD;
 	/* There it gets the error that any such packet gets. */
 	return f->family == AF_INET6 ? ROUTE_IP6 : ROUTE_IP4;
 }
@@ -123,14 +143,37 @@ enum {
 	COMMIT_LOCAL6,
 };
 
-/* Accepted, but no connection's. */
-static unsigned int commit_none(const struct flow_first *f)
+/* The first fragment of a datagram may go on, and so may the others. */
+static void accept_fragment(struct flow_worker *fw, struct rte_mbuf *m, const struct pkt_meta *meta,
+	uint8_t state, uint8_t tcp_flags)
 {
+	struct ip_fragment fragment;
+
+	if (unlikely(flow_is_first_fragment(meta)) &&
+		ip_fragment_read(m, meta, &fragment) == IP_FRAGMENT_SOUND)
+		flow_fate_accept(&fw->fates, &fragment.key, state, tcp_flags);
+}
+
+/* Accepted, but no connection's. */
+static unsigned int commit_none(struct flow_worker *fw, struct rte_mbuf *m, struct pkt_meta *meta,
+	const struct flow_first *f)
+{
+	accept_fragment(fw, m, meta, f->came_as, f->tcp_flags);
 	if (f->status & FLOW_ORIGINATED)
 		return f->family == AF_INET6 ? COMMIT_OUT6 : COMMIT_OUT4;
 	if (f->adj == ADJ_BROADCAST)
 		return f->family == AF_INET6 ? COMMIT_LOCAL6 : COMMIT_LOCAL4;
+	flow_keep_local6(meta, f->adj);
 	return f->family == AF_INET6 ? COMMIT_IP6 : COMMIT_IP4;
+}
+
+/* The rules do not track it any more: its packets are judged each by itself, beginning with this one. */
+static unsigned int commit_over(
+	struct worker *w, struct flow_worker *fw, struct rte_mbuf *m, const struct flow_first *f)
+{
+	flow_first_end(w, f);
+	worker_inject(w, w, m, fw->track_stage);
+	return STAGE_CONSUMED;
 }
 
 static unsigned int commit_known(struct flow_worker *fw, struct flow_table *table, uint32_t ref,
@@ -183,11 +226,15 @@ static unsigned int commit_one(
 	uint32_t ref;
 
 	meta->mark = f->mark;
+	if (unlikely(f->is_again) && f->state != FLOW_STATE_NEW)
+		return commit_over(w, fw, m, f);
 	if (f->state != FLOW_STATE_NEW) {
 		if (f->has_dscp && pkt_writable(m))
 			flow_set_dscp(m, meta, f->dscp);
-		return commit_none(f);
+		return commit_none(fw, m, meta, f);
 	}
+	if (unlikely(f->is_later))
+		return pkt_drop(meta, &flow_module, FLOW_DROP_FRAGMENT_ALONE);
 	if (f->is_again)
 		return commit_again(fw, m, meta, f);
 	/* Another packet of the same burst may have been first. */
@@ -285,14 +332,18 @@ static unsigned int forward_one(
 	meta->mark = verdict->mark;
 	if (unlikely(!pkt_writable(m)) && (verdict->status & FLOW_REWRITE))
 		return pkt_drop(meta, &flow_module, FLOW_DROP_SHARED);
+	accept_fragment(fw, m, meta, FLOW_STATE_ESTABLISHED, 0);
 	flow_translate(table, meta->flow, m, meta);
 	if (verdict->status & FLOW_DSCP)
 		flow_set_dscp(m, meta, verdict->dscp);
+	if (!(meta->flags & PKT_ORIGINATED)) {
+		forward_keep_route(fw, table, meta->flow, meta);
+		flow_keep_local6(meta, verdict->adj[meta->flow & 1]);
+	}
 	if (unlikely(verdict->status & FLOW_POLICED))
 		return FORWARD_POLICE;
 	if (meta->flags & PKT_ORIGINATED)
 		return flow_is_ip6(meta) ? FORWARD_OUT6 : FORWARD_OUT4;
-	forward_keep_route(fw, table, meta->flow, meta);
 	return flow_is_ip6(meta) ? FORWARD_IP6 : FORWARD_IP4;
 }
 

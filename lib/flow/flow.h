@@ -84,6 +84,7 @@ struct flow_first {
 	uint8_t dir;   /* of the packet in its connection (a connection that is judged anew) */
 	uint16_t ns;
 	uint16_t in_link;  /* of the original direction's first packet; 0: made here */
+	uint16_t scope;	   /* link that link-local addresses are of, also of what is made here */
 	uint16_t out_link; /* set by flow_route; 0: ends here */
 	uint16_t class;	   /* of the rule action `class`; 0: none */
 	uint16_t policer;  /* of a rule's `rate`; 0: none */
@@ -93,6 +94,8 @@ struct flow_first {
 	uint16_t rule
 		[FLOW_HOOKS]; /* that decided, by hook; FLOW_NO_RULE: the policy, or not asked */
 	uint8_t tcp_flags, icmp_type, icmp_code, dscp;
+	uint8_t came_as;   /* state when the first hook was asked */
+	bool is_later;	   /* a fragment behind the first, of no connection: no limits or logs */
 	bool has_l4;	   /* tcp_flags, icmp_* and ports are the packet's */
 	bool is_again;	   /* a connection that is judged anew: no limits, logs or rule counters */
 	bool is_explained; /* made up by `explain`: the same, and nothing is kept */

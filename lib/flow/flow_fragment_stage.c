@@ -60,15 +60,13 @@ static bool fragment_read_ports(struct rte_mbuf *m, struct pkt_meta *meta, uint3
 static struct worker *fragment_owner(const struct worker *w, const struct reassembly_key *key,
 	const struct flow_fragment_out *out)
 {
-	const struct steer *steer = flow_worker(w)->steer;
 	struct flow_tuple tuple = { .sport_be = (uint16_t)out->ports_be,
 		.dport_be = (uint16_t)(out->ports_be >> 16) };
-	unsigned int bucket;
 
 	memcpy(tuple.src.bytes, key->src, sizeof(key->src));
 	memcpy(tuple.dst.bytes, key->dst, sizeof(key->dst));
-	bucket = flow_bucket(w, out->proto, &tuple);
-	return w->dp->workers[__atomic_load_n(&steer->owner[bucket], __ATOMIC_RELAXED)];
+	return w->dp
+		->workers[flow_bucket_owner(flow_worker(w), flow_bucket(w, out->proto, &tuple))];
 }
 
 /* It enters track in a later pass of its owner, with its datagram's ports. */
@@ -240,6 +238,7 @@ void flow_fragment_worker_init(struct dp *dp, struct worker *w)
 	uint32_t share = dp->pool->size / FRAGMENT_POOL_SHARE / dp->n_workers;
 
 	flow_fragments_init(fragments, share, (uint32_t)rte_rand());
+	flow_worker(w)->fates.seed = (uint32_t)rte_rand();
 	fragments->stage = (uint8_t)worker_stage_index(w, "flow_fragment");
 	fragments->track_stage = (uint8_t)worker_stage_index(w, "track");
 	/* Divided among the workers made so far: the last one's turn leaves every share right. */

@@ -35,7 +35,7 @@
 		"a TCP segment outside of what its receiver has opened or acknowledged")           \
 	X(FLOW_DROP_ICMP, "flow_invalid_icmp", "an ICMP answer to nothing, or of an unknown type") \
 	X(FLOW_DROP_FRAGMENT_ALONE, "flow_invalid_fragment",                                       \
-		"a fragment of a datagram whose first fragment began no connection")               \
+		"a fragment of a datagram that has no connection")                                 \
 	X(FLOW_DROP_ICMP_ERROR, "flow_invalid_icmp_error",                                         \
 		"an ICMP error about no connection that is known")                                 \
 	FLOW_FRAGMENT_DROPS(X)
@@ -145,6 +145,7 @@ struct flow_worker {
 	unsigned int n_firsts; /* in this pass */
 	struct flow_first firsts[LANE_SIZE];
 	struct flow_fragments fragments;
+	struct flow_fates fates;
 };
 
 static inline struct flow_worker *flow_worker(const struct worker *w)
@@ -163,6 +164,17 @@ static inline uint16_t flow_status_of(const struct flow_first *f)
 	return (uint16_t)((f->policer != 0 ? FLOW_POLICED : 0) | (f->has_dscp ? FLOW_DSCP : 0));
 }
 
+/* The one that has the L4 header, of a datagram that has others. */
+static inline bool flow_is_first_fragment(const struct pkt_meta *meta)
+{
+	return (meta->flags & (PKT_FRAGMENT | PKT_FRAGMENT_LATER)) == PKT_FRAGMENT;
+}
+
+static inline unsigned int flow_bucket_owner(const struct flow_worker *fw, unsigned int bucket)
+{
+	return __atomic_load_n(&fw->steer->owner[bucket], __ATOMIC_RELAXED);
+}
+
 static inline bool flow_is_ip6(const struct pkt_meta *meta)
 {
 	return meta->ethertype == RTE_ETHER_TYPE_IPV6;
@@ -171,6 +183,18 @@ static inline bool flow_is_ip6(const struct pkt_meta *meta)
 static inline struct flow_table *flow_table_of(struct flow_worker *fw, const struct pkt_meta *meta)
 {
 	return &fw->table[flow_is_ip6(meta) ? FLOW_IP6 : FLOW_IP4];
+}
+
+/*
+ * A link-local address is one of ours on its link only: `ip6_forward`, which looks up by the address
+ * alone, would send its packets elsewhere. It is told what is known here.
+ */
+static inline void flow_keep_local6(struct pkt_meta *meta, uint32_t adj)
+{
+	if (flow_is_ip6(meta) && adj == ADJ_LOCAL) {
+		meta->adj = adj;
+		meta->flags |= PKT_ROUTED;
+	}
 }
 
 /* tuple.c: the tuple of a packet */

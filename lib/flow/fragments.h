@@ -13,7 +13,7 @@
  * nothing allocated on the way. What finds no room is refused, what is there never makes way.
  */
 #include "dp/dp.h"
-#include "ip/reassembly.h"
+#include "ip/fragment.h"
 
 #define FLOW_FRAGMENT_DROPS(X)                                                                     \
 	X(FLOW_DROP_FRAGMENT_BAD, "flow_fragment_bad",                                             \
@@ -28,7 +28,7 @@
 	X(FLOW_DROP_FRAGMENTS_TOO_MANY, "flow_fragments_too_many",                                 \
 		"of a tracked datagram in more than 64 fragments")                                 \
 	X(FLOW_DROP_FRAGMENT_REFUSED, "flow_fragment_refused",                                     \
-		"of a datagram that was refused for an earlier fragment")                          \
+		"of a datagram that was refused for an earlier fragment, or whose first one was")  \
 	X(FLOW_DROP_FRAGMENT_FULL, "flow_fragment_full",                                           \
 		"too many datagrams are in fragments, or too many buffers wait for a first one")   \
 	X(FLOW_DROP_FRAGMENT_TIMEOUT, "flow_fragment_timeout",                                     \
@@ -101,6 +101,45 @@ enum flow_fragment_verdict flow_fragments_add(struct flow_fragments *fragments,
  */
 bool flow_fragments_expire(struct flow_fragment_family *family, uint64_t now, uint64_t life,
 	struct flow_fragment_out *out);
+
+/*
+ * What became of first fragments. To rules a datagram is one packet: when the first fragment was refused,
+ * no other may pass, and when it was accepted without a connection, the others meet the rules with all that
+ * it had to show. It is kept by the worker that has judged the first fragment, to which all others come as
+ * well (flow_fragment_stage.c), and behind it. So no clock is needed: it is written before it is asked
+ * for, and the oldest makes way for the newest.
+ */
+enum { FLOW_FATE_SETS = 256, FLOW_FATE_WAYS = 16 };
+
+struct flow_fate {
+	struct reassembly_key key; /* family 0: unused */
+	/*
+	 * As the first hook found it (enum flow_state); FLOW_STATE_ESTABLISHED: it is a connection's. 0:
+	 * refused, or, in that pass, not yet decided.
+	 */
+	uint8_t state;
+	uint8_t tcp_flags;
+	uint8_t pad[2];
+	uint64_t pass; /* in which the first fragment came to be judged */
+};
+static_assert(sizeof(struct flow_fate) == 56, "no padding of its own");
+
+struct flow_fates {
+	uint32_t seed;
+	struct flow_fate_set {
+		unsigned int next; /* way that makes way */
+		struct flow_fate ways[FLOW_FATE_WAYS];
+	} sets[FLOW_FATE_SETS];
+};
+
+/* A first fragment is about to be judged, in that pass. Worker. */
+void flow_fate_begin(struct flow_fates *fates, const struct reassembly_key *key, uint64_t pass);
+/* It was accepted. Worker. */
+void flow_fate_accept(struct flow_fates *fates, const struct reassembly_key *key, uint8_t state,
+	uint8_t tcp_flags);
+/* NULL: none was judged here lately. Worker. */
+const struct flow_fate *flow_fate_find(
+	const struct flow_fates *fates, const struct reassembly_key *key);
 
 /* The worker's; it lies in the slot of lib/flow (flow.c). */
 struct flow_fragments *flow_fragments(const struct worker *w);

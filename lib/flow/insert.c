@@ -35,8 +35,7 @@ bool flow_bucket_is_mine(const struct worker *w, unsigned int bucket)
 {
 	const struct flow_worker *fw = flow_worker(w);
 
-	return __atomic_load_n(&fw->steer->owner[bucket], __ATOMIC_RELAXED) == w->id &&
-	       !flow_bucket_is_moved(fw, bucket);
+	return flow_bucket_owner(fw, bucket) == w->id && !flow_bucket_is_moved(fw, bucket);
 }
 
 uint32_t flow_alloc(struct flow_worker *fw, struct flow_table *table)

@@ -43,11 +43,6 @@ struct parcel {
 
 /* Asking */
 
-static unsigned int owner_of(const struct flow_worker *fw, unsigned int bucket)
-{
-	return __atomic_load_n(&fw->steer->owner[bucket], __ATOMIC_RELAXED);
-}
-
 /* May it have connections of a bucket that it does not own? */
 static bool has_some(const struct flow_worker *fw, const struct worker *other, unsigned int bucket)
 {
@@ -69,7 +64,7 @@ bool flow_bucket_is_moved(const struct flow_worker *fw, unsigned int bucket)
 
 unsigned int flow_ask(struct flow_worker *fw, struct pkt_meta *meta, unsigned int bucket)
 {
-	unsigned int owner = owner_of(fw, bucket), self = fw->w->id, next = self + 1;
+	unsigned int owner = flow_bucket_owner(fw, bucket), self = fw->w->id, next = self + 1;
 
 	if (fw->w->is_scratch)
 		return self;
@@ -107,7 +102,7 @@ static bool may_go(const struct flow_worker *fw, const struct flow_table *table,
 
 	if (flow_is_icmp(verdict->proto) && (verdict->status & FLOW_NAT))
 		return false;
-	return owner_of(fw, table->cold[index].bucket[FLOW_REPLY]) == to;
+	return flow_bucket_owner(fw, table->cold[index].bucket[FLOW_REPLY]) == to;
 }
 
 /* Connections of the parcel's bucket, n_max at most, and their entries. False: there are no more. */
@@ -291,7 +286,8 @@ static bool is_left_behind(const struct dp *dp, unsigned int bucket)
 	const struct flow_worker *first = flow_worker(dp->workers[0]);
 
 	for (unsigned int i = 0; i < dp->n_workers; i++)
-		if (i != owner_of(first, bucket) && has_some(first, dp->workers[i], bucket))
+		if (i != flow_bucket_owner(first, bucket) &&
+			has_some(first, dp->workers[i], bucket))
 			return true;
 	return false;
 }

@@ -72,7 +72,8 @@ static enum flow_verdict_of_packet update_tcp(struct flow_worker *fw, struct flo
 			tcp_shorten(table, ref >> 1, (enum flow_timeout)result.timeout, now);
 		return FLOW_INVALID;
 	}
-	if (meta->flags & PKT_FRAGMENT)
+	/* What is let through without proof says nothing about windows. */
+	if (unlikely(meta->flags & PKT_FRAGMENT) && result.verdict == TCP_ACCEPT)
 		tcp_track_be_liberal(tcp);
 	if (tcp_track_has_reply(tcp))
 		flow_verdict_at(table, ref >> 1)->status |= FLOW_SEEN_REPLY;
@@ -104,8 +105,10 @@ enum flow_verdict_of_packet flow_update(struct flow_worker *fw, struct flow_tabl
 {
 	struct flow_verdict *verdict = flow_verdict_at(table, ref >> 1);
 
-	if (verdict->proto == IPPROTO_TCP && !(meta->flags & PKT_FRAGMENT_LATER))
-		return update_tcp(fw, table, ref, m, meta, f);
+	/* Behind the first fragment of a segment there is no more to learn. */
+	if (verdict->proto == IPPROTO_TCP)
+		return meta->flags & PKT_FRAGMENT_LATER ? FLOW_PASS
+							: update_tcp(fw, table, ref, m, meta, f);
 	if ((ref & 1) == FLOW_REPLY)
 		verdict->status |= FLOW_SEEN_REPLY;
 	if (verdict->proto == IPPROTO_UDP || verdict->proto == IPPROTO_UDPLITE) {

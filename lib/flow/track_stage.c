@@ -7,6 +7,9 @@
  * struct flow_first. Both families; also packets made here, which enter again at this stage. Run by
  * the owning worker.
  *
+ * Fragments come here with the ports of their datagram (flow_fragment_stage.c). The first one is judged, the
+ * others fare as it did (fragments.h).
+ *
  * Packets that are judged by no connection, because they can have none: to groups, and those made here
  * without an address yet, or in answer to what had no connection.
  */
@@ -38,6 +41,7 @@ static struct flow_first *first_new(struct flow_worker *fw, struct pkt_meta *met
 		.family = flow_is_ip6(meta) ? AF_INET6 : AF_INET,
 		.ns = meta->ns,
 		.in_link = meta->flags & PKT_ORIGINATED ? 0 : meta->in_link,
+		.scope = meta->in_link,
 		.flow = FLOW_NONE,
 		.is_explained = fw->w->is_scratch,
 		.status = meta->flags & PKT_ORIGINATED ? FLOW_ORIGINATED : 0,
@@ -47,8 +51,9 @@ static struct flow_first *first_new(struct flow_worker *fw, struct pkt_meta *met
 	return f;
 }
 
-static unsigned int to_hooks(const struct pkt_meta *meta)
+static unsigned int to_hooks(const struct pkt_meta *meta, struct flow_first *f)
 {
+	f->came_as = f->state;
 	return meta->flags & PKT_ORIGINATED ? TRACK_OWN : TRACK_FIRST;
 }
 
@@ -57,11 +62,16 @@ static unsigned int to_output(const struct pkt_meta *meta)
 	return flow_is_ip6(meta) ? TRACK_OUTPUT6 : TRACK_OUTPUT4;
 }
 
-static unsigned int related(const struct pkt_meta *meta)
+static unsigned int related(
+	const struct flow_worker *fw, const struct rte_mbuf *m, struct pkt_meta *meta)
 {
 	if (meta->flags & PKT_ORIGINATED)
 		return to_output(meta);
-	return flow_is_ip6(meta) ? TRACK_RELATED6 : TRACK_RELATED4;
+	if (!flow_is_ip6(meta))
+		return TRACK_RELATED4;
+	flow_keep_local6(
+		meta, fib6_lookup(fw->fib6[meta->ns], pkt_ip6(m, meta)->dst_addr, meta->in_link));
+	return TRACK_RELATED6;
 }
 
 /* What it is about nobody knows: the rules say what becomes of it. */
@@ -73,7 +83,7 @@ static unsigned int invalid(struct flow_worker *fw, const struct pkt_meta *meta,
 	f->reply = flow_invert(&f->orig);
 	if (reason != FLOW_N_DROPS)
 		f->invalid = (uint16_t)(fw->drop_base + reason);
-	return to_hooks(meta);
+	return to_hooks(meta, f);
 }
 
 /* Wrong sums begin no connection. Later packets of it are the receiver's to check. */
@@ -103,7 +113,7 @@ static unsigned int first(struct flow_worker *fw, const struct rte_mbuf *m,
 		return invalid(fw, meta, f, reason);
 	f->state = FLOW_STATE_NEW;
 	f->reply = flow_reply_tuple(f->proto, &f->orig);
-	return to_hooks(meta);
+	return to_hooks(meta, f);
 }
 
 /* The connection's first packet walks the hooks once more, with this packet in its place. */
@@ -120,7 +130,7 @@ static unsigned int judge_anew(
 	f->flow = ref >> 1;
 	f->is_again = true;
 	f->state = FLOW_STATE_NEW;
-	f->in_link = cold->in_link;
+	f->in_link = f->scope = cold->in_link;
 	f->status = verdict->status & FLOW_ORIGINATED;
 	f->tcp_flags = cold->tcp_flags;
 	f->dscp = cold->dscp;
@@ -173,15 +183,20 @@ static uint8_t dscp_of(const struct rte_mbuf *m, const struct pkt_meta *meta)
 	return pkt_ip4(m, meta)->type_of_service >> 2;
 }
 
+static unsigned int untracked(const struct pkt_meta *meta, struct flow_first *f)
+{
+	f->state = FLOW_STATE_UNTRACKED;
+	f->reply = flow_invert(&f->orig);
+	return to_hooks(meta, f);
+}
+
 /* ND and MLD of the link: to us they are no rule's business, elsewhere no connection's. */
 static unsigned int link_control(
 	const struct flow_worker *fw, const struct pkt_meta *meta, struct flow_first *f)
 {
 	if (fib6_lookup(fw->fib6[f->ns], f->orig.dst.bytes, meta->in_link) == ADJ_LOCAL)
 		return TRACK_RELATED6;
-	f->state = FLOW_STATE_UNTRACKED;
-	f->reply = flow_invert(&f->orig);
-	return to_hooks(meta);
+	return untracked(meta, f);
 }
 
 /*
@@ -191,9 +206,36 @@ static unsigned int link_control(
 static bool is_others_answer(
 	const struct worker *w, const struct pkt_meta *meta, const struct flow_first *f)
 {
-	return flow_is_icmp(f->proto) && !(meta->flags & PKT_ORIGINATED) && !f->is_explained &&
+	return flow_is_icmp(f->proto) && !(meta->flags & PKT_ORIGINATED) &&
 	       !flow_may_begin(f->proto, &f->orig) &&
 	       flow_icmp_worker(f->orig.sport_be, w->dp->n_workers) != w->id;
+}
+
+/* Steering sees ports only right behind the IPv6 header: this came here by its addresses alone. */
+static bool is_behind_headers(const struct pkt_meta *meta, const struct flow_first *f)
+{
+	return unlikely(meta->flags & PKT_OPTIONS) && f->family == AF_INET6 &&
+	       !(meta->flags & (PKT_FRAGMENT | PKT_ORIGINATED)) && meta->n_injects == 0;
+}
+
+/* Which worker may have the connection of a packet that this one has not. Itself: nobody. */
+static unsigned int whose(
+	struct worker *w, struct flow_worker *fw, struct pkt_meta *meta, const struct flow_first *f)
+{
+	unsigned int bucket = flow_bucket(w, f->proto, &f->orig), other = w->id;
+
+	if (w->dp->n_workers == 1 || f->is_explained)
+		return other;
+	if (unlikely(flow_bucket_is_moved(fw, bucket)))
+		other = flow_ask(fw, meta, bucket);
+	if (other != w->id)
+		return other;
+	if (is_others_answer(w, meta, f))
+		other = flow_icmp_worker(f->orig.sport_be, w->dp->n_workers);
+	else if (is_behind_headers(meta, f))
+		other = flow_bucket_owner(fw, bucket);
+	meta->n_injects += other != w->id;
+	return other;
 }
 
 static unsigned int hand_over(
@@ -211,7 +253,7 @@ static unsigned int error(struct worker *w, struct flow_worker *fw, struct rte_m
 	unsigned int other;
 
 	if (flow_relate(fw, m, meta))
-		return related(meta);
+		return related(fw, m, meta);
 	other = flow_related_worker(fw, m, meta);
 	if (unlikely(other != w->id))
 		return hand_over(w, fw, m, other);
@@ -220,42 +262,54 @@ static unsigned int error(struct worker *w, struct flow_worker *fw, struct rte_m
 					    : invalid(fw, meta, f, FLOW_DROP_ICMP_ERROR);
 }
 
-/* A packet whose connection is not here. */
-static unsigned int unknown(struct worker *w, struct flow_worker *fw, struct rte_mbuf *m,
+/* A fragment behind the first of a datagram that was accepted, but is no connection's. */
+static unsigned int later_without_flow(struct flow_worker *fw, const struct pkt_meta *meta,
+	struct flow_first *f, const struct flow_fate *fate)
+{
+	f->is_later = f->has_l4 = true;
+	f->tcp_flags = fate->tcp_flags;
+	if (flow_is_icmp(f->proto)) {
+		f->icmp_type = (uint8_t)(rte_be_to_cpu_16(f->orig.dport_be) >> 8);
+		f->icmp_code = (uint8_t)rte_be_to_cpu_16(f->orig.dport_be);
+	}
+	if (fate->state == FLOW_STATE_INVALID)
+		return invalid(fw, meta, f, FLOW_DROP_FRAGMENT_ALONE);
+	if (fate->state == FLOW_STATE_UNTRACKED)
+		return untracked(meta, f);
+	/* A rule will say `notrack` of it as of the first; if none does, flow_commit drops it. */
+	f->state = FLOW_STATE_NEW;
+	f->reply = flow_reply_tuple(f->proto, &f->orig);
+	return to_hooks(meta, f);
+}
+
+/* A fragment behind the first: it fares as that one did. */
+static unsigned int later(struct worker *w, struct flow_worker *fw, struct rte_mbuf *m,
 	struct pkt_meta *meta, struct flow_first *f)
 {
-	unsigned int bucket = flow_bucket(w, f->proto, &f->orig), other;
+	struct flow_table *table = flow_table_of(fw, meta);
+	uint32_t ref = flow_table_lookup(table, &f->orig, f->proto, f->ns);
+	unsigned int other = ref == FLOW_NONE ? whose(w, fw, meta, f) : w->id;
+	const struct flow_fate *fate = NULL;
+	struct ip_fragment fragment;
 
-	if (unlikely(flow_bucket_is_moved(fw, bucket))) {
-		other = flow_ask(fw, meta, bucket);
-		if (other != w->id)
-			return hand_over(w, fw, m, other);
-	}
-	if (unlikely(is_others_answer(w, meta, f))) {
-		meta->n_injects++;
-		return hand_over(w, fw, m, flow_icmp_worker(f->orig.sport_be, w->dp->n_workers));
-	}
-	/* Resets are about a packet that was just refused: related to it, as ICMP errors are. */
-	if ((meta->flags & PKT_ORIGINATED) && f->proto == IPPROTO_TCP)
-		return to_output(meta);
-	/* Answers made here to what had no connection, and what can have none. */
-	if ((meta->flags & PKT_ORIGINATED) || meta->adj == ADJ_BROADCAST || is_to_group(f) ||
-		!has_source(f)) {
-		f->state = FLOW_STATE_UNTRACKED;
-		f->reply = flow_invert(&f->orig);
-		return to_hooks(meta);
-	}
-	/* The first one of its datagram may be in this very burst, handed over by another worker. */
-	if ((meta->flags & PKT_FRAGMENT_LATER) && meta->n_injects == 0) {
+	if (other != w->id)
+		return hand_over(w, fw, m, other);
+	if (ip_fragment_read(m, meta, &fragment) == IP_FRAGMENT_SOUND)
+		fate = flow_fate_find(&fw->fates, &fragment.key);
+	if (fate == NULL)
+		return pkt_drop(meta, &flow_module, FLOW_DROP_FRAGMENT_REFUSED);
+	/* The first one is in this very burst, handed over by another worker. */
+	if (fate->state == 0 && fate->pass == w->passes) {
 		worker_inject(w, w, m, fw->fragments.track_stage);
 		return STAGE_CONSUMED;
 	}
-	/* It was refused, or is no connection's, and so is this. */
-	if (meta->flags & PKT_FRAGMENT_LATER) {
-		f->has_l4 = true;
-		return invalid(fw, meta, f, FLOW_DROP_FRAGMENT_ALONE);
-	}
-	return first(fw, m, meta, f);
+	if (fate->state == 0)
+		return pkt_drop(meta, &flow_module, FLOW_DROP_FRAGMENT_REFUSED);
+	if (fate->state != FLOW_STATE_ESTABLISHED)
+		return later_without_flow(fw, meta, f, fate);
+	if (ref == FLOW_NONE)
+		return pkt_drop(meta, &flow_module, FLOW_DROP_FRAGMENT_ALONE);
+	return known(fw, table, ref, m, meta, f);
 }
 
 static unsigned int track_one(
@@ -264,13 +318,20 @@ static unsigned int track_one(
 	struct flow_worker *fw = ctx;
 	struct flow_table *table = flow_table_of(fw, meta);
 	struct flow_first *f = first_new(fw, meta);
+	struct ip_fragment fragment;
 	enum flow_drop reason;
+	unsigned int other;
 	bool is_error;
 	uint32_t ref;
 
 	reason = flow_read_packet(m, meta, f, &is_error);
 	f->dscp = dscp_of(m, meta);
-	if (f->family == AF_INET6 && f->proto == IPPROTO_ICMPV6 && f->has_l4 &&
+	if (unlikely(meta->flags & PKT_FRAGMENT_LATER))
+		return later(w, fw, m, meta, f);
+	if (unlikely(meta->flags & PKT_FRAGMENT) &&
+		ip_fragment_read(m, meta, &fragment) == IP_FRAGMENT_SOUND)
+		flow_fate_begin(&fw->fates, &fragment.key, w->passes);
+	if (f->family == AF_INET6 && f->proto == IPPROTO_ICMPV6 && (meta->flags & PKT_L4_PRESENT) &&
 		ip6_is_link_control(f->icmp_type))
 		return link_control(fw, meta, f);
 	if (reason != FLOW_N_DROPS)
@@ -280,7 +341,17 @@ static unsigned int track_one(
 	ref = flow_table_lookup(table, &f->orig, f->proto, f->ns);
 	if (ref != FLOW_NONE)
 		return known(fw, table, ref, m, meta, f);
-	return unknown(w, fw, m, meta, f);
+	other = whose(w, fw, meta, f);
+	if (unlikely(other != w->id))
+		return hand_over(w, fw, m, other);
+	/* Resets are about a packet that was just refused: related to it, as ICMP errors are. */
+	if ((meta->flags & PKT_ORIGINATED) && f->proto == IPPROTO_TCP)
+		return to_output(meta);
+	/* Answers made here to what had no connection, and what can have none. */
+	if ((meta->flags & PKT_ORIGINATED) || meta->adj == ADJ_BROADCAST || is_to_group(f) ||
+		!has_source(f))
+		return untracked(meta, f);
+	return first(fw, m, meta, f);
 }
 
 static void track_run(struct worker *w, struct stage_node *node)
@@ -305,8 +376,6 @@ static void track_format(const struct trace_record *record, char *buf, size_t si
 	case TRACK_RELATED4:
 	case TRACK_RELATED6:
 		snprintf(buf, size, "an ICMP error about a connection");
-		break;
-	case STAGE_DROP:
 		break;
 	default:
 		snprintf(buf, size, "made here, about no connection that goes on");

@@ -11,8 +11,10 @@
 #include <netinet/ip_icmp.h>
 
 enum {
-	PORTS_HEADER_MIN = 8
-}; /* bytes; of those that have ports UDP's and UDP-Lite's is the shortest */
+	PORTS_HEADER_MIN = 8, /* of those that have ports UDP's and UDP-Lite's is the shortest */
+	PORTS_LEN = 4,	      /* also: type, code and checksum of ICMP */
+	TCP_FLAGS_END = offsetof(struct rte_tcp_hdr, tcp_flags) + 1,
+};
 
 /* Queries and their answers, in pairs (RFC 792, 950, 4443, 4620). */
 struct icmp_pair {
@@ -122,6 +124,32 @@ static void read_fragment(const struct pkt_meta *meta, struct flow_first *f)
 	f->orig.dport_be = (uint16_t)(meta->ports_be >> 16);
 }
 
+/* Are these bytes of its L4 header there, whatever the header says? */
+static bool has_l4_bytes(struct rte_mbuf *m, const struct pkt_meta *meta, uint32_t len)
+{
+	return pkt_l4_len(meta) >= len && parse_has(m, meta->l4_off + len);
+}
+
+/* A header that is cut short or wrong about its length hides nothing from rules that is there. */
+static void read_broken(struct rte_mbuf *m, const struct pkt_meta *meta, struct flow_first *f)
+{
+	const uint8_t *l4;
+
+	if (!has_l4_bytes(m, meta, PORTS_LEN))
+		return;
+	f->has_l4 = true;
+	l4 = pkt_l4(m, meta);
+	if (is_icmp_of_family(meta)) {
+		f->icmp_type = l4[0];
+		f->icmp_code = l4[1];
+	} else if (parse_has_ports(meta->proto)) {
+		memcpy(&f->orig.sport_be, l4, sizeof(f->orig.sport_be));
+		memcpy(&f->orig.dport_be, l4 + 2, sizeof(f->orig.dport_be));
+	}
+	if (meta->proto == IPPROTO_TCP && has_l4_bytes(m, meta, TCP_FLAGS_END))
+		f->tcp_flags = ((const struct rte_tcp_hdr *)pkt_l4(m, meta))->tcp_flags;
+}
+
 enum flow_drop flow_read_packet(
 	struct rte_mbuf *m, struct pkt_meta *meta, struct flow_first *f, bool *is_error)
 {
@@ -135,17 +163,18 @@ enum flow_drop flow_read_packet(
 		return FLOW_N_DROPS;
 	}
 	err = parse_l4(m, meta);
-	if (err == PARSE_L4_TRUNCATED)
-		return FLOW_DROP_TRUNCATED;
-	if (err == PARSE_L4_BAD_LEN)
-		return FLOW_DROP_LENGTH;
+	if (err != PARSE_OK) {
+		read_broken(m, meta, f);
+		return err == PARSE_L4_BAD_LEN ? FLOW_DROP_LENGTH : FLOW_DROP_TRUNCATED;
+	}
 	if (is_icmp_of_family(meta))
 		return read_icmp(m, meta, f, is_error);
 	if (!parse_has_ports(meta->proto))
 		return FLOW_N_DROPS;
-	if (!parse_has(m, (uint32_t)meta->l4_off + PORTS_HEADER_MIN) ||
-		meta->l3_len < meta->l4_off - meta->l3_off + PORTS_HEADER_MIN)
+	if (!has_l4_bytes(m, meta, PORTS_HEADER_MIN)) {
+		read_broken(m, meta, f);
 		return FLOW_DROP_TRUNCATED;
+	}
 	memcpy(&f->orig.sport_be, pkt_l4(m, meta), sizeof(f->orig.sport_be));
 	memcpy(&f->orig.dport_be, (const uint8_t *)pkt_l4(m, meta) + 2, sizeof(f->orig.dport_be));
 	f->has_l4 = true;

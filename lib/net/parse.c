@@ -191,7 +191,10 @@ enum parse_error parse_l4(struct rte_mbuf *m, struct pkt_meta *meta)
 		return PARSE_L4_TRUNCATED;
 	if (meta->proto == IPPROTO_TCP) {
 		tcp = pkt_l4(m, meta);
-		if ((tcp->data_off >> 4) * 4u < sizeof(*tcp) || (tcp->data_off >> 4) * 4u > room)
+		min_len = (tcp->data_off >> 4) * 4u;
+		/* Options are read as well: they have to be in the first segment. */
+		if (min_len < sizeof(*tcp) || min_len > room ||
+			!parse_has(m, meta->l4_off + min_len))
 			return PARSE_L4_BAD_LEN;
 	} else if (meta->proto == IPPROTO_UDP) {
 		udp = pkt_l4(m, meta);

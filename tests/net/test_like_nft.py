@@ -4,22 +4,27 @@ The same rules and the same frames through weir and through the kernel's nftable
 the same, packet for packet, but for the ports and addresses that a translation chooses freely.
 
 nft_lab.py has the topology and how rules and steps are stated, picture.py what is compared and what
-is not. The scenarios are in nft_filter.py, nft_nat.py and nft_tracking.py; most run for IPv4 and for
-IPv6. What Linux is expected to give is stated with each step, so that a scenario that tests nothing
+is not. The scenarios are in nft_filter.py, nft_nat.py, nft_tracking.py, nft_fragments.py, nft_tcp.py,
+nft_own.py and nft_errors.py; most run for IPv4 and for IPv6. What Linux is expected to give is stated with each step, so that a scenario that tests nothing
 fails; where weir differs on purpose, the step says so.
 """
 import pytest
 from scapy.layers.inet import ICMP, IP, TCP, UDP
 from scapy.packet import Raw
 
+import nft_errors
 import nft_filter
+import nft_fragments
 import nft_nat
+import nft_own
+import nft_tcp
 import nft_tracking
 from nft_lab import linux_system, weir_system
 from nft_script import Run
 from picture import Names, Packet, pictures
 
-TABLES = [nft_filter.table, nft_nat.table, nft_tracking.table]
+TABLES = [nft_filter.table, nft_nat.table, nft_tracking.table, nft_fragments.table, nft_tcp.table, nft_own.table,
+          nft_errors.table]
 GROUPS = {name: hooks for table in TABLES for name, hooks in table.groups.items()}
 RUNS = [run for table in TABLES for run in table.runs()]
 

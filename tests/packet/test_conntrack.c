@@ -636,6 +636,39 @@ START_TEST(a_full_table_drops_the_oldest_that_nobody_has_answered)
 }
 END_TEST
 
+/* An ACK for a SYN may be a challenge: it passes and proves nothing, in however many pieces. */
+START_TEST(fragments_assure_no_tcp_connection)
+{
+	struct ip4_spec spec = { .src_mac = DMZ_HOST,
+		.dst_mac = DMZ_MAC,
+		.src = "10.1.2.3",
+		.dst = "192.0.2.10",
+		.proto = IPPROTO_TCP,
+		.fragment = RTE_IPV4_HDR_MF_FLAG,
+		.sport = 80,
+		.dport = 5000,
+		.payload_len = 60 };
+	struct bench *b = track_start("64");
+	struct client *client = bench_connect(b);
+	struct frame frame;
+
+	send_tcp(b, false, 5000, RTE_TCP_SYN_FLAG, 100, 0);
+	bench_run(b);
+	frame_ip4(&frame, &spec);
+	((struct rte_tcp_hdr *)(void *)frame_l4(&frame))->tcp_flags = RTE_TCP_ACK_FLAG;
+	bench_push(b, DMZ, &frame);
+	spec.fragment = (20 + 60) / 8;
+	frame_ip4(&frame, &spec);
+	bench_push(b, DMZ, &frame);
+	ck_assert_uint_eq(bench_count(b, LAN), 2);
+	ck_assert_uint_eq(bench_count(b, DMZ), 1);
+	ck_assert_uint_eq(count_rows(b, client, "{\"state\": \"SYN_SENT\"}"), 1);
+	ck_assert_uint_eq(count_rows(b, client, "{\"status\": \"ASSURED\"}"), 0);
+	client_close(client);
+	bench_destroy(b);
+}
+END_TEST
+
 START_TEST(established_connections_never_give_way)
 {
 	struct bench *b = track_start("64");
@@ -910,6 +943,7 @@ PACKET_MAIN("conntrack", PLAIN_TEST(a_connection_is_listed_with_all_that_is_know
 	PLAIN_TEST(a_listener_that_does_not_read_is_not_cut_off),
 	PLAIN_TEST(a_source_has_no_more_than_its_limit), PLAIN_TEST(many_sources_come_and_go),
 	PLAIN_TEST(a_full_table_drops_the_oldest_that_nobody_has_answered),
+	PLAIN_TEST(fragments_assure_no_tcp_connection),
 	PLAIN_TEST(established_connections_never_give_way),
 	PLAIN_TEST(the_limit_can_be_lowered_and_raised_to_what_there_is_room_for),
 	PLAIN_TEST(flows_that_share_their_steering_hash_fill_the_table),

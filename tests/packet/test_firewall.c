@@ -81,6 +81,15 @@ static void push_ping(struct bench *b)
 	push_ip4(b, &ping_us);
 }
 
+static void push_broadcast(struct bench *b)
+{
+	struct ip4_spec spec = ping_us;
+
+	bench_sysctl(b, "ipv4.icmp_echo_ignore_broadcasts", "false");
+	spec.dst = "192.0.2.255";
+	push_ip4(b, &spec);
+}
+
 static void push_on(struct bench *b)
 {
 	push_ip4(b, &udp_on);
@@ -97,8 +106,8 @@ static void push_flood(struct bench *b)
 }
 
 /*
- * Straight into the hook, with what `track` would have said of it: no traffic leads there as long as all
- * that is made here is of a known connection or of none (docs/firewall.md).
+ * Straight into the hook, with what `track` would have said of it: only answers are made here, and those
+ * that no connection has are untracked (docs/firewall.md).
  */
 static void push_own(struct bench *b)
 {
@@ -143,8 +152,14 @@ static const struct {
 	{ "firewall_drop_prerouting", "prerouting: { rules = ( { action = \"drop\"; } ); };",
 		push_on, 0 },
 	{ "firewall_drop_input", "input: { policy = \"drop\"; };", push_ping, 0 },
+	{ "firewall_drop_input", "input: { policy = \"drop\"; };", push_broadcast, 0 },
 	{ "firewall_drop_forward", "forward: { policy = \"drop\"; };", push_on, 0 },
 	{ "firewall_drop_output", "output: { policy = \"drop\"; };", push_own, 0 },
+	{ "firewall_drop_output", "output: { policy = \"drop\"; };", push_broadcast, 0 },
+	{ "firewall_drop_output",
+		"prerouting: { rules = ( { action = \"notrack\"; } ); }; output: { policy = "
+		"\"drop\"; };",
+		push_ping, 0 },
 	{ "firewall_drop_postrouting", "postrouting: { policy = \"drop\"; };", push_on, 0 },
 	{ "firewall_reject_prerouting", "prerouting: { rules = ( { action = \"reject\"; } ); };",
 		push_on, 1 },
@@ -187,6 +202,20 @@ START_TEST(a_refused_packet_is_counted_once_under_its_reason)
 	drops_expect(b, &drops, reasons[_i].reason, n);
 	ck_assert_uint_eq(bench_count(b, LAN), reasons[_i].n_answers);
 	bench_expect_nothing(b);
+	bench_destroy(b);
+}
+END_TEST
+
+START_TEST(a_broadcast_that_input_accepts_is_answered)
+{
+	struct bench *b = rules_start("input: { policy = \"drop\"; rules = ( { proto = \"icmp\"; "
+				      "icmp_type = \"echo-request\"; action = \"accept\"; } ); };");
+
+	struct drops drops = drops_take(b);
+
+	push_broadcast(b);
+	drops_expect_none(b, &drops);
+	ck_assert_uint_eq(bench_count(b, LAN), 1);
 	bench_destroy(b);
 }
 END_TEST
@@ -486,6 +515,72 @@ static void load_well(struct bench *b, struct client *client, const char *text)
 	"policy = \"drop\"; rules = ( { name = \"dns\"; proto = \"udp\"; dport = 53; "             \
 	"action = \"accept\"; } );"
 
+/* The way that its connection took there is gone; what the new rules say of it is asked all the same. */
+START_TEST(an_answer_from_nowhere_is_judged_by_new_rules)
+{
+	const struct ip4_spec answer = { .src_mac = DMZ_HOST,
+		.dst_mac = DMZ_MAC,
+		.src = "10.1.2.3",
+		.dst = "192.0.2.10",
+		.sport = 53,
+		.dport = 1000 };
+	struct bench *b = rules_start("forward: { " ACCEPT_53 " };");
+	struct client *client = bench_connect(b);
+	struct drops drops;
+	struct frame frame;
+
+	push_udp(b, 1000, 53);
+	ck_assert_uint_eq(bench_count(b, DMZ), 1);
+	json_decref(bench_call(b, "route.del", "{\"to\": \"default\"}"));
+	json_decref(bench_call(b, "route.del", "{\"to\": \"10.0.0.0/8\"}"));
+	load_well(b, client, "forward: { " ACCEPT_53 " }; input: { policy = \"drop\"; };\n");
+	frame_ip4(&frame, &answer);
+	bench_push(b, DMZ, &frame);
+	ck_assert_uint_eq(bench_count(b, LAN), 1);
+	load_well(b, client, "forward: { policy = \"drop\"; };\n");
+	drops = drops_take(b);
+	bench_push(b, DMZ, &frame);
+	drops_expect(b, &drops, "firewall_drop_forward", 1);
+	bench_expect_nothing(b);
+	client_close(client);
+	bench_destroy(b);
+}
+END_TEST
+
+/* Without a connection an answer needs a rule of its own, also where there was one. */
+START_TEST(what_new_rules_do_not_track_is_judged_by_itself)
+{
+	const struct ip4_spec answer = { .src_mac = DMZ_HOST,
+		.dst_mac = DMZ_MAC,
+		.src = "10.1.2.3",
+		.dst = "192.0.2.10",
+		.sport = 53,
+		.dport = 1000 };
+	struct bench *b = rules_start("forward: { " ACCEPT_53 " };");
+	struct client *client = bench_connect(b);
+	struct drops drops;
+	struct frame frame;
+
+	push_udp(b, 1000, 53);
+	push_udp(b, 1001, 53);
+	ck_assert_uint_eq(bench_count(b, DMZ), 2);
+	load_well(b, client,
+		"prerouting: { rules = ( { proto = \"udp\"; dport = 53; action = \"notrack\"; } ); "
+		"}; forward: { " ACCEPT_53 " };\n");
+	drops = drops_take(b);
+	frame_ip4(&frame, &answer);
+	bench_push(b, DMZ, &frame);
+	drops_expect(b, &drops, "firewall_drop_forward", 1);
+	push_udp(b, 1001, 53);
+	push_udp(b, 1001, 53);
+	ck_assert_uint_eq(bench_count(b, DMZ), 2);
+	ck_assert_uint_eq(flow_n_tracked(b->dp), 0);
+	bench_expect_nothing(b);
+	client_close(client);
+	bench_destroy(b);
+}
+END_TEST
+
 START_TEST(loaded_rules_take_the_place_of_the_others)
 {
 	struct bench *b = rules_start("forward: { " ACCEPT_53 " };");
@@ -709,6 +804,7 @@ END_TEST
 
 PACKET_MAIN("firewall", PLAIN_TEST(every_reason_has_a_cause_here),
 	LOOP_TEST(a_refused_packet_is_counted_once_under_its_reason, reasons),
+	PLAIN_TEST(a_broadcast_that_input_accepts_is_answered),
 	LOOP_TEST(a_rejected_packet_is_quoted_as_it_came, kinds),
 	LOOP_TEST(a_rejected_packet_of_ipv6_has_codes_of_its_own, kinds),
 	LOOP_TEST(a_segment_is_answered_by_the_reset_that_ends_it, segments),
@@ -719,6 +815,8 @@ PACKET_MAIN("firewall", PLAIN_TEST(every_reason_has_a_cause_here),
 	PLAIN_TEST(reset_sets_counters_to_zero_and_they_go_on_from_there),
 	PLAIN_TEST(show_has_a_row_for_each_rule_and_each_policy),
 	PLAIN_TEST(the_rules_that_are_shown_are_the_ones_that_run),
+	PLAIN_TEST(an_answer_from_nowhere_is_judged_by_new_rules),
+	PLAIN_TEST(what_new_rules_do_not_track_is_judged_by_itself),
 	PLAIN_TEST(loaded_rules_take_the_place_of_the_others),
 	LOOP_TEST(a_file_that_is_wrong_changes_nothing, bad_files),
 	PLAIN_TEST(counters_of_what_stays_survive_a_load),

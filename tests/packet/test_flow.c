@@ -114,8 +114,8 @@ END_TEST
 START_TEST(fragments_share_the_fate_of_the_first)
 {
 	char *config = mem_printf(
-		"%s firewall: { forward: { rules = ( { state = \"invalid\"; action = "
-		"\"drop\"; }, { proto = \"udp\"; dport = 2000; action = \"drop\"; } ); }; };",
+		"%s firewall: { forward: { rules = ( { state = \"new\"; proto = \"udp\"; dport = "
+		"2000; action = \"drop\"; } ); }; };",
 		router_config);
 	struct bench *b = bench_start(config);
 	struct drops drops = drops_take(b);
@@ -131,10 +131,80 @@ START_TEST(fragments_share_the_fate_of_the_first)
 	spec.fragment = 9; /* behind the UDP header and 64 bytes */
 	frame_ip4(&frame, &spec);
 	bench_push(b, LAN, &frame);
-	drops_expect(b, &drops, "flow_invalid_fragment", 1);
+	drops_expect(b, &drops, "flow_fragment_refused", 1);
 	bench_expect_nothing(b);
 	bench_destroy(b);
 	free(config);
+}
+END_TEST
+
+START_TEST(a_fragment_whose_connection_has_ended_is_invalid)
+{
+	struct bench *b = track_start(router_config);
+	struct ip4_spec spec = there;
+	struct drops drops;
+	struct frame frame;
+
+	spec.payload_len = 64;
+	spec.fragment = RTE_IPV4_HDR_MF_FLAG;
+	frame_ip4(&frame, &spec);
+	bench_push(b, LAN, &frame);
+	ck_assert_uint_eq(bench_count(b, DMZ), 1);
+	bench_advance(b, 31000);
+	ck_assert_uint_eq(flow_n_tracked(b->dp), 0);
+	drops = drops_take(b);
+	spec.fragment = 9;
+	frame_ip4(&frame, &spec);
+	bench_push(b, LAN, &frame);
+	drops_expect(b, &drops, "flow_invalid_fragment", 1);
+	bench_expect_nothing(b);
+	bench_destroy(b);
+}
+END_TEST
+
+/* A segment from there, or back, with options that scale windows by 128; in buffers of 56 bytes. */
+static void push_scaled(struct bench *b, bool is_back, uint8_t flags, uint32_t seq, uint32_t ack)
+{
+	static const uint8_t options[12] = { 1, 1, 1, 1, 1, 1, 1, 1, 1, 3, 3, 7 };
+	struct ip4_spec spec = is_back ? back : there;
+	struct frame frame;
+	struct rte_tcp_hdr *tcp;
+
+	spec.proto = IPPROTO_TCP;
+	spec.payload_len = sizeof(options);
+	frame_ip4(&frame, &spec);
+	tcp = (struct rte_tcp_hdr *)(void *)frame_l4(&frame);
+	if (flags & RTE_TCP_SYN_FLAG) {
+		memcpy(tcp + 1, options, sizeof(options));
+		tcp->data_off = (sizeof(*tcp) + sizeof(options)) / 4 << 4;
+	}
+	tcp->tcp_flags = flags;
+	tcp->sent_seq = rte_cpu_to_be_32(seq);
+	tcp->recv_ack = rte_cpu_to_be_32(ack);
+	tcp->rx_win = RTE_BE16(1000);
+	tcp->cksum = 0;
+	tcp->cksum = rte_ipv4_udptcp_cksum(frame_ip(&frame), tcp);
+	bench_send_segs(b, is_back ? DMZ : LAN, &frame, 56);
+	bench_run(b);
+}
+
+START_TEST(options_in_another_buffer_are_read)
+{
+	enum { S = RTE_TCP_SYN_FLAG, A = RTE_TCP_ACK_FLAG };
+	struct bench *b = track_start(router_config);
+
+	push_scaled(b, false, S, 100, 0);
+	push_scaled(b, true, S | A, 500, 101);
+	push_scaled(b, false, A, 101, 501);
+	push_scaled(b, true, A, 501, 113);
+	ck_assert_uint_eq(stage_packets(b, "prerouting"), 1);
+	/* Within windows of 128,000, far beyond those of 1,000. */
+	push_scaled(b, false, A, 100000, 513);
+	push_scaled(b, true, A, 100000, 100012);
+	ck_assert_uint_eq(stage_packets(b, "prerouting"), 1);
+	ck_assert_uint_eq(bench_count(b, DMZ), 3);
+	ck_assert_uint_eq(bench_count(b, LAN), 3);
+	bench_destroy(b);
 }
 END_TEST
 
@@ -179,5 +249,7 @@ END_TEST
 PACKET_MAIN("flow", PLAIN_TEST(second_packets_take_the_quick_way),
 	PLAIN_TEST(silent_connections_end),
 	PLAIN_TEST(an_answer_is_not_taken_for_the_connection_that_took_its_place),
+	PLAIN_TEST(options_in_another_buffer_are_read),
 	PLAIN_TEST(fragments_share_the_fate_of_the_first),
+	PLAIN_TEST(a_fragment_whose_connection_has_ended_is_invalid),
 	PLAIN_TEST(a_rate_polices_both_directions_of_its_connections))

@@ -34,8 +34,8 @@ static struct bench *track_start(bool is_ip6)
 	return b;
 }
 
-/* The same with two workers, to whom weir itself steers packets. */
-static struct bench *track_start_two(bool is_ip6)
+/* The same with two workers, to whom weir itself steers packets, and with rules. */
+static struct bench *track_start_two(bool is_ip6, const char *rules)
 {
 	static const char device[] = "device = ", steered[] = "steering = \"software\"; device = ";
 	const char *from = is_ip6 ? router6_config : router_config, *next;
@@ -47,6 +47,7 @@ static struct bench *track_start_two(bool is_ip6)
 		strcat(config, steered);
 	}
 	strcat(config, from);
+	strcat(config, rules);
 	b = bench_create(config, 2, 8192);
 	bench_discard(b);
 	ck_assert_int_eq(flow_set_tracking(b->dp, 0, true), 0);
@@ -312,6 +313,9 @@ static void choose_owners(struct datagram *d, bool is_alike)
 {
 	struct frame whole, piece;
 
+	/* Queries are steered by addresses, in however many pieces. */
+	if (d->is_icmp)
+		return;
 	d->sport = 1000;
 	do {
 		d->sport++;
@@ -324,7 +328,7 @@ static void choose_owners(struct datagram *d, bool is_alike)
 START_TEST(fragments_are_handed_to_the_worker_that_has_their_connection)
 {
 	for (unsigned int o = 0; o < 2 * RTE_DIM(orders); o++) {
-		struct bench *b = track_start_two(ways[_i].is_ip6);
+		struct bench *b = track_start_two(ways[_i].is_ip6, "");
 		struct datagram d = { .is_ip6 = ways[_i].is_ip6, .id = 1 };
 		struct drops drops = drops_take(b);
 		struct frame frame;
@@ -346,6 +350,89 @@ START_TEST(fragments_are_handed_to_the_worker_that_has_their_connection)
 		drops_expect_none(b, &drops);
 		bench_destroy(b);
 	}
+}
+END_TEST
+
+/* The pieces in that order, and how many of them leave. */
+static unsigned int send_and_count(
+	struct bench *b, const struct datagram *d, const unsigned int *order, bool is_at_once)
+{
+	for (unsigned int i = 0; i < N_PIECES; i++) {
+		send_piece(b, d, order[i]);
+		if (!is_at_once)
+			bench_run(b);
+	}
+	bench_run(b);
+	return bench_count(b, d->is_back ? LAN : WAN);
+}
+
+/*
+ * To rules a datagram is one packet, whichever workers its fragments come to. No rule here names what the
+ * fragments behind the first are by themselves.
+ */
+START_TEST(of_a_refused_datagram_nothing_passes)
+{
+	static const char rules[] =
+		"firewall: { forward: { rules = ( { in = \"wan\"; state = \"new\"; action = "
+		"\"drop\"; }, { in = \"wan\"; proto = \"icmp\"; icmp_type = \"echo-reply\"; action "
+		"= "
+		"\"drop\"; }, { in = \"wan\"; proto = \"icmpv6\"; icmp_type = \"echo-reply\"; "
+		"action "
+		"= \"drop\"; } ); }; };";
+	const struct way *way = &ways[_i];
+	struct bench *b = track_start_two(way->is_ip6, rules);
+	struct datagram d = { .is_ip6 = way->is_ip6, .is_icmp = way->is_icmp };
+
+	for (unsigned int o = 0; o < 2 * RTE_DIM(orders); o++) {
+		choose_owners(&d, o >= RTE_DIM(orders));
+		d.id = (uint16_t)o;
+		d.is_back = true;
+		ck_assert_uint_eq(
+			send_and_count(b, &d, orders[o % RTE_DIM(orders)], way->is_at_once), 0);
+		/* The other way they may, and so may what is then an answer, even if it looks the same. */
+		d.is_back = false;
+		ck_assert_uint_eq(
+			send_and_count(b, &d, orders[o % RTE_DIM(orders)], way->is_at_once),
+			N_PIECES);
+		d.is_back = true;
+		ck_assert_uint_eq(
+			send_and_count(b, &d, orders[o % RTE_DIM(orders)], way->is_at_once),
+			N_PIECES);
+		bench_advance(b, 300000);
+		ck_assert_uint_eq(flow_n_tracked(b->dp), 0);
+		ck_assert_uint_eq(
+			send_and_count(b, &d, orders[o % RTE_DIM(orders)], way->is_at_once), 0);
+	}
+	bench_destroy(b);
+}
+END_TEST
+
+/* What has no connection passes or not as the first fragment does, with all that this one shows. */
+START_TEST(of_an_untracked_datagram_all_passes)
+{
+	static const char rules[] =
+		"firewall: { prerouting: { rules = ( { action = \"notrack\"; } ); }; forward: { "
+		"policy = \"drop\"; rules = ( { state = \"untracked\"; proto = \"udp\"; dport = "
+		"2000; action = \"accept\"; }, { state = \"untracked\"; proto = \"icmp\"; "
+		"icmp_type = \"echo-request\"; action = \"accept\"; }, { state = \"untracked\"; "
+		"proto = \"icmpv6\"; icmp_type = \"echo-request\"; action = \"accept\"; } ); }; };";
+	const struct way *way = &ways[_i];
+	struct bench *b = track_start_two(way->is_ip6, rules);
+	struct datagram d = { .is_ip6 = way->is_ip6, .is_icmp = way->is_icmp };
+
+	for (unsigned int o = 0; o < 2 * RTE_DIM(orders); o++) {
+		choose_owners(&d, o >= RTE_DIM(orders));
+		d.id = (uint16_t)o;
+		d.is_back = false;
+		ck_assert_uint_eq(
+			send_and_count(b, &d, orders[o % RTE_DIM(orders)], way->is_at_once),
+			N_PIECES);
+		d.is_back = true;
+		ck_assert_uint_eq(
+			send_and_count(b, &d, orders[o % RTE_DIM(orders)], way->is_at_once), 0);
+	}
+	ck_assert_uint_eq(flow_n_tracked(b->dp), 0);
+	bench_destroy(b);
 }
 END_TEST
 
@@ -500,6 +587,8 @@ PACKET_MAIN("flow_fragments",
 	LOOP_TEST(fragments_belong_to_the_connection_of_their_datagram_in_any_order, ways),
 	LOOP_TEST(fragments_and_whole_packets_share_a_connection, is_ip6_of),
 	LOOP_TEST(fragments_are_handed_to_the_worker_that_has_their_connection, ways),
+	LOOP_TEST(of_a_refused_datagram_nothing_passes, ways),
+	LOOP_TEST(of_an_untracked_datagram_all_passes, ways),
 	LOOP_TEST(bursts_of_datagrams_lose_nothing, is_ip6_of),
 	PLAIN_TEST(fragments_to_us_are_tracked_and_made_whole),
 	PLAIN_TEST(fragments_of_a_connection_are_cut_where_they_have_to_be),

@@ -344,7 +344,145 @@ START_TEST(udp_lite_keeps_a_right_checksum)
 }
 END_TEST
 
-PACKET_MAIN("nat", PLAIN_TEST(an_answer_finds_its_way_back),
+/*
+ * Link-local or not, who asked is answered from where it asked. By port: 90 is redirected, 92 untracked, 93
+ * policed, 91 nothing of that.
+ */
+static const struct {
+	const char *src, *dst;
+	uint16_t dport;
+} asked[] = {
+	{ HOST6_LINK, LAN6_LINK, 90 },
+	{ HOST6_LINK, LAN6_LINK, 91 },
+	{ HOST6_LINK, LAN6_LINK, 92 },
+	{ HOST6_LINK, LAN6_LINK, 93 },
+	{ HOST6_LINK, LAN6, 90 },
+	{ HOST6_LINK, LAN6, 91 },
+	{ HOST6, LAN6_LINK, 90 },
+	{ HOST6, LAN6_LINK, 91 },
+	{ HOST6, LAN6_LINK, 92 },
+	{ HOST6, LAN6_LINK, 93 },
+	{ HOST6, LAN6, 91 },
+	{ HOST6, FAR6, 90 },
+};
+
+START_TEST(a_segment_to_us_is_answered_by_who_was_asked)
+{
+	char *config = mem_printf(
+		"%sfirewall: { prerouting: { rules = ( { proto = \"tcp\"; dport = 90; action = "
+		"\"redirect\"; to = \"4090\"; }, { proto = \"tcp\"; dport = 92; action = "
+		"\"notrack\"; } ); "
+		"}; input: { rules = ( { proto = \"tcp\"; dport = 93; rate = \"8mbit\"; action = "
+		"\"accept\"; } ); }; forward: { policy = \"drop\"; }; };\n",
+		router6_config);
+	const struct ip6_spec spec = { .src = asked[_i].src,
+		.dst = asked[_i].dst,
+		.proto = IPPROTO_TCP,
+		.dport = asked[_i].dport };
+	struct bench *b = bench_start(config);
+	const struct rte_tcp_hdr *tcp;
+	struct frame sent, got;
+
+	frame_ip6(&sent, &spec);
+	bench_push(b, LAN, &sent);
+	bench_expect(b, LAN, &got);
+	tcp = (const void *)(frame_ip6_hdr(&got) + 1);
+	ck_assert_mem_eq(frame_ip6_hdr(&got)->src_addr, frame_ip6_hdr(&sent)->dst_addr, 16);
+	ck_assert_mem_eq(frame_ip6_hdr(&got)->dst_addr, frame_ip6_hdr(&sent)->src_addr, 16);
+	ck_assert_uint_eq(frame_ip6_hdr(&got)->proto, IPPROTO_TCP);
+	ck_assert_uint_eq(rte_be_to_cpu_16(tcp->src_port), asked[_i].dport);
+	ck_assert_uint_eq(rte_be_to_cpu_16(tcp->dst_port), 1000);
+	ck_assert(tcp->tcp_flags & RTE_TCP_RST_FLAG);
+	ck_assert_int_eq(rte_ipv6_udptcp_cksum_verify(frame_ip6_hdr(&got), tcp), 0);
+	bench_expect_nothing(b);
+	bench_destroy(b);
+	free(config);
+}
+END_TEST
+
+/* An error about the answer of a link-local address: it is for us, and goes nowhere. */
+START_TEST(an_error_to_our_link_local_address_stays_here)
+{
+	char *config =
+		mem_printf("%sfirewall: { forward: { policy = \"drop\"; }; };\n", router6_config);
+	struct bench *b = bench_start(config);
+	struct ip6_spec spec = { .src = HOST6,
+		.dst = LAN6_LINK,
+		.proto = IPPROTO_ICMPV6,
+		.icmp_type = ICMP6_ECHO_REQUEST,
+		.payload_len = 56 };
+	struct frame frame, answer;
+	struct rte_icmp_hdr *icmp;
+
+	frame_ip6(&frame, &spec);
+	bench_push(b, LAN, &frame);
+	bench_expect(b, LAN, &answer);
+	ck_assert_uint_eq(flow_n_tracked(b->dp), 1);
+	spec.icmp_type = ICMP6_DST_UNREACH;
+	frame_ip6(&frame, &spec);
+	icmp = (void *)(frame_ip6_hdr(&frame) + 1);
+	memcpy(icmp + 1, frame_ip6_hdr(&answer), 56);
+	icmp->icmp_ident = icmp->icmp_seq_nb = 0;
+	icmp->icmp_cksum = 0;
+	icmp->icmp_cksum = rte_ipv6_udptcp_cksum(frame_ip6_hdr(&frame), icmp);
+	bench_push(b, LAN, &frame);
+	ck_assert_uint_eq(bench_drops(b, "icmp6_unhandled"), 1);
+	bench_expect_nothing(b);
+	bench_destroy(b);
+	free(config);
+}
+END_TEST
+
+/* RFC 4443 3.1: a link-local source does not leave its link, whatever it would be translated to. */
+START_TEST(a_link_local_source_is_not_masqueraded)
+{
+	char *config = mem_printf(
+		"%sfirewall: { postrouting: { rules = ( { action = \"masquerade\"; } ); }; };\n",
+		router6_config);
+	struct bench *b = bench_start(config);
+	struct frame frame;
+
+	frame_ip6(&frame, &(struct ip6_spec){ .src = HOST6_LINK });
+	bench_push(b, LAN, &frame);
+	bench_expect(b, LAN, &frame);
+	frame_check_icmp6(
+		&frame, LAN6_LINK, HOST6_LINK, ICMP6_DST_UNREACH, ICMP6_DST_UNREACH_BEYONDSCOPE);
+	bench_expect_nothing(b);
+	ck_assert_uint_eq(flow_n_tracked(b->dp), 0);
+	bench_destroy(b);
+	free(config);
+}
+END_TEST
+
+/* An answer to a link-local address leaves by the link that the question came in by. */
+START_TEST(an_untracked_answer_leaves_by_the_link_of_its_question)
+{
+	char *config = mem_printf(
+		"%sfirewall: { prerouting: { rules = ( { action = \"notrack\"; } ); }; output: { "
+		"policy "
+		"= \"drop\"; rules = ( { out = \"lan\"; action = \"accept\"; } ); }; };\n",
+		router6_config);
+	struct bench *b = bench_start(config);
+	struct frame frame;
+
+	frame_ip6(&frame, &(struct ip6_spec){ .src = HOST6_LINK,
+				  .dst = LAN6_LINK,
+				  .proto = IPPROTO_ICMPV6,
+				  .icmp_type = ICMP6_ECHO_REQUEST });
+	bench_push(b, LAN, &frame);
+	bench_expect(b, LAN, &frame);
+	frame_check_icmp6(&frame, LAN6_LINK, HOST6_LINK, ICMP6_ECHO_REPLY, 0);
+	bench_expect_nothing(b);
+	bench_destroy(b);
+	free(config);
+}
+END_TEST
+
+PACKET_MAIN("nat", PLAIN_TEST(an_untracked_answer_leaves_by_the_link_of_its_question),
+	PLAIN_TEST(a_link_local_source_is_not_masqueraded),
+	PLAIN_TEST(an_error_to_our_link_local_address_stays_here),
+	LOOP_TEST(a_segment_to_us_is_answered_by_who_was_asked, asked),
+	PLAIN_TEST(an_answer_finds_its_way_back),
 	PLAIN_TEST(two_hosts_of_one_burst_get_ports_of_their_own),
 	PLAIN_TEST(udp_lite_keeps_a_right_checksum), PLAIN_TEST(one_port_is_for_one_connection),
 	PLAIN_TEST(what_has_no_ports_is_not_mixed_up),

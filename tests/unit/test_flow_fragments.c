@@ -377,6 +377,68 @@ START_TEST(datagrams_that_are_mixed_come_apart)
 }
 END_TEST
 
+/* What became of first fragments */
+
+static struct reassembly_key fate_key(uint32_t id)
+{
+	return (struct reassembly_key){ .src = { 1 }, .dst = { 2 }, .id = id, .family = AF_INET };
+}
+
+START_TEST(a_fate_is_that_of_the_newest_datagram_with_the_key)
+{
+	struct flow_fates *fates = calloc(1, sizeof(*fates));
+	struct reassembly_key key = fate_key(1), other = fate_key(2);
+
+	ck_assert_ptr_nonnull(fates);
+	ck_assert_ptr_null(flow_fate_find(fates, &key));
+	/* Nobody has judged it here: whoever thinks so is not believed. */
+	flow_fate_accept(fates, &key, 4, 5);
+	ck_assert_ptr_null(flow_fate_find(fates, &key));
+	flow_fate_begin(fates, &key, 7);
+	ck_assert_uint_eq(flow_fate_find(fates, &key)->state, 0);
+	ck_assert_uint_eq(flow_fate_find(fates, &key)->pass, 7);
+	flow_fate_begin(fates, &other, 8);
+	flow_fate_accept(fates, &key, 4, 5);
+	ck_assert_uint_eq(flow_fate_find(fates, &key)->state, 4);
+	ck_assert_uint_eq(flow_fate_find(fates, &key)->tcp_flags, 5);
+	ck_assert_uint_eq(flow_fate_find(fates, &other)->state, 0);
+	flow_fate_begin(fates, &key, 9);
+	ck_assert_uint_eq(flow_fate_find(fates, &key)->state, 0);
+	ck_assert_uint_eq(flow_fate_find(fates, &key)->pass, 9);
+	free(fates);
+}
+END_TEST
+
+START_TEST(the_oldest_fates_make_way)
+{
+	enum { N = 20 * FLOW_FATE_SETS * FLOW_FATE_WAYS };
+	struct flow_fates *fates = calloc(1, sizeof(*fates));
+	struct reassembly_key key;
+	unsigned int n = 0;
+
+	ck_assert_ptr_nonnull(fates);
+	for (uint32_t id = 0; id < N; id++) {
+		key = fate_key(id);
+		flow_fate_begin(fates, &key, id);
+		flow_fate_accept(fates, &key, 1, 0);
+	}
+	for (uint32_t id = 0; id < N; id++) {
+		key = fate_key(id);
+		if (flow_fate_find(fates, &key) == NULL)
+			continue;
+		ck_assert_uint_gt(id, N - N / 5);
+		n++;
+	}
+	ck_assert_uint_eq(n, FLOW_FATE_SETS * FLOW_FATE_WAYS);
+	/* Of the last few hundred none is missing. */
+	for (uint32_t id = N - 500; id < N; id++) {
+		key = fate_key(id);
+		ck_assert_ptr_nonnull(flow_fate_find(fates, &key));
+	}
+	free(fates);
+}
+END_TEST
+
 SUITE_MAIN("flow_fragments", PLAIN_TEST(in_every_order_all_fragments_go_on_behind_the_first_one),
 	LOOP_TEST(rfc5722_what_overlaps_is_refused_and_so_is_all_of_its_datagram, refused),
 	PLAIN_TEST(a_datagram_of_too_many_fragments_is_refused),
@@ -384,4 +446,6 @@ SUITE_MAIN("flow_fragments", PLAIN_TEST(in_every_order_all_fragments_go_on_behin
 	PLAIN_TEST(what_waits_is_bounded_in_buffers_and_what_need_not_wait_is_not),
 	PLAIN_TEST(what_is_too_old_is_forgotten_oldest_first),
 	PLAIN_TEST(datagrams_are_told_apart_by_every_part_of_their_key),
-	PLAIN_TEST(datagrams_that_are_mixed_come_apart))
+	PLAIN_TEST(datagrams_that_are_mixed_come_apart),
+	PLAIN_TEST(a_fate_is_that_of_the_newest_datagram_with_the_key),
+	PLAIN_TEST(the_oldest_fates_make_way))

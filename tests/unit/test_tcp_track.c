@@ -23,6 +23,9 @@ struct options {
 
 static const struct options scale_7 = { 4, { 1, 3, 3, 7 } };
 static const struct options scale_200 = { 4, { 1, 3, 3, 200 } };
+/* Both, with padding in front, between and behind; and both behind the end of the options. */
+static const struct options padded = { 12, { 1, 3, 3, 7, 1, 1, 1, 4, 2, 1, 0, 0 } };
+static const struct options ended = { 12, { 1, 2, 4, 5, 180, 0, 3, 3, 7, 4, 2, 0 } };
 static const struct options sack_ok = { 4, { 1, 1, 4, 2 } };
 static const struct options timestamps = { 12, { 1, 1, 8, 10, 1, 2, 3, 4, 5, 6, 7, 8 } };
 
@@ -179,6 +182,27 @@ static const struct script {
 			YES(ORIG, A, 1, 1, 0, 1000, ESTABLISHED, ESTABLISHED),
 			YES(REPLY, A, 1, 1, 0, 1000, ESTABLISHED, ESTABLISHED),
 			NOT(ORIG, A, 2100, 1, 1, 1000, INVALID, SEQ_OVER, ESTABLISHED) } },
+	{ "padding between options hides none of them", 0, true,
+		{ SYN(ORIG, S, 0, 0, 1000, SYN_SENT, SYN_SENT, &padded),
+			SYN(REPLY, S | A, 0, 1, 1000, SYN_RECV, SYN_RECV, &padded),
+			YES(ORIG, A, 1, 1, 0, 1000, ESTABLISHED, ESTABLISHED),
+			YES(REPLY, A, 1, 1, 0, 1000, ESTABLISHED, ESTABLISHED),
+			YES(ORIG, A, 128001, 1, 1, 1000, ESTABLISHED, UNACKNOWLEDGED),
+			{ .dir = FLOW_REPLY,
+				.flags = A,
+				.seq = 1,
+				.ack = 1,
+				.win = 1000,
+				.sack = 128003,
+				.verdict = TCP_INVALID,
+				.reason = TCP_REASON_ACK_OVER,
+				.state = TCP_STATE_ESTABLISHED,
+				.timeout = TCP_TIMEOUT_KEEP } } },
+	{ "what stands behind the end of the options does not count", 0, true,
+		{ SYN(ORIG, S, 0, 0, 1000, SYN_SENT, SYN_SENT, &ended),
+			SYN(REPLY, S | A, 0, 1, 1000, SYN_RECV, SYN_RECV, &ended),
+			YES(ORIG, A, 1, 1, 0, 1000, ESTABLISHED, ESTABLISHED),
+			NOT(REPLY, A, 2100, 1, 1, 1000, INVALID, SEQ_OVER, ESTABLISHED) } },
 	{ "scale beyond 14 is 14", 0, true,
 		{ SYN(ORIG, S, 0, 0, 1, SYN_SENT, SYN_SENT, &scale_200),
 			SYN(REPLY, S | A, 0, 1, 1, SYN_RECV, SYN_RECV, &scale_200),
