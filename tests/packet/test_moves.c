@@ -137,7 +137,7 @@ START_TEST(connections_move_with_their_bucket_under_traffic)
 
 		bucket_packet(&frame, (turn * 61) % IN_BUCKET, is_answer);
 		bench_send(b, is_answer ? WAN : LAN, &frame);
-		worker_pass(b->dp->workers[(turn + _i) % 3 == 0 ? to : 1 - to]);
+		worker_pass(b->dp->workers[(turn + interleavings[_i]) % 3 == 0 ? to : 1 - to]);
 		worker_pass(b->dp->workers[turn % 2]);
 	}
 	bench_run(b);
