@@ -19,49 +19,55 @@ enum { FLOW_TX = 1, FLOW_TRACK, FLOW_FRAGMENT };
 /* So much of the L4 header is there, or all of it: l4_is_quick() has seen to that. */
 enum { L4_CHECKED = sizeof(struct rte_tcp_hdr) };
 
+/* What of a packet the passes have to know: the hash of its tuple, and the part of that besides addresses. */
+struct flow_seek {
+	uint64_t hash; /* 0: to `track` */
+	uint64_t key;  /* both ports as they lie in the packet, above them flow_scope() */
+};
+
 /* A burst between its passes. */
 struct flow_burst {
 	struct flow_worker *fw;
 	struct flow_table *table;
 	uint32_t route_gen, policy_gen;
 	uint32_t now;
-	unsigned int i;		  /* of the packet in the third pass */
-	uint32_t ref[LANE_SIZE];  /* FLOW_NONE: to `track` */
-	uint64_t hash[LANE_SIZE]; /* 0: to `track` */
+	unsigned int i;		 /* of the packet in the third pass */
+	uint32_t ref[LANE_SIZE]; /* FLOW_NONE: to `track` */
+	struct flow_seek seek[LANE_SIZE];
 };
 
-/* Of such a packet the tuple is in the first bytes of its headers. */
-static __rte_always_inline bool has_simple_tuple(const struct pkt_meta *meta)
+/* Of such a packet the tuple is in the first bytes of its headers, and nothing else is unusual about it. */
+static __rte_always_inline bool is_simple(const struct pkt_meta *meta)
 {
-	return !(meta->flags & (PKT_FRAGMENT | PKT_OPTIONS | PKT_ORIGINATED)) &&
-	       !flow_is_icmp(meta->proto);
+	const uint16_t unusual = PKT_FRAGMENT | PKT_OPTIONS | PKT_ORIGINATED | PKT_LINK_BROADCAST |
+				 PKT_LINK_MULTICAST | PKT_LINK_SCOPE;
+
+	return !(meta->flags & unusual) && !flow_is_icmp(meta->proto);
 }
 
-/* Both ports, or none. */
-static __rte_always_inline uint32_t ports_of(const struct pkt_meta *meta, const uint8_t *l4)
-{
-	uint32_t ports = 0;
-
-	if (likely(parse_has_ports(meta->proto)))
-		memcpy(&ports, l4, sizeof(ports));
-	return ports;
-}
-
-static __rte_always_inline uint64_t hash_of(const struct flow_burst *b, const struct rte_mbuf *m,
-	const struct pkt_meta *meta, const bool is_ip6)
+static __rte_always_inline struct flow_seek seek_of(
+	const struct flow_burst *b, const struct pkt_meta *meta, const bool is_ip6)
 {
 	const uint8_t *l3 = meta->l3;
-	uint32_t scope = flow_scope(meta->proto, meta->ns);
+	const uint8_t *l4 =
+		l3 + (is_ip6 ? sizeof(struct rte_ipv6_hdr) : sizeof(struct rte_ipv4_hdr));
+	uint32_t scope = flow_scope(meta->proto, meta->ns), ports = 0;
+	struct flow_seek seek;
 	uint64_t addrs;
 
-	if (unlikely(!has_simple_tuple(meta)))
-		return 0;
-	if (is_ip6)
-		return flow6_hash(&b->table->seed, l3 + offsetof(struct rte_ipv6_hdr, src_addr),
-			ports_of(meta, l3 + sizeof(struct rte_ipv6_hdr)), scope);
-	memcpy(&addrs, l3 + offsetof(struct rte_ipv4_hdr, src_addr), sizeof(addrs));
-	return flow4_hash(
-		&b->table->seed, addrs, ports_of(meta, l3 + sizeof(struct rte_ipv4_hdr)), scope);
+	if (unlikely(!is_simple(meta)))
+		return (struct flow_seek){ 0 };
+	if (likely(parse_has_ports(meta->proto)))
+		memcpy(&ports, l4, sizeof(ports));
+	seek.key = (uint64_t)scope << 32 | ports;
+	if (is_ip6) {
+		seek.hash = flow6_hash(&b->table->seed,
+			l3 + offsetof(struct rte_ipv6_hdr, src_addr), ports, scope);
+	} else {
+		memcpy(&addrs, l3 + offsetof(struct rte_ipv4_hdr, src_addr), sizeof(addrs));
+		seek.hash = flow4_hash(&b->table->seed, addrs, ports, scope);
+	}
+	return seek;
 }
 
 /*
@@ -72,26 +78,26 @@ static __rte_always_inline void burst_hash(
 	struct flow_burst *b, struct stage_node *node, const bool is_ip6)
 {
 	struct rte_mbuf *others[LANE_SIZE];
-	uint64_t others_hash[LANE_SIZE];
+	struct flow_seek others_seek[LANE_SIZE];
 	uint32_t n_tcp = 0, n_others = 0;
 
 	for (uint32_t i = 0; i < node->n; i++) {
 		struct rte_mbuf *m = node->pkts[i];
 		const struct pkt_meta *meta = pkt_meta(m);
-		uint64_t hash = hash_of(b, m, meta, is_ip6);
+		struct flow_seek seek = seek_of(b, meta, is_ip6);
 		bool is_tcp = meta->proto == IPPROTO_TCP;
 
-		rte_prefetch0(flow_bucket_of(b->table, hash));
+		rte_prefetch0(flow_bucket_of(b->table, seek.hash));
 		/* Written to both, kept in one: no branch. */
 		node->pkts[n_tcp] = m;
-		b->hash[n_tcp] = hash;
+		b->seek[n_tcp] = seek;
 		others[n_others] = m;
-		others_hash[n_others] = hash;
+		others_seek[n_others] = seek;
 		n_tcp += is_tcp;
 		n_others += !is_tcp;
 	}
 	memcpy(&node->pkts[n_tcp], others, n_others * sizeof(others[0]));
-	memcpy(&b->hash[n_tcp], others_hash, n_others * sizeof(others_hash[0]));
+	memcpy(&b->seek[n_tcp], others_seek, n_others * sizeof(others_seek[0]));
 }
 
 static __rte_always_inline void burst_find(
@@ -100,13 +106,14 @@ static __rte_always_inline void burst_find(
 	const size_t size = is_ip6 ? sizeof(struct flow6) : sizeof(struct flow4);
 
 	for (uint32_t i = 0; i < node->n; i++) {
-		const struct flow_bucket *bucket = flow_bucket_of(b->table, b->hash[i]);
-		unsigned int match = flow_bucket_match(bucket, flow_tag(b->hash[i]));
+		uint64_t hash = b->seek[i].hash;
+		const struct flow_bucket *bucket = flow_bucket_of(b->table, hash);
+		unsigned int match = flow_bucket_match(bucket, flow_tag(hash));
 		const char *entry;
 
 		/* The first that may be it; whether it is shows when its line has come. */
 		b->ref[i] = FLOW_NONE;
-		if (unlikely(match == 0))
+		if (unlikely(match == 0) || unlikely(hash == 0))
 			continue;
 		b->ref[i] = bucket->ref[__builtin_ctz(match) / 2];
 		entry = b->table->entries + (b->ref[i] >> 1) * size;
@@ -115,34 +122,31 @@ static __rte_always_inline void burst_find(
 	}
 }
 
+/* Ports and scope of an entry, as flow_seek.key has them. */
+static __rte_always_inline uint64_t key_of(const void *ports, const struct flow_verdict *verdict)
+{
+	uint32_t have, scope;
+
+	memcpy(&have, ports, sizeof(have));
+	memcpy(&scope, verdict, sizeof(scope));
+	return (uint64_t)scope << 32 | have;
+}
+
 /* Is the entry found really this packet's? */
 static __rte_always_inline bool is_flow4(
-	const struct flow4 *flow, unsigned int dir, const struct pkt_meta *meta)
+	const struct flow4 *flow, unsigned int dir, const uint8_t *l3, uint64_t key)
 {
-	const uint8_t *l3 = meta->l3;
-	uint32_t ports = ports_of(meta, l3 + sizeof(struct rte_ipv4_hdr));
-	uint32_t scope = flow_scope(meta->proto, meta->ns);
 	uint64_t addrs, have;
-	uint32_t have_ports, have_scope;
 
 	memcpy(&addrs, l3 + offsetof(struct rte_ipv4_hdr, src_addr), sizeof(addrs));
 	memcpy(&have, &flow->tuple[dir], sizeof(have));
-	memcpy(&have_ports, &flow->tuple[dir].sport_be, sizeof(have_ports));
-	memcpy(&have_scope, &flow->verdict, sizeof(have_scope));
-	return ((addrs ^ have) | (ports ^ have_ports) | (scope ^ have_scope)) == 0;
+	return ((addrs ^ have) | (key ^ key_of(&flow->tuple[dir].sport_be, &flow->verdict))) == 0;
 }
 
 static __rte_always_inline bool is_flow6(
-	const struct flow6 *flow, unsigned int dir, const struct pkt_meta *meta)
+	const struct flow6 *flow, unsigned int dir, const uint8_t *l3, uint64_t key)
 {
-	const uint8_t *l3 = meta->l3;
-	uint32_t ports = ports_of(meta, l3 + sizeof(struct rte_ipv6_hdr));
-	uint32_t scope = flow_scope(meta->proto, meta->ns);
-	uint32_t have_ports, have_scope;
-
-	memcpy(&have_ports, &flow->ports[dir], sizeof(have_ports));
-	memcpy(&have_scope, &flow->verdict, sizeof(have_scope));
-	return ((ports ^ have_ports) | (scope ^ have_scope)) == 0 &&
+	return key == key_of(&flow->ports[dir], &flow->verdict) &&
 	       memcmp(&flow->tuple[dir], l3 + offsetof(struct rte_ipv6_hdr, src_addr),
 		       sizeof(flow->tuple[dir])) == 0;
 }
@@ -153,7 +157,7 @@ static __rte_always_inline void flow4_rewrite(
 {
 	const struct flow_tuple4 *other = &flow->tuple[!dir];
 	struct rte_ipv4_hdr *ip = (struct rte_ipv4_hdr *)l3;
-	uint32_t add = 0xfffe; /* one less in the first byte of a word */
+	uint16_t add = 0xfffe; /* one less in the first byte of a word */
 	uint64_t addrs;
 	uint32_t ports;
 
@@ -165,7 +169,7 @@ static __rte_always_inline void flow4_rewrite(
 		memcpy(&ports, &other->sport_be, sizeof(ports));
 		flow_translate_ports(flow->verdict.proto, l3 + sizeof(*ip), L4_CHECKED,
 			ports << 16 | ports >> 16, flow_delta_of(flow->verdict.l4_delta, dir));
-		add += flow_delta_of(flow->verdict.ip_delta, dir);
+		add = checksum_sum(add, flow_delta_of(flow->verdict.ip_delta, dir));
 	}
 	checksum_add(&ip->hdr_checksum, add);
 }
@@ -197,21 +201,26 @@ static __rte_always_inline bool is_steady(const struct flow_burst *b,
 	return (int32_t)(b->now - hot->udp_stream_at) < 0;
 }
 
+/* Out of line: its numbers would take the registers of all the rest. */
+static __rte_noinline bool tcp_is_quick(
+	struct tcp_track *track, const struct rte_tcp_hdr *tcp, uint32_t l4_len, unsigned int dir)
+{
+	uint32_t header_len = (tcp->data_off >> 4) * 4u;
+	struct tcp_segment segment;
+
+	/* Where there is less than a header this reads something else, and comes to the same. */
+	if (unlikely(header_len < sizeof(*tcp)) || unlikely(header_len > l4_len))
+		return false;
+	segment = tcp_segment_read(tcp, l4_len - header_len);
+	return tcp_track_quick(track, &segment, dir);
+}
+
 /* Lengths in the L4 header fit the packet, and the protocol's state goes on as it was. */
 static __rte_always_inline bool l4_is_quick(const struct flow_burst *b, const uint8_t *l4,
 	uint32_t l4_len, const struct flow_verdict *verdict, struct flow_hot *hot, unsigned int dir)
 {
-	if (verdict->proto == IPPROTO_TCP) {
-		const struct rte_tcp_hdr *tcp = (const struct rte_tcp_hdr *)l4;
-		uint32_t header_len = (tcp->data_off >> 4) * 4u;
-		struct tcp_segment segment;
-
-		if (unlikely(l4_len < sizeof(*tcp)) || unlikely(header_len < sizeof(*tcp)) ||
-			unlikely(header_len > l4_len))
-			return false;
-		segment = tcp_segment_read(tcp, l4_len - header_len);
-		return tcp_track_quick(&hot->tcp, &segment, dir);
-	}
+	if (verdict->proto == IPPROTO_TCP)
+		return tcp_is_quick(&hot->tcp, (const struct rte_tcp_hdr *)l4, l4_len, dir);
 	if (verdict->proto == IPPROTO_UDP) {
 		uint16_t len = rte_be_to_cpu_16(((const struct rte_udp_hdr *)l4)->dgram_len);
 
@@ -227,6 +236,7 @@ static __rte_always_inline bool l4_is_quick(const struct flow_burst *b, const ui
 static __rte_always_inline unsigned int flow_one(struct worker *w, struct flow_burst *b,
 	struct rte_mbuf *m, struct pkt_meta *meta, const bool is_ip6)
 {
+	const uint64_t key = b->seek[b->i].key;
 	const uint32_t ref = b->ref[b->i++];
 	const unsigned int dir = ref & 1;
 	const unsigned int header_len =
@@ -237,12 +247,12 @@ static __rte_always_inline unsigned int flow_one(struct worker *w, struct flow_b
 	const struct adj *adj;
 	uint8_t *ttl;
 
-	if (unlikely(ref == FLOW_NONE) || unlikely(!has_simple_tuple(meta)))
+	if (unlikely(ref == FLOW_NONE))
 		return meta->flags & PKT_FRAGMENT ? FLOW_FRAGMENT : FLOW_TRACK;
 	if (is_ip6) {
 		struct flow6 *flow = flow6_at(b->table, ref >> 1);
 
-		if (unlikely(!is_flow6(flow, dir, meta)))
+		if (unlikely(!is_flow6(flow, dir, l3, key)))
 			return FLOW_TRACK;
 		verdict = &flow->verdict;
 		hot = &flow->hot;
@@ -250,7 +260,7 @@ static __rte_always_inline unsigned int flow_one(struct worker *w, struct flow_b
 	} else {
 		struct flow4 *flow = flow4_at(b->table, ref >> 1);
 
-		if (unlikely(!is_flow4(flow, dir, meta)))
+		if (unlikely(!is_flow4(flow, dir, l3, key)))
 			return FLOW_TRACK;
 		verdict = &flow->verdict;
 		hot = &flow->hot;
@@ -261,11 +271,11 @@ static __rte_always_inline unsigned int flow_one(struct worker *w, struct flow_b
 		unlikely(verdict->status & FLOW_POLICED))
 		return FLOW_TRACK;
 	adj = &b->fw->adjs[verdict->adj[dir]];
-	if (unlikely(*ttl <= 1) || unlikely(meta->l3_len > adj->mtu) ||
-		unlikely(meta->flags & (PKT_LINK_BROADCAST | PKT_LINK_MULTICAST | PKT_LINK_SCOPE)))
+	if (unlikely(*ttl <= 1) || unlikely(meta->l3_len > adj->mtu))
 		return FLOW_TRACK;
 	/* The rest of a first segment that is shorter may be anywhere. */
-	if (unlikely(m->data_len < meta->l4_off + RTE_MIN(meta->l3_len - header_len, 40u)))
+	if (unlikely(m->nb_segs != 1) &&
+		m->data_len < meta->l4_off + RTE_MIN(meta->l3_len - header_len, 40u))
 		return FLOW_TRACK;
 	if (unlikely(!adj_rewrite_quick(meta, l3, adj)))
 		return FLOW_TRACK;

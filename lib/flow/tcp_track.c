@@ -284,7 +284,7 @@ static struct tcp_result judge_window(struct tcp_track *track, const struct tcp_
 	struct window_view view = { seg->seq, seg->end, seg->ack, seg->ack };
 	bool has_ack = (seg->flags & RTE_TCP_ACK_FLAG) != 0;
 	bool is_reset = (seg->flags & RTE_TCP_RST_FLAG) != 0;
-	uint32_t win = seg->win;
+	uint32_t win = seg->win, flags;
 	enum tcp_reason reason;
 
 	if (track->side_flags[dir ^ 1] & TCP_SIDE_HAS_SACK)
@@ -308,9 +308,11 @@ static struct tcp_result judge_window(struct tcp_track *track, const struct tcp_
 	}
 	if (!(seg->flags & RTE_TCP_SYN_FLAG))
 		win <<= track->side_flags[dir] & TCP_SIDE_SCALE;
-	tcp_track_advance(track, view.end, view.ack, view.sack, win, has_ack, dir);
+	flags = tcp_track_advance(track, tcp_track_load_flags(track), view.end, view.ack, view.sack,
+		win, has_ack, dir);
 	if (segment_class(seg) == TCP_CLASS_ACK)
-		tcp_track_count_retrans(track, seg, dir);
+		flags = tcp_track_count_retrans(track, flags, seg, dir);
+	tcp_track_store_flags(track, flags);
 	return result_keep(TCP_ACCEPT, TCP_REASON_NONE);
 }
 

@@ -15,6 +15,7 @@
  * checked here. Checksums are not.
  */
 #include <assert.h>
+#include <nmmintrin.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -287,12 +288,12 @@ static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "side_flags[0] is the l
 /*
  * The inner part of both paths: moves the windows on by a segment that is in window. ack and sack
  * are what it acknowledges without and with SACK, win is scaled, has_ack whether it has one at all.
+ * Takes the flags of both sides, and returns them as they are then.
  */
-static inline void tcp_track_advance(struct tcp_track *track, uint32_t end, uint32_t ack,
-	uint32_t sack, uint32_t win, bool has_ack, unsigned int dir)
+static inline uint32_t tcp_track_advance(struct tcp_track *track, uint32_t flags, uint32_t end,
+	uint32_t ack, uint32_t sack, uint32_t win, bool has_ack, unsigned int dir)
 {
 	struct tcp_side *sender = &track->side[dir], *receiver = &track->side[dir ^ 1];
-	uint32_t flags = tcp_track_load_flags(track);
 	uint32_t seen_win = win + (sack - ack);
 
 	if (sender->max_win < seen_win)
@@ -314,30 +315,30 @@ static inline void tcp_track_advance(struct tcp_track *track, uint32_t end, uint
 		receiver->max_end = sack + win + (win == 0);
 	if (ack == receiver->end)
 		flags &= ~tcp_side_flag(dir ^ 1, TCP_SIDE_UNACKED);
-	tcp_track_store_flags(track, flags);
+	return flags;
 }
 
-/* Counts ACKs that come again and again, the sign of an end that is gone. */
-static inline void tcp_track_count_retrans(
-	struct tcp_track *track, const struct tcp_segment *seg, unsigned int dir)
+/* Counts ACKs that come again and again, the sign of an end that is gone. Flags as above. */
+static inline uint32_t tcp_track_count_retrans(
+	struct tcp_track *track, uint32_t flags, const struct tcp_segment *seg, unsigned int dir)
 {
 	const uint32_t zero_windows =
 		tcp_side_flag(0, TCP_SIDE_ZERO_WINDOW) | tcp_side_flag(1, TCP_SIDE_ZERO_WINDOW);
-	uint16_t hash =
-		(seg->seq * 0x9e3779b1u + seg->ack * 0x85ebca77u + seg->win * 0xc2b2ae3du) >> 16;
-	uint32_t flags;
+	uint16_t hash = (uint16_t)_mm_crc32_u64(seg->win, (uint64_t)seg->ack << 32 | seg->seq);
 
-	if (track->last_dir == dir && track->last_end == seg->end && track->last_hash == hash) {
+	/* One branch: by themselves the first two could not be predicted. */
+	if (unlikely(((track->last_dir ^ dir) | (track->last_end ^ seg->end) |
+			     (uint32_t)(track->last_hash ^ hash)) == 0)) {
 		track->n_retrans += track->n_retrans < UINT8_MAX;
-		return;
+		return flags;
 	}
 	track->last_end = seg->end;
 	track->last_hash = hash;
 	track->n_retrans = 0;
-	flags = tcp_track_load_flags(track) & ~zero_windows;
+	flags &= ~zero_windows;
 	if (seg->win == 0)
 		flags |= tcp_side_flag(dir, TCP_SIDE_ZERO_WINDOW);
-	tcp_track_store_flags(track, flags);
+	return flags;
 }
 
 /*
@@ -352,22 +353,25 @@ static inline bool tcp_track_quick(
 	const uint8_t unlike_ack =
 		RTE_TCP_SYN_FLAG | RTE_TCP_FIN_FLAG | RTE_TCP_RST_FLAG | RTE_TCP_ACK_FLAG;
 	uint32_t oldest = receiver->end - tcp_side_ack_window(sender);
+	uint32_t flags = tcp_track_load_flags(track);
 
 	if (track->state != TCP_STATE_ESTABLISHED || (seg->flags & unlike_ack) != RTE_TCP_ACK_FLAG)
 		return false;
-	if (!tcp_track_is_assured(track) || sender->max_win == 0 || receiver->max_win == 0 ||
-		!tcp_segment_has_plain_options(seg))
+	if (!(flags & tcp_side_flag(FLOW_ORIG, TCP_SIDE_ASSURED)) || sender->max_win == 0 ||
+		receiver->max_win == 0 || !tcp_segment_has_plain_options(seg))
 		return false;
 	/* tcp_seq_is_before() four times, in one branch: is one of the differences negative? */
 	if ((int32_t)((sender->max_end - seg->seq) |
 		      (seg->end - (sender->end - receiver->max_win)) | (receiver->end - seg->ack) |
 		      (seg->ack - oldest)) < 0)
 		return false;
-	tcp_track_advance(track, seg->end, seg->ack, seg->ack,
-		(uint32_t)seg->win << (track->side_flags[dir] & TCP_SIDE_SCALE), true, dir);
-	tcp_track_count_retrans(track, seg, dir);
+	flags = tcp_track_advance(track, flags, seg->end, seg->ack, seg->ack,
+		(uint32_t)seg->win << (flags >> dir * 16 & TCP_SIDE_SCALE), true, dir);
+	tcp_track_store_flags(track, tcp_track_count_retrans(track, flags, seg, dir));
+	/* All of their byte, so that it need not be read. */
+	track->state = TCP_STATE_ESTABLISHED;
 	track->last_class = TCP_CLASS_ACK;
-	track->last_dir = dir;
+	track->last_dir = (uint8_t)dir & 1;
 	return true;
 }
 

@@ -8,6 +8,7 @@
 #include <rte_byteorder.h>
 #include <rte_ip.h>
 #include <rte_mbuf.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -64,21 +65,32 @@ static inline uint16_t checksum_update16(uint16_t checksum, uint16_t old_word, u
 	return (uint16_t)~sum;
 }
 
-/* A checksum in the packet, after the sum of the covered data has grown by add (RFC 1624, eqn. 3). */
-static inline void checksum_add(void *at, uint32_t add)
+/* One's complement sum of two. */
+static inline uint16_t checksum_sum(uint16_t a, uint16_t b)
+{
+	uint16_t sum;
+	bool carry = __builtin_add_overflow(a, b, &sum);
+
+	return (uint16_t)(sum + carry);
+}
+
+/*
+ * A checksum in the packet, after the sum of the covered data has grown by add: ~(~checksum + add), which is
+ * checksum - add with the borrow taken off as well (RFC 1624, eqn. 3 and 4): two instructions.
+ */
+static inline void checksum_add(void *at, uint16_t add)
 {
 	uint16_t checksum;
-	uint32_t sum;
+	bool borrow;
 
 	memcpy(&checksum, at, sizeof(checksum));
-	sum = (uint16_t)~checksum + add;
-	sum = (sum & 0xffff) + (sum >> 16);
-	checksum = (uint16_t) ~(sum + (sum >> 16));
+	borrow = __builtin_sub_overflow(checksum, add, &checksum);
+	checksum = (uint16_t)(checksum - borrow);
 	memcpy(at, &checksum, sizeof(checksum));
 }
 
 /* That of UDP: zero says that there is none (RFC 768); one that becomes zero is sent as ones. */
-static inline void checksum_add_udp(void *at, uint32_t add)
+static inline void checksum_add_udp(void *at, uint16_t add)
 {
 	uint16_t checksum;
 
