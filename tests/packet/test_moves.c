@@ -112,6 +112,8 @@ static void list_sum(struct bench *b, unsigned int worker, unsigned int *n, unsi
 	flow_walk_destroy(walk);
 }
 
+static const unsigned int interleavings[] = { 0, 1, 2 };
+
 /*
  * Every turn is one pass of one worker, and one packet of some connection, in one direction or the other, while the
  * bucket moves. None may be lost, none may begin a connection of its own.
@@ -155,8 +157,6 @@ START_TEST(connections_move_with_their_bucket_under_traffic)
 	bench_destroy(b);
 }
 END_TEST
-
-static const unsigned int interleavings[] = { 0, 1, 2 };
 
 /* What came out of wan for each host, as it was when its connection began. */
 static struct frame *begin_all(struct bench *b, uint8_t proto)
