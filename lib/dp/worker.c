@@ -146,10 +146,13 @@ static __rte_always_inline unsigned int hand_over(struct worker *to, struct work
 	return sent;
 }
 
-static inline void drop_unsent(
-	struct worker *from, unsigned int stage, struct rte_mbuf **pkts, unsigned int n)
+static inline void drop_unsent(const struct worker *to, struct worker *from, unsigned int stage,
+	struct rte_mbuf **pkts, unsigned int n)
 {
-	for (unsigned int i = 0; unlikely(i < n); i++)
+	if (likely(n == 0))
+		return;
+	from->refused_by[to->id] += n;
+	for (unsigned int i = 0; i < n; i++)
 		worker_free_dropped(from, pkts[i], &dp_module, DP_DROP_HANDOVER_FULL, stage);
 }
 
@@ -158,7 +161,7 @@ void worker_hand_over(struct worker *to, struct worker *from, unsigned int stage
 {
 	unsigned int sent = hand_over(to, from, stage, pkts, n, false);
 
-	drop_unsent(from, stage, pkts + sent, n - sent);
+	drop_unsent(to, from, stage, pkts + sent, n - sent);
 }
 
 bool worker_try_hand_over(
@@ -177,7 +180,7 @@ void worker_hand_over_frames(struct worker *to, struct worker *from, unsigned in
 		sent = hand_over(to, from, stage, pkts, n, false);
 	else
 		sent = hand_over(to, from, stage, pkts, n, true);
-	drop_unsent(from, stage, pkts + sent, n - sent);
+	drop_unsent(to, from, stage, pkts + sent, n - sent);
 }
 
 void worker_free_dropped(struct worker *w, struct rte_mbuf *m, const struct module *module,

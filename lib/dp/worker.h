@@ -65,12 +65,13 @@ struct worker {
 	uint64_t busy_cycles; /* in passes that had packets */
 	uint64_t loop_cycles; /* in all passes, sleeping included */
 	uint64_t passes, sleeps, mail_lost;
-	uint64_t handed_over; /* to other workers, without what found no room there */
-	uint64_t taken_over;  /* from other workers */
-	unsigned int lcore;   /* EAL lcore that runs it; LCORE_ID_ANY: driven by hand */
-	int cpu;	      /* for display; -1 not known */
-	bool is_adaptive;     /* may sleep when idle */
-	bool is_scratch;      /* a stand-in (dp_scratch_create()): nothing real may change */
+	uint64_t handed_over;		 /* to other workers, without what found no room there */
+	uint64_t taken_over;		 /* from other workers */
+	uint64_t refused_by[WORKER_MAX]; /* what found no room there, by worker */
+	unsigned int lcore;		 /* EAL lcore that runs it; LCORE_ID_ANY: driven by hand */
+	int cpu;			 /* for display; -1 not known */
+	bool is_adaptive;		 /* may sleep when idle */
+	bool is_scratch;   /* a stand-in (dp_scratch_create()): nothing real may change */
 	int epoll_fd;	   /* what it sleeps on: its wake_fd, and receive queues that interrupt */
 	_Atomic bool stop; /* set by the control thread, read by the loop (relaxed both) */
 	/* Read by others for every burst that they hand over: a line of its own, seldom written. */

@@ -39,6 +39,7 @@ struct link_state {
 	uint64_t next_carrier_ns;	     /* when to look for carriers again */
 	struct steer *steer;		     /* what workers read */
 	uint64_t bucket_seen[STEER_BUCKETS]; /* packets at the last rebalance */
+	uint64_t refused_seen[WORKER_MAX];   /* those that found no room with a worker, then */
 	const struct bucket_mover *mover;    /* NULL: nobody keeps state by bucket */
 	bool is_tracked[LINK_NS_MAX];	     /* by namespace */
 };

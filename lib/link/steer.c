@@ -5,6 +5,7 @@
  *
  * `worker rebalance` evens out how busy workers are. It takes buckets from the busiest worker for
  * the idlest one: as many packets as half of the difference is worth at what a packet costs there.
+ * A worker whose hand-over ring had no room is busier than any: it loses buckets with half of what was refused.
  * Where hardware steers nobody counts packets by bucket; then all buckets of a worker count alike.
  * Packets that are on their way to the former owner may be overtaken by those that follow.
  */
@@ -16,7 +17,8 @@
 #include "base/mem.h"
 #include "link/link_priv.h"
 
-#define SATURATED 0.95 /* who is that busy takes no more: its own packets would suffer */
+enum { REFUSED_SHARE = 100 }; /* of all packets, one in so many */
+#define SATURATED 0.95	      /* who is that busy takes no more: its own packets would suffer */
 
 static const uint8_t key_pattern[2] = { 0x6d, 0x5a };
 
@@ -139,13 +141,36 @@ static uint64_t packets_to_move(
 	return dp->load[from].busy > 0 ? (uint64_t)(gap / dp->load[from].busy * (double)n_from) : 0;
 }
 
-static void workers_by_load(const struct dp *dp, unsigned int *busiest, unsigned int *idlest)
+/* Packets that found no room with each worker since the last time; few of them are no sign of anything. */
+static void refused_loads(const struct dp *dp, uint64_t *seen, uint64_t total, uint64_t *refused)
+{
+	for (unsigned int i = 0; i < dp->n_workers; i++) {
+		uint64_t sum = 0;
+
+		for (unsigned int k = 0; k < dp->n_workers; k++)
+			sum += dp->workers[k]->refused_by[i];
+		refused[i] = sum - seen[i] > total / REFUSED_SHARE ? sum - seen[i] : 0;
+		seen[i] = sum;
+	}
+}
+
+/* Is a worker busier than another one? Whose ring is full is, whatever part of its time it works. */
+static bool is_busier(
+	const struct dp *dp, const uint64_t *refused, unsigned int worker, unsigned int other)
+{
+	if (refused[worker] != refused[other])
+		return refused[worker] > refused[other];
+	return dp->load[worker].busy > dp->load[other].busy;
+}
+
+static void workers_by_load(
+	const struct dp *dp, const uint64_t *refused, unsigned int *busiest, unsigned int *idlest)
 {
 	*busiest = *idlest = 0;
 	for (unsigned int i = 1; i < dp->n_workers; i++) {
-		if (dp->load[i].busy > dp->load[*busiest].busy)
+		if (is_busier(dp, refused, i, *busiest))
 			*busiest = i;
-		if (dp->load[i].busy < dp->load[*idlest].busy)
+		if (is_busier(dp, refused, *idlest, i))
 			*idlest = i;
 	}
 }
@@ -153,16 +178,20 @@ static void workers_by_load(const struct dp *dp, unsigned int *busiest, unsigned
 static void rebalance_auto(struct dp *dp, json_t *rows)
 {
 	struct link_state *state = link_state(dp);
-	uint64_t load[STEER_BUCKETS], total = 0, left;
+	uint64_t load[STEER_BUCKETS], refused[WORKER_MAX], total = 0, left = 0;
 	unsigned int from, to, bucket;
 
 	bucket_loads(dp, state->bucket_seen, load);
 	for (unsigned int b = 0; b < STEER_BUCKETS; b++)
 		total += load[b];
+	refused_loads(dp, state->refused_seen, total, refused);
 	for (unsigned int b = 0; total == 0 && b < STEER_BUCKETS; b++)
 		load[b] = 1;
-	workers_by_load(dp, &from, &to);
-	left = dp->load[to].busy < SATURATED ? packets_to_move(dp, load, from, to) : 0;
+	workers_by_load(dp, refused, &from, &to);
+	if (refused[from] > refused[to])
+		left = (refused[from] - refused[to]) / 2;
+	else if (dp->load[to].busy < SATURATED)
+		left = packets_to_move(dp, load, from, to);
 	while ((bucket = bucket_find(state->steer, from, load, left)) != STEER_BUCKETS) {
 		uint64_t carried = load[bucket];
 

@@ -210,6 +210,37 @@ START_TEST(rebalancing_takes_load_from_the_busiest)
 }
 END_TEST
 
+/* Both work all the time, but one of them cannot keep up with what it is given. */
+START_TEST(rebalancing_takes_back_what_found_no_room)
+{
+	struct bench *b = bench_steered(2);
+	json_t *rows;
+	size_t n;
+
+	for (unsigned int i = 0; i < 20; i++) {
+		send_flows(b);
+		while (worker_pass(b->dp->workers[0]) > 0)
+			;
+	}
+	ck_assert_uint_gt(bench_drops(b, "handover_full"), 0);
+	bench_run(b);
+	bench_discard(b);
+	b->dp->load[0].busy = b->dp->load[1].busy = 1.0;
+	rows = bench_call(b, "worker.rebalance", NULL);
+	n = json_array_size(rows);
+	ck_assert_uint_gt(n, 0);
+	ck_assert_uint_lt(n, 64);
+	for (size_t i = 0; i < n; i++)
+		ck_assert_int_eq(json_int_at(json_array_get(rows, i), "to"), 0);
+	json_decref(rows);
+	/* That was then. */
+	rows = bench_call(b, "worker.rebalance", NULL);
+	ck_assert_uint_eq(json_array_size(rows), 0);
+	json_decref(rows);
+	bench_destroy(b);
+}
+END_TEST
+
 START_TEST(an_owner_that_does_not_run_costs_drops_by_name_only)
 {
 	struct bench *b = bench_steered(2);
@@ -313,6 +344,7 @@ PACKET_MAIN("steer", PLAIN_TEST(packets_in_the_wrong_queue_reach_their_owner_in_
 	PLAIN_TEST(a_link_that_comes_split_is_left_alone),
 	PLAIN_TEST(a_moved_bucket_is_the_other_workers_from_then_on),
 	PLAIN_TEST(rebalancing_takes_load_from_the_busiest),
+	PLAIN_TEST(rebalancing_takes_back_what_found_no_room),
 	PLAIN_TEST(an_owner_that_does_not_run_costs_drops_by_name_only),
 	PLAIN_TEST(frames_of_all_sizes_keep_their_bytes_and_their_order),
 	PLAIN_TEST(frames_wait_in_the_ring_while_their_owner_has_no_buffers),
