@@ -32,13 +32,15 @@ static bool is_icmp_error_type(uint8_t type)
 }
 
 /* May an error be sent about this packet at all? */
-static bool error_is_allowed(struct rte_mbuf *m, struct pkt_meta *meta)
+static bool error_is_allowed(
+	const struct ip_worker *ip_worker, struct rte_mbuf *m, struct pkt_meta *meta)
 {
 	const struct rte_ipv4_hdr *ip = pkt_ip4(m, meta);
 	uint32_t src = rte_be_to_cpu_32(ip->src_addr);
 	const uint8_t *type;
 
-	if (meta->adj == ADJ_BROADCAST)
+	/* A rule may have refused it before anybody asked for its route. */
+	if (lpm4_lookup(ip_worker->fib4[meta->ns], rte_be_to_cpu_32(ip->dst_addr)) == ADJ_BROADCAST)
 		return false;
 	if (meta->flags &
 		(PKT_ORIGINATED | PKT_FRAGMENT_LATER | PKT_LINK_BROADCAST | PKT_LINK_MULTICAST))
@@ -123,7 +125,7 @@ static enum ip_error_end error_answer(
 {
 	struct rte_mbuf *error;
 
-	if (!error_is_allowed(m, meta))
+	if (!error_is_allowed(ip_worker, m, meta))
 		return IP_ERROR_FORBIDDEN;
 	if (!error_is_within_rate(w, ip_worker, m, meta))
 		return IP_ERROR_LIMITED;

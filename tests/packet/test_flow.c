@@ -188,6 +188,29 @@ static void push_scaled(struct bench *b, bool is_back, uint8_t flags, uint32_t s
 	bench_run(b);
 }
 
+/* RFC 1812 4.3.2.7: also when a rule refuses it before its route is known. */
+START_TEST(nobody_is_told_of_a_refused_broadcast)
+{
+	char *config =
+		mem_printf("%sfirewall: { prerouting: { rules = ( { proto = \"udp\"; action = "
+			   "\"reject\"; } ); }; };\n",
+			router_config);
+	struct bench *b = bench_start(config);
+	struct drops drops = drops_take(b);
+	struct frame frame, got;
+
+	frame_ip4(&frame, &(struct ip4_spec){ .src = "192.0.2.10", .dst = "198.51.100.255" });
+	bench_push(b, LAN, &frame);
+	drops_expect(b, &drops, "firewall_reject_prerouting", 1);
+	bench_expect_nothing(b);
+	frame_ip4(&frame, &(struct ip4_spec){ .src = "192.0.2.10", .dst = "198.51.100.10" });
+	bench_push(b, LAN, &frame);
+	bench_expect(b, LAN, &got);
+	bench_destroy(b);
+	free(config);
+}
+END_TEST
+
 START_TEST(options_in_another_buffer_are_read)
 {
 	enum { S = RTE_TCP_SYN_FLAG, A = RTE_TCP_ACK_FLAG };
@@ -246,8 +269,8 @@ START_TEST(an_answer_is_not_taken_for_the_connection_that_took_its_place)
 }
 END_TEST
 
-PACKET_MAIN("flow", PLAIN_TEST(second_packets_take_the_quick_way),
-	PLAIN_TEST(silent_connections_end),
+PACKET_MAIN("flow", PLAIN_TEST(nobody_is_told_of_a_refused_broadcast),
+	PLAIN_TEST(second_packets_take_the_quick_way), PLAIN_TEST(silent_connections_end),
 	PLAIN_TEST(an_answer_is_not_taken_for_the_connection_that_took_its_place),
 	PLAIN_TEST(options_in_another_buffer_are_read),
 	PLAIN_TEST(fragments_share_the_fate_of_the_first),
