@@ -80,7 +80,7 @@ static uint32_t error_source(const struct worker *w, const struct ip_worker *ip_
 	if (meta->adj == ADJ_LOCAL)
 		return failed->dst_addr;
 	return ip_worker->sysctl->icmp_errors_use_inbound_ifaddr
-		       ? ns_link_source4(w->dp, meta->in_link)
+		       ? ns_source4_select(w->dp, meta->in_link, failed->src_addr)
 		       : 0;
 }
 

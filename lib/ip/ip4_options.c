@@ -192,13 +192,15 @@ void ip4_options_arrive(const struct worker *w, const struct ip_worker *ip_worke
 void ip4_options_leave(const struct worker *w, const struct ip_worker *ip_worker,
 	struct rte_mbuf *m, const struct pkt_meta *meta)
 {
-	uint32_t own_be = pkt_ip4(m, meta)->src_addr;
+	const struct rte_ipv4_hdr *ip = pkt_ip4(m, meta);
+	uint32_t own_be = ip->src_addr;
 
 	if (meta->flags & PKT_ORIGINATED)
 		options_record(w, ip_worker, m, meta, own_be, own_be);
 	else
-		options_record(w, ip_worker, m, meta, ns_link_source4(w->dp, meta->out_link),
-			ns_link_source4(w->dp, meta->in_link));
+		options_record(w, ip_worker, m, meta,
+			ns_source4_select(w->dp, meta->out_link, ip->dst_addr),
+			ns_source4_select(w->dp, meta->in_link, ip->src_addr));
 }
 
 uint8_t ip4_options_keep(uint8_t *options, uint8_t len, bool (*is_kept)(uint8_t type))

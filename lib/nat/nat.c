@@ -47,9 +47,6 @@ void nat_tell_short(
 
 static void nat_event(struct dp *dp, enum event_kind kind, const void *subject)
 {
-	if (kind != EVENT_ADDR_NEW && kind != EVENT_ADDR_DELETED)
-		return;
-	nat_own_publish(dp, dp_slot(dp, &nat_module));
 	/* What was masqueraded as that address cannot go on, as in Linux. */
 	if (kind == EVENT_ADDR_DELETED)
 		flow_policy_changed(dp);
@@ -72,16 +69,8 @@ static int nat_init(struct dp *dp)
 	state->seed = (struct hash_seed){ .word = { rte_rand() | 1, rte_rand() | 1 } };
 	state->sums.seed = state->seed;
 	nat_buckets_init(&state->buckets);
-	nat_own_publish(dp, state);
 	flow_observe(dp, &nat_observer);
 	return 0;
-}
-
-static void nat_fini(struct dp *dp)
-{
-	struct nat_state *state = dp_slot(dp, &nat_module);
-
-	free(state->own4);
 }
 
 static int nat_worker_init(struct dp *dp, struct worker *w)
@@ -107,7 +96,6 @@ struct module nat_module = {
 	.state_size = sizeof(struct nat_state),
 	.worker_state_size = sizeof(struct nat_worker),
 	.init = nat_init,
-	.fini = nat_fini,
 	.worker_init = nat_worker_init,
 	.event = nat_event,
 	.tick = nat_tick,

@@ -6,14 +6,6 @@
 #include "nat/nat_port.h"
 #include "neigh/neigh.h"
 
-/* The IPv4 addresses of links, for who asks which of them. Immutable once published. */
-struct nat_own4 {
-	uint32_t first[LINK_MAX + 1]; /* of a link's rows, by ifindex */
-	struct nat_own4_row {
-		uint32_t addr_be, mask_be;
-	} rows[]; /* grouped by link, in the order in which they were added */
-};
-
 /* What is counted by protocol. */
 enum nat_proto { NAT_TCP, NAT_UDP, NAT_ICMP, NAT_OTHER, NAT_N_PROTOS };
 
@@ -59,9 +51,8 @@ struct nat_use_table {
 	struct nat_use rows[NAT_USE_ROWS];
 };
 
-/* Control thread writes; workers read the first three. */
+/* Control thread writes; workers read the first two. */
 struct nat_state {
-	struct nat_own4 *own4; /* published */
 	struct hash_seed seed; /* the same for all workers: an inside host has one address */
 	struct nat_buckets buckets;
 	struct nat_use_table sums; /* over all workers, of the last second or the last listing */
@@ -109,15 +100,14 @@ void nat_mapped_made(struct nat_worker *nw, const struct flow_first *f);
 void nat_mapped_ended(struct nat_worker *nw, const struct flow_first *f);
 
 /* nat_own.c */
-void nat_own_publish(struct dp *dp, struct nat_state *state); /* control thread */
 /*
  * An address of ours on that link (or else any) to talk to peer from, in that namespace. False: there is none. Worker.
  */
 bool nat_own_select(const struct worker *w, const struct nat_worker *nw, const struct flow_first *f,
 	uint16_t link, const union flow_addr *peer, union flow_addr *out);
 /* Has the link that address? Worker. */
-bool nat_own_is_on_link(const struct nat_worker *nw, const struct flow_first *f, uint16_t link,
-	const union flow_addr *addr);
+bool nat_own_is_on_link(const struct worker *w, const struct nat_worker *nw,
+	const struct flow_first *f, uint16_t link, const union flow_addr *addr);
 
 /* nat_translate.c. Worker. NAT_N_DROPS: f->reply says how. nat NULL: no rule does. */
 enum nat_drop nat_translate_destination(struct worker *w, struct nat_worker *nw,

@@ -102,14 +102,14 @@ static uint16_t destination_port(
 }
 
 /* May the connection keep the destination that it has? */
-static bool is_destination_allowed(
-	const struct nat_worker *nw, const struct flow_first *f, const struct firewall_nat *nat)
+static bool is_destination_allowed(const struct worker *w, const struct nat_worker *nw,
+	const struct flow_first *f, const struct firewall_nat *nat)
 {
 	const struct flow_tuple *orig = &f->orig, *reply = &f->now;
 	uint16_t link = f->in_link != 0 ? f->in_link : f->out_link;
 
 	if (nat != NULL && nat->kind == NAT_REDIRECT) {
-		if (!nat_own_is_on_link(nw, f, link, &reply->src))
+		if (!nat_own_is_on_link(w, nw, f, link, &reply->src))
 			return false;
 	} else if (nat != NULL && nat->family != 0) {
 		if (!nat_addr_allows(nat, &orig->dst, &reply->src))
@@ -128,7 +128,7 @@ enum nat_drop nat_translate_destination(struct worker *w, struct nat_worker *nw,
 {
 	nat = rule_applies(nat, f) ? nat : NULL;
 	if (f->is_again) {
-		if (!is_destination_allowed(nw, f, nat))
+		if (!is_destination_allowed(w, nw, f, nat))
 			return NAT_DROP_MAPPING_GONE;
 		f->reply.src = f->now.src;
 		f->reply.sport_be = f->now.sport_be;
@@ -315,13 +315,13 @@ static enum nat_drop source_new(struct worker *w, struct nat_worker *nw, struct 
 }
 
 /* May the connection keep the source that it has? Any port will do where the rule names none. */
-static bool is_source_allowed(
-	const struct nat_worker *nw, const struct flow_first *f, const struct firewall_nat *nat)
+static bool is_source_allowed(const struct worker *w, const struct nat_worker *nw,
+	const struct flow_first *f, const struct firewall_nat *nat)
 {
 	const union flow_addr *old = &f->orig.src, *now = &f->now.dst;
 
 	if (nat != NULL && nat->kind == NAT_MASQUERADE) {
-		if (!nat_own_is_on_link(nw, f, f->out_link, now))
+		if (!nat_own_is_on_link(w, nw, f, f->out_link, now))
 			return false;
 	} else if (nat != NULL && nat->family != 0) {
 		if (!nat_addr_allows(nat, old, now))
@@ -333,10 +333,10 @@ static bool is_source_allowed(
 	       is_port_allowed(nat, f->now.dport_be);
 }
 
-static enum nat_drop source_again(
-	const struct nat_worker *nw, struct flow_first *f, const struct firewall_nat *nat)
+static enum nat_drop source_again(const struct worker *w, const struct nat_worker *nw,
+	struct flow_first *f, const struct firewall_nat *nat)
 {
-	if (!is_source_allowed(nw, f, nat))
+	if (!is_source_allowed(w, nw, f, nat))
 		return NAT_DROP_MAPPING_GONE;
 	f->reply.dst = f->now.dst;
 	*port_of(f->proto, &f->reply) = *port_of(f->proto, &f->now);
@@ -349,7 +349,7 @@ enum nat_drop nat_translate_source(struct worker *w, struct nat_worker *nw, stru
 	enum nat_drop drop;
 
 	nat = rule_applies(nat, f) ? nat : NULL;
-	drop = f->is_again ? source_again(nw, f, nat) : source_new(w, nw, f, nat);
+	drop = f->is_again ? source_again(w, nw, f, nat) : source_new(w, nw, f, nat);
 	f->status &= (uint16_t)~FLOW_SRC_NAT;
 	if (!nat_addr_is_equal(&f->reply.dst, &f->orig.src) ||
 		(has_port(f->proto) && nat_source_port_be(f->proto, &f->reply) != f->orig.sport_be))

@@ -94,34 +94,6 @@ struct ns_own4 *const *ns_own4_tables(const struct dp *dp)
 	return ns_state(dp)->own4;
 }
 
-uint32_t ns_link_source4(const struct dp *dp, uint16_t link)
-{
-	return __atomic_load_n(&ns_state(dp)->source4[link], __ATOMIC_RELAXED);
-}
-
-/* The first IPv4 address of a link; without one, the first of its namespace. */
-static void ns_publish_sources(struct dp *dp)
-{
-	struct ns_state *state = ns_state(dp);
-	uint32_t fallback[NS_MAX] = { 0 };
-	uint32_t source[LINK_MAX] = { 0 };
-
-	for (unsigned int i = state->n_addrs; i-- > 0;) {
-		const struct ns_addr *addr = &state->addrs[i];
-
-		if (addr->prefix.addr.family != AF_INET)
-			continue;
-		source[addr->link] = addr->prefix.addr.v4_be;
-		fallback[addr->ns] = addr->prefix.addr.v4_be;
-	}
-	for (unsigned int i = 1; i < LINK_MAX; i++) {
-		const struct link *link = link_by_index(dp, (uint16_t)i);
-		uint32_t value = source[i] != 0 || link == NULL ? source[i] : fallback[link->ns];
-
-		__atomic_store_n(&state->source4[i], value, __ATOMIC_RELAXED);
-	}
-}
-
 /* Keeps the link's own list, which config show prints, equal to the table. */
 static void ns_update_conf(const struct dp *dp, const struct link *link)
 {
@@ -167,7 +139,7 @@ static void ns_changed(struct dp *dp, const struct link *link)
 {
 	ns_publish_own(dp, link->ns);
 	ns_own6_publish(dp, link->ns);
-	ns_publish_sources(dp);
+	ns_source4_publish(dp);
 	ns_update_conf(dp, link);
 }
 
@@ -312,7 +284,7 @@ static void ns_link_new(struct dp *dp, struct link *link)
 
 	*list = (struct field_list){ 0 };
 	if (configured.n == 0)
-		ns_publish_sources(dp);
+		ns_source4_publish(dp);
 	for (unsigned int i = 0; i < configured.n; i++)
 		ns_addr_add(dp, link, &prefixes[i]);
 	free(configured.items);
@@ -353,6 +325,7 @@ static int ns_init(struct dp *dp)
 		ns_publish_own(dp, (uint16_t)i);
 		ns_own6_publish(dp, (uint16_t)i);
 	}
+	ns_source4_publish(dp);
 	return 0;
 }
 
@@ -364,6 +337,7 @@ static void ns_fini(struct dp *dp)
 		free(state->own4[i]);
 		free(state->own6[i]);
 	}
+	free(state->source4);
 	free(state->addrs);
 }
 

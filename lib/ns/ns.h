@@ -104,8 +104,14 @@ static inline bool ns_own4_has(const struct ns_own4 *own, uint32_t addr_be)
 	return ns_own4_search(own, addr_be);
 }
 
-/* Datapath: the IPv4 source address for errors sent out of a link; 0: none. Single stores. */
-uint32_t ns_link_source4(const struct dp *dp, uint16_t link);
+/*
+ * Datapath: the IPv4 source address to talk to peer (the next hop, if there is one) from, out of a link: one in
+ * whose network the peer is, else the link's first, else the first of its namespace, as Linux has it.
+ * 0: there is none.
+ */
+uint32_t ns_source4_select(const struct dp *dp, uint16_t link, uint32_t peer_be);
+/* Datapath: has the link that address? */
+bool ns_source4_has(const struct dp *dp, uint16_t link, uint32_t addr_be);
 
 /*
  * Datapath, IPv6: the same question, and which address of ours it is. A tentative address is in the

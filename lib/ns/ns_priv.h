@@ -20,7 +20,7 @@ struct ns_state {
 	unsigned int n_addrs;
 	struct ns_own4 *own4[NS_MAX]; /* published: read by workers (acquire) */
 	struct ns_own6 *own6[NS_MAX]; /* the same */
-	uint32_t source4[LINK_MAX];   /* read by workers (relaxed), network order */
+	struct ns_source4 *source4;   /* the same */
 };
 
 /* The directed broadcast address of an IPv4 network, network order; 0 where there is none. */
@@ -31,6 +31,9 @@ void ns_addr_each_kept(const struct dp *dp, uint16_t link,
 	void (*fn)(const struct ns_addr *, void *ctx), void *ctx);
 /* ns.c: an address with flags (NS_ADDR_GENERATED or 0); as ns_addr_add() otherwise. */
 int ns_addr_insert(struct dp *dp, struct link *link, const struct ip_prefix *prefix, uint8_t flags);
+
+/* source4.c: makes the table of IPv4 addresses by link anew and publishes it. */
+void ns_source4_publish(struct dp *dp);
 
 /* own6.c: makes the table of IPv6 addresses of a namespace anew and publishes it. */
 void ns_own6_publish(struct dp *dp, uint16_t ns);

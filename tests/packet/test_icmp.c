@@ -424,6 +424,37 @@ START_TEST(the_source_is_an_address_of_the_link_that_the_error_leaves_by)
 }
 END_TEST
 
+/* The sender is in the second network of its link, or behind a gateway there: as with Linux. */
+static const char *const in_second_network[] = { "172.16.5.9", "10.99.1.1" };
+
+START_TEST(the_source_is_in_the_network_of_the_next_hop)
+{
+	struct bench *b = bench_start(error_config);
+	struct frame frame, error;
+
+	json_decref(bench_call(b, "addr.add", "{\"local\": \"172.16.5.1/24\", \"dev\": \"wan\"}"));
+	for (unsigned int host = 9; host <= 10; host++) {
+		char params[128];
+
+		snprintf(params, sizeof(params),
+			"{\"to\": \"172.16.5.%u\", \"lladdr\": \"" PEER_MAC "\", \"dev\": \"wan\"}",
+			host);
+		json_decref(bench_call(b, "neigh.add", params));
+	}
+	json_decref(
+		bench_call(b, "route.add", "{\"to\": \"10.99.0.0/16\", \"via\": \"172.16.5.10\"}"));
+	bench_discard(b);
+	frame_ip4(&frame, &(struct ip4_spec){ .src_mac = PEER_MAC,
+				  .dst_mac = WAN_MAC,
+				  .src = in_second_network[_i],
+				  .dst = "9.9.9.9" });
+	bench_push(b, WAN, &frame);
+	bench_expect(b, WAN, &error);
+	check_error(&error, &frame, "172.16.5.1");
+	bench_destroy(b);
+}
+END_TEST
+
 static const struct {
 	const char *name, *src, *dst, *dst_mac;
 	struct ip4_spec spec;
@@ -881,6 +912,7 @@ PACKET_MAIN("icmp", PLAIN_TEST(a_closed_tcp_port_answers_by_a_reset),
 	LOOP_TEST(what_cannot_go_on_is_answered_with_an_error, errors),
 	PLAIN_TEST(as_much_is_quoted_as_fits_into_576_bytes), PLAIN_TEST(padding_is_not_quoted),
 	PLAIN_TEST(the_source_is_an_address_of_the_link_that_the_error_leaves_by),
+	LOOP_TEST(the_source_is_in_the_network_of_the_next_hop, in_second_network),
 	LOOP_TEST(nobody_is_told_who_must_not_be_told, silent),
 	PLAIN_TEST(icmp_without_a_type_is_not_answered), PLAIN_TEST(a_burst_of_errors_is_bounded),
 	PLAIN_TEST(workers_share_the_burst), PLAIN_TEST(the_bucket_refills_up_to_the_burst),

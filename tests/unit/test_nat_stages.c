@@ -129,10 +129,38 @@ struct ns_own6 *const *__wrap_ns_own6_tables(const struct dp *dp)
 	return lab.own6;
 }
 
-uint32_t __wrap_ns_link_source4(const struct dp *dp, uint16_t link);
-uint32_t __wrap_ns_link_source4(const struct dp *dp, uint16_t link)
+static bool lab_addr(unsigned int i, uint16_t link, struct ip_prefix *prefix)
 {
-	return lab.fallback4;
+	ck_assert_int_eq(ip_prefix_parse(lab_addrs[i].prefix, prefix), 0);
+	return lab_addrs[i].link == link;
+}
+
+uint32_t __wrap_ns_source4_select(const struct dp *dp, uint16_t link, uint32_t peer_be);
+uint32_t __wrap_ns_source4_select(const struct dp *dp, uint16_t link, uint32_t peer_be)
+{
+	struct ip_prefix prefix;
+	uint32_t first_be = 0;
+
+	for (unsigned int i = 0; i < RTE_DIM(lab_addrs); i++) {
+		if (!lab_addr(i, link, &prefix))
+			continue;
+		/* All of them are /24. */
+		if (((prefix.addr.v4_be ^ peer_be) & RTE_BE32(0xffffff00)) == 0)
+			return prefix.addr.v4_be;
+		first_be = first_be == 0 ? prefix.addr.v4_be : first_be;
+	}
+	return first_be == 0 ? lab.fallback4 : first_be;
+}
+
+bool __wrap_ns_source4_has(const struct dp *dp, uint16_t link, uint32_t addr_be);
+bool __wrap_ns_source4_has(const struct dp *dp, uint16_t link, uint32_t addr_be)
+{
+	struct ip_prefix prefix;
+
+	for (unsigned int i = 0; i < RTE_DIM(lab_addrs); i++)
+		if (lab_addr(i, link, &prefix) && prefix.addr.v4_be == addr_be)
+			return true;
+	return false;
 }
 
 bool __wrap_ns_own6_select(
@@ -155,19 +183,6 @@ const struct ns_own6_row *__wrap_ns_own6_search(
 	union flow_addr ours = addr_of("2001:db8::1");
 
 	return memcmp(addr, ours.bytes, 16) == 0 ? &row : NULL;
-}
-
-void __wrap_ns_addr_each(const struct dp *dp, uint16_t link,
-	void (*fn)(const struct ns_addr *, void *ctx), void *ctx);
-void __wrap_ns_addr_each(const struct dp *dp, uint16_t link,
-	void (*fn)(const struct ns_addr *, void *ctx), void *ctx)
-{
-	for (unsigned int i = 0; i < RTE_DIM(lab_addrs); i++) {
-		struct ns_addr addr = { .link = lab_addrs[i].link };
-
-		ck_assert_int_eq(ip_prefix_parse(lab_addrs[i].prefix, &addr.prefix), 0);
-		fn(&addr, ctx);
-	}
 }
 
 static unsigned int n_told;
@@ -214,7 +229,6 @@ static void lab_setup(void)
 
 static void lab_teardown(void)
 {
-	nat_module.fini(&lab.dp);
 	free(lab.dp.slot[0]);
 	free(lab.w->slot[0]);
 	free(lab.own6[0]);
