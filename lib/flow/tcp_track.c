@@ -555,6 +555,16 @@ static struct tcp_result track_judge(struct tcp_track *track, struct tcp_track_r
 	return track_accept(track, conf, old_state, new_state, class, dir);
 }
 
+/* What tcp_track_quick() asks of every segment, found out when something out of the ordinary has happened. */
+static void track_set_steady(struct tcp_track *track)
+{
+	bool is_steady = track->state == TCP_STATE_ESTABLISHED && tcp_track_is_assured(track) &&
+			 track->side[0].max_win != 0 && track->side[1].max_win != 0;
+
+	track->side_flags[FLOW_ORIG] &= (uint16_t)~TCP_SIDE_STEADY;
+	track->side_flags[FLOW_ORIG] |= is_steady ? TCP_SIDE_STEADY : 0;
+}
+
 struct tcp_result tcp_track_update(struct tcp_track *track, struct tcp_track_rare *rare,
 	const struct tcp_sysctl *conf, const struct tcp_segment *seg, unsigned int dir)
 {
@@ -565,6 +575,7 @@ struct tcp_result tcp_track_update(struct tcp_track *track, struct tcp_track_rar
 	result_of = track_judge(track, rare, conf, seg, dir);
 	if (result_of.verdict == TCP_ACCEPT || result_of.verdict == TCP_IGNORE)
 		track->side_flags[dir] |= TCP_SIDE_SEEN;
+	track_set_steady(track);
 	return result_of;
 }
 

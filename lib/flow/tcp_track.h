@@ -21,6 +21,7 @@
 
 #include "flow/flow.h"
 
+#include <rte_branch_prediction.h>
 #include <rte_byteorder.h>
 #include <rte_tcp.h>
 
@@ -121,6 +122,8 @@ enum tcp_side_flag {
 	TCP_SIDE_ZERO_WINDOW = 1 << 10, /* sent the last ACK, and that closed the window */
 	TCP_SIDE_SEEN = 1 << 11,	/* has taken part (the reply side: `seen reply`) */
 	TCP_SIDE_ASSURED = 1 << 12,	/* on the original side: the connection is */
+	/* On the original side: established and assured, the windows of both sides are known. */
+	TCP_SIDE_STEADY = 1 << 13,
 };
 
 /* A connection. Lives in the flow's hot line: everything that ordinary segments touch. */
@@ -215,8 +218,10 @@ static inline struct tcp_segment tcp_segment_read(
 	uint8_t flags = header->tcp_flags;
 	unsigned int header_len = (header->data_off >> 4) * 4u;
 	uint32_t seq = rte_be_to_cpu_32(header->sent_seq);
-	uint32_t n_controls = !!(flags & RTE_TCP_SYN_FLAG) + !!(flags & RTE_TCP_FIN_FLAG);
+	uint32_t n_controls = 0;
 
+	if (unlikely(flags & (RTE_TCP_SYN_FLAG | RTE_TCP_FIN_FLAG)))
+		n_controls = !!(flags & RTE_TCP_SYN_FLAG) + !!(flags & RTE_TCP_FIN_FLAG);
 	return (struct tcp_segment){
 		.seq = seq,
 		.ack = rte_be_to_cpu_32(header->recv_ack),
@@ -355,10 +360,9 @@ static inline bool tcp_track_quick(
 	uint32_t oldest = receiver->end - tcp_side_ack_window(sender);
 	uint32_t flags = tcp_track_load_flags(track);
 
-	if (track->state != TCP_STATE_ESTABLISHED || (seg->flags & unlike_ack) != RTE_TCP_ACK_FLAG)
-		return false;
-	if (!(flags & tcp_side_flag(FLOW_ORIG, TCP_SIDE_ASSURED)) || sender->max_win == 0 ||
-		receiver->max_win == 0 || !tcp_segment_has_plain_options(seg))
+	if (!(flags & tcp_side_flag(FLOW_ORIG, TCP_SIDE_STEADY)) ||
+		(seg->flags & unlike_ack) != RTE_TCP_ACK_FLAG ||
+		!tcp_segment_has_plain_options(seg))
 		return false;
 	/* tcp_seq_is_before() four times, in one branch: is one of the differences negative? */
 	if ((int32_t)((sender->max_end - seg->seq) |
