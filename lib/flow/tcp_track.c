@@ -19,7 +19,7 @@
  *
  * Not handled here: checksums, sequence numbers that change on their way, who deletes the connection.
  */
-#include "flow/tcp_track.h"
+#include "flow/tcp_options.h"
 
 /* Next state, or: */
 enum { INVALID = TCP_N_STATES, IGNORE };
@@ -75,10 +75,6 @@ static const uint8_t next_states[2][TCP_N_CLASSES][TCP_N_STATES] = {
 #undef IV
 #undef IG
 
-enum { SCALE_MAX = 14 }; /* RFC 7323 2.3 */
-
-enum tcp_option { OPTION_END, OPTION_NOP, OPTION_SCALE = 3, OPTION_SACK_PERMITTED, OPTION_SACK };
-
 static struct tcp_result result(
 	enum tcp_verdict verdict, enum tcp_reason reason, enum tcp_timeout timeout)
 {
@@ -114,72 +110,6 @@ static enum tcp_class segment_class(const struct tcp_segment *seg)
 	return seg->flags & RTE_TCP_ACK_FLAG ? TCP_CLASS_ACK : TCP_CLASS_NONE;
 }
 
-/*
- * Steps through options: the next one's kind, with its value of *value_len bytes, or OPTION_END at
- * the end or at the first that does not fit. *at begins at 0.
- */
-static uint8_t option_next(const struct tcp_segment *seg, unsigned int *at, const uint8_t **value,
-	unsigned int *value_len)
-{
-	while (*at < seg->options_len && seg->options[*at] == OPTION_NOP)
-		(*at)++;
-	if (seg->options_len - *at < 2 || seg->options[*at] == OPTION_END)
-		return OPTION_END;
-
-	const uint8_t *option = &seg->options[*at];
-
-	if (option[1] < 2 || option[1] > seg->options_len - *at)
-		return OPTION_END;
-	*at += option[1];
-	*value = option + 2;
-	*value_len = option[1] - 2u;
-	return option[0];
-}
-
-/* Scale and options of a SYN, as side flags. */
-static uint16_t syn_flags(const struct tcp_segment *seg)
-{
-	uint16_t flags = 0;
-	unsigned int at = 0, len = 0;
-	const uint8_t *value = NULL;
-	uint8_t kind;
-
-	while ((kind = option_next(seg, &at, &value, &len)) != OPTION_END) {
-		if (kind == OPTION_SACK_PERMITTED && len == 0) {
-			flags |= TCP_SIDE_HAS_SACK;
-		} else if (kind == OPTION_SCALE && len == 1) {
-			flags &= ~TCP_SIDE_SCALE;
-			flags |= value[0] > SCALE_MAX ? SCALE_MAX : value[0];
-			flags |= TCP_SIDE_HAS_SCALE;
-		}
-	}
-	return flags;
-}
-
-/* The highest byte that the segment acknowledges, SACK blocks (RFC 2018 3) included. */
-static uint32_t segment_sack(const struct tcp_segment *seg)
-{
-	uint32_t sack = seg->ack;
-	unsigned int at = 0, len = 0;
-	const uint8_t *value = NULL;
-	uint8_t kind;
-
-	if (tcp_segment_has_plain_options(seg))
-		return sack;
-	while ((kind = option_next(seg, &at, &value, &len)) != OPTION_END) {
-		if (kind != OPTION_SACK || len % 8 != 0)
-			continue;
-		for (unsigned int i = 0; i < len; i += 8) {
-			rte_be32_t edge_be;
-
-			memcpy(&edge_be, value + i + 4, sizeof(edge_be));
-			if (tcp_seq_is_before(sack, rte_be_to_cpu_32(edge_be)))
-				sack = rte_be_to_cpu_32(edge_be);
-		}
-	}
-	return sack;
-}
-
 /* What is known of an end from its SYN or SYN/ACK. */
 static void side_begin(struct tcp_track *track, const struct tcp_segment *seg, unsigned int dir)
 {
@@ -191,7 +121,7 @@ static void side_begin(struct tcp_track *track, const struct tcp_segment *seg, u
 	side->max_win = seg->win == 0 ? 1 : seg->win;
 	/* A new beginning: of what was before only these remain. */
 	*flags &= TCP_SIDE_IS_LIBERAL | TCP_SIDE_ZERO_WINDOW | TCP_SIDE_SEEN | TCP_SIDE_ASSURED;
-	*flags |= syn_flags(seg) & from_syn;
+	*flags |= tcp_options_of_syn(seg) & from_syn;
 	/* RFC 7323 2.2: windows are scaled only if both have said so. */
 	if (dir == FLOW_REPLY && !(*flags & *other & TCP_SIDE_HAS_SCALE)) {
 		*flags &= ~TCP_SIDE_SCALE;
@@ -288,7 +218,7 @@ static struct tcp_result judge_window(struct tcp_track *track, const struct tcp_
 	enum tcp_reason reason;
 
 	if (track->side_flags[dir ^ 1] & TCP_SIDE_HAS_SACK)
-		view.sack = segment_sack(seg);
+		view.sack = tcp_options_sack(seg);
 	if (side_meet(track, seg, view.sack, dir))
 		return result_keep(TCP_ACCEPT, TCP_REASON_NONE);
 	/* Nothing acknowledged, or a reset that says so with a zero: as good as all. */
@@ -354,7 +284,7 @@ static struct tcp_result track_note_unsynced(struct tcp_track *track, struct tcp
 		track->side_flags[dir] |= TCP_SIDE_ZERO_WINDOW;
 	rare->syn_win = seg->win;
 	if (class == TCP_CLASS_SYN && dir == FLOW_ORIG) {
-		rare->syn_flags = syn_flags(seg);
+		rare->syn_flags = tcp_options_of_syn(seg);
 		rare->is_simultaneous = false;
 		/* The ACK of a FIN is what LAST_ACK waits for; a challenge is not one. */
 		rare->is_challenged = track->state == TCP_STATE_LAST_ACK;

@@ -2,7 +2,7 @@
 
 /*
  * The neighbour table. Control thread only; workers see the adjacencies that it publishes (adj.c)
- * and the mail that it sends.
+ * and the mail that it sends. What becomes of it when links and addresses change is in neigh_events.c.
  *
  * An entry lives in a hash by (link, address) and in a list by age. Routes hold entries by
  * counting references on the adjacency (neigh_get), so that a gateway keeps its index while its
@@ -121,8 +121,7 @@ static void table_reap(struct dp *dp)
 	}
 }
 
-/* Back to NONE, and everybody hears of it. What is unreferenced is gone with the next tick. */
-static void entry_forget(struct dp *dp, struct neigh_entry *entry)
+void neigh_forget(struct dp *dp, struct neigh_entry *entry)
 {
 	struct neigh_table *table = neigh_table(dp);
 
@@ -138,14 +137,9 @@ void neigh_remove(struct dp *dp, struct neigh_entry *entry)
 	struct neigh_key key = entry_key(entry);
 	bool was_unresolved = entry->nud.neigh.state == NEIGH_INCOMPLETE;
 
-	entry_forget(dp, entry);
+	neigh_forget(dp, entry);
 	if (was_unresolved)
 		hold_mail_verdict(dp, NULL, &key, HOLD_FAILED, 0);
-}
-
-static bool entry_is_spare(const struct neigh_entry *entry)
-{
-	return entry->nud.neigh.n_refs == 0 && entry->nud.neigh.state != NEIGH_NONE;
 }
 
 /* Every few seconds, when there are more than gc_thresh1. */
@@ -157,7 +151,7 @@ static void table_gc(struct dp *dp)
 	if (table->n_counted <= table->sysctl.gc_thresh1)
 		return;
 	TAILQ_FOREACH(entry, &table->all, all) {
-		if (entry_is_spare(entry) && nud_is_collectable(&table->nud, &entry->nud))
+		if (neigh_is_spare(entry) && nud_is_collectable(&table->nud, &entry->nud))
 			neigh_remove(dp, entry);
 	}
 }
@@ -174,7 +168,7 @@ static void table_forced_gc(struct dp *dp)
 	TAILQ_FOREACH(entry, &table->all, all) {
 		enum neigh_state state = entry->nud.neigh.state;
 
-		if (!entry_is_spare(entry))
+		if (!neigh_is_spare(entry))
 			continue;
 		if (state == NEIGH_FAILED ||
 			(state == NEIGH_STALE &&
@@ -421,150 +415,6 @@ void neigh_each(const struct dp *dp, void (*fn)(const struct neigh *neigh, void 
 
 	TAILQ_FOREACH(entry, &neigh_table(dp)->all, all)
 		fn(&entry->nud.neigh, ctx);
-}
-
-/* What happens to links and addresses. */
-
-/* Linux: a lost carrier or `down` forgets all but what an operator entered by hand. */
-static void link_flush(struct dp *dp, uint16_t ifindex, bool with_permanent)
-{
-	struct neigh_entry *entry;
-
-	TAILQ_FOREACH(entry, &neigh_table(dp)->all, all) {
-		enum neigh_state state = entry->nud.neigh.state;
-
-		if (entry->nud.neigh.link != ifindex || state == NEIGH_NONE)
-			continue;
-		if (state != NEIGH_PERMANENT || with_permanent)
-			entry_forget(dp, entry);
-	}
-	hold_mail_link_down(dp, ifindex);
-}
-
-/* Our MAC address or MTU changed: every adjacency of the link carries them. */
-static void link_republish(struct dp *dp, const struct link *link)
-{
-	struct neigh_table *table = neigh_table(dp);
-	struct neigh_link *nl = &table->links[link->ifindex];
-	struct neigh_entry *entry;
-
-	for (unsigned int i = 0; i < NEIGH_N_FAMILIES; i++)
-		if (nl->glean[i] != 0)
-			adj_set_mtu(table, nl->glean[i], link->mtu);
-	TAILQ_FOREACH(entry, &table->all, all) {
-		if (entry->nud.neigh.link != link->ifindex)
-			continue;
-		adj_set_mtu(table, entry->nud.neigh.adj, link->mtu);
-		adj_publish(table, &entry->nud.neigh, link);
-	}
-}
-
-static void link_changed(struct dp *dp, const struct link *link)
-{
-	struct neigh_link *nl = &neigh_table(dp)->links[link->ifindex];
-	bool is_ready = link->is_up && link->is_running;
-	bool is_moved = memcmp(&nl->mac, &link->mac, sizeof(nl->mac)) != 0;
-	bool was_ready = nl->was_ready;
-
-	nl->was_ready = is_ready;
-	nl->mac = link->mac;
-	link_republish(dp, link);
-	if (was_ready && !is_ready) {
-		link_flush(dp, link->ifindex, false);
-		dad_stop_link(dp, link->ifindex);
-	}
-	if (is_ready && (!was_ready || is_moved))
-		arp_announce_link(dp, link);
-	if (is_ready && !was_ready)
-		dad_start_link(dp, link);
-	else if (is_ready && is_moved)
-		nd_announce_link(dp, link);
-}
-
-static void link_deleted(struct dp *dp, const struct link *link)
-{
-	struct neigh_link *nl = &neigh_table(dp)->links[link->ifindex];
-
-	link_flush(dp, link->ifindex, true);
-	dad_stop_link(dp, link->ifindex);
-	/* The glean adjacency stays: routes hold it and give it back. */
-	nl->was_ready = false;
-	nl->mac = (struct mac_addr){ 0 };
-	nl->defended_ns = 0;
-}
-
-/*
- * An address of ours is gone, and with it the reason to think that its network is on this link.
- * Neighbours that another address still covers are learned again.
- */
-static void addr_flush(struct dp *dp, const struct ns_addr *addr)
-{
-	struct neigh_entry *entry;
-
-	TAILQ_FOREACH(entry, &neigh_table(dp)->all, all) {
-		struct neigh *neigh = &entry->nud.neigh;
-
-		if (neigh->link == addr->link && neigh->state != NEIGH_PERMANENT &&
-			entry_is_spare(entry) && ip_prefix_contains(&addr->prefix, &neigh->addr))
-			neigh_remove(dp, entry);
-	}
-}
-
-/* What was a neighbour's address is now our own. */
-static void addr_claim(struct dp *dp, const struct ns_addr *addr)
-{
-	struct neigh_key key = { .addr = addr->prefix.addr, .link = addr->link, .ns = addr->ns };
-	struct neigh_entry *entry = neigh_find(neigh_table(dp), &key);
-
-	if (entry != NULL && entry->nud.neigh.state != NEIGH_NONE)
-		neigh_remove(dp, entry);
-}
-
-static void addr_new(struct dp *dp, const struct ns_addr *addr)
-{
-	const struct link *link = link_by_index(dp, addr->link);
-
-	addr_claim(dp, addr);
-	arp_addr_event(dp, addr, true);
-	/* Those of a link that is only just being made begin when it is done. */
-	if (addr->prefix.addr.family == AF_INET6 && neigh_table(dp)->links[addr->link].was_ready)
-		dad_start(dp, link, &addr->prefix.addr);
-}
-
-static void addr_deleted(struct dp *dp, const struct ns_addr *addr)
-{
-	addr_flush(dp, addr);
-	arp_addr_event(dp, addr, false);
-	dad_stop(dp, addr->link, &addr->prefix.addr);
-}
-
-static void neigh_event(struct dp *dp, enum event_kind kind, const void *subject)
-{
-	/* Links go after us when the dataplane ends: nobody is left to be told. */
-	if (neigh_table(dp)->adjs == NULL)
-		return;
-	switch (kind) {
-	case EVENT_LINK_NEW:
-	case EVENT_LINK_CHANGED:
-		link_changed(dp, subject);
-		return;
-	case EVENT_LINK_DELETED:
-		link_deleted(dp, subject);
-		return;
-	case EVENT_ADDR_NEW:
-		addr_new(dp, subject);
-		return;
-	case EVENT_ADDR_DELETED:
-		addr_deleted(dp, subject);
-		return;
-	case EVENT_NEIGH_CHANGED:
-	case EVENT_ROUTE_NEW:
-	case EVENT_ROUTE_DELETED:
-	case EVENT_FLOW_NEW:
-	case EVENT_FLOW_ENDED:
-	case EVENT_FLOW_LOST:
-		return;
-	}
 }
 
 static void neigh_tick(struct dp *dp, uint64_t now_ns)

@@ -110,7 +110,9 @@ struct neigh_entry *neigh_find(const struct neigh_table *table, const struct nei
 /* -ENOBUFS: the table is full. is_limited: gc_thresh3 counts (not for routes and operators). */
 int neigh_create(struct dp *dp, const struct link *link, const struct neigh_key *key,
 	bool is_limited, struct neigh_entry **out);
-/* Forgets the neighbour; the entry goes too unless a route holds it. */
+/* Back to NONE, and everybody hears of it. What is unreferenced is gone with the next tick. */
+void neigh_forget(struct dp *dp, struct neigh_entry *entry);
+/* The same, and who waits for it hears that nobody answers. */
 void neigh_remove(struct dp *dp, struct neigh_entry *entry);
 /* To be called when references or PERMANENT have changed: keeps n_counted and the reap list. */
 void neigh_account(struct neigh_table *table, struct neigh_entry *entry);
@@ -122,6 +124,15 @@ const char *neigh_refuse(const struct ip_addr *addr, int *err);
 /* A worker needs a neighbour resolved; a stale adjacency is used (mail). */
 void neigh_mail_resolve(void *dp, const struct mail *mail);
 void neigh_mail_used(void *dp, const struct mail *mail);
+
+/* Held by nobody, and not forgotten yet. */
+static inline bool neigh_is_spare(const struct neigh_entry *entry)
+{
+	return entry->nud.neigh.n_refs == 0 && entry->nud.neigh.state != NEIGH_NONE;
+}
+
+/* neigh_events.c. Control thread: a link or an address has changed. */
+void neigh_event(struct dp *dp, enum event_kind kind, const void *subject);
 
 /* arp.c. Control thread. */
 void arp_solicit(struct dp *dp, const struct neigh *neigh, bool is_unicast);

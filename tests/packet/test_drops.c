@@ -877,8 +877,8 @@ static bool has_cause(const char *reason)
 /* Connections, rules and translations have tests of their own, which expect each reason by its name. */
 static bool is_caused_elsewhere(const char *reason)
 {
-	static const char *const files[] = { "conntrack", "firewall", "flow", "flow_fragments",
-		"nat" };
+	static const char *const files[] = { "conntrack_limits", "firewall", "flow",
+		"flow_fragments", "nat" };
 	char *quoted = mem_printf("\"%s\"", reason);
 	bool is_found = false;
 
