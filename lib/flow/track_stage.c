@@ -224,16 +224,19 @@ static unsigned int whose(
 {
 	unsigned int bucket = flow_bucket(w, f->proto, &f->orig), other = w->id;
 
-	if (w->dp->n_workers == 1 || f->is_explained)
+	if (w->dp->n_workers == 1 || f->is_explained || (meta->flags & PKT_ASKED_LAST))
 		return other;
 	if (unlikely(flow_bucket_is_moved(fw, bucket)))
 		other = flow_ask(fw, meta, bucket);
 	if (other != w->id)
 		return other;
-	if (is_others_answer(w, meta, f))
+	if (is_others_answer(w, meta, f)) {
+		/* That one does not own the bucket: it would ask the owner, and so on. */
+		meta->flags |= PKT_ASKED_LAST;
 		other = flow_icmp_worker(f->orig.sport_be, w->dp->n_workers);
-	else if (is_behind_headers(meta, f))
+	} else if (is_behind_headers(meta, f)) {
 		other = flow_bucket_owner(fw, bucket);
+	}
 	meta->n_injects += other != w->id;
 	return other;
 }

@@ -9,20 +9,11 @@
 #include <rte_random.h>
 
 #include "base/mem.h"
-#include "flow/flow_walk.h"
+#include "flow/flow.h"
 #include "link/link.h"
 #include "link/steer.h"
 
 static const uint8_t protos[] = { IPPROTO_UDP, IPPROTO_ICMP };
-
-/* No worker has noticed yet. */
-static void move_bucket(struct bench *b, unsigned int bucket, unsigned int to)
-{
-	char params[64];
-
-	snprintf(params, sizeof(params), "{\"bucket\": %u, \"worker\": %u}", bucket, to);
-	json_decref(bench_call_only(b, "worker.rebalance", params));
-}
 
 static void move_all(struct bench *b, unsigned int to)
 {
@@ -83,33 +74,6 @@ static unsigned int the_bucket(const struct bench *b)
 
 	bucket_packet(&frame, 0, false);
 	return steer_bucket(link_steer(b->dp), frame.bytes);
-}
-
-static void list_slice(struct flow_walk *walk)
-{
-}
-
-/* Of the list: how many connections, packets that they have counted, and how many has that worker. */
-static void list_sum(struct bench *b, unsigned int worker, unsigned int *n, unsigned int *n_packets,
-	unsigned int *n_of_worker)
-{
-	struct flow_filter any;
-	struct flow_walk *walk;
-
-	flow_filter_init(&any);
-	*n = *n_packets = *n_of_worker = 0;
-	walk = flow_walk_create(b->dp, &any, list_slice, NULL);
-	while (flow_walk_step(walk)) {
-		bench_run(b);
-		for (unsigned int i = 0; i < walk->n; i++) {
-			const struct flow_info *info = &walk->rows[i];
-
-			*n += 1;
-			*n_packets += (unsigned int)(info->packets[0] + info->packets[1]);
-			*n_of_worker += info->worker == worker;
-		}
-	}
-	flow_walk_destroy(walk);
 }
 
 static const unsigned int interleavings[] = { 0, 1, 2 };
