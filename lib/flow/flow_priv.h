@@ -58,6 +58,7 @@ struct flow_sysctl {
 /* Buckets that have moved (move.c). Control thread writes, workers read the first two (relaxed both). */
 struct flow_moves {
 	bool is_moved[STEER_BUCKETS]; /* others than the owner may have connections of it */
+	uint8_t n_giving[WORKER_MAX]; /* buckets that a worker is giving away */
 	uint8_t giver[STEER_BUCKETS]; /* worker + 1 that is giving them away; 0: nobody is */
 	bool is_taken[STEER_BUCKETS]; /* written by the taker: it has all of them */
 	uint64_t settled_ns[STEER_BUCKETS];

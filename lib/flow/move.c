@@ -43,12 +43,15 @@ struct parcel {
 
 /* Asking */
 
-/* May it have connections of a bucket that it does not own? */
+/*
+ * May it have connections of a bucket that it does not own? Or have had: what it gives away is steered by two
+ * buckets, and only one of them needs to be moving.
+ */
 static bool has_some(const struct flow_worker *fw, const struct worker *other, unsigned int bucket)
 {
 	const struct flow_worker *that = flow_worker(other);
 
-	if (__atomic_load_n(&fw->state->moves.giver[bucket], __ATOMIC_RELAXED) == other->id + 1)
+	if (__atomic_load_n(&fw->state->moves.n_giving[other->id], __ATOMIC_RELAXED) != 0)
 		return true;
 	for (unsigned int family = 0; family < FLOW_N_FAMILIES; family++)
 		if (__atomic_load_n(&that->table[family].n_in_bucket[bucket], __ATOMIC_RELAXED) !=
@@ -255,6 +258,13 @@ const struct stage flow_take_stage = {
 
 /* Control thread */
 
+static void set_giving(struct flow_moves *moves, unsigned int worker, int one)
+{
+	static_assert(STEER_BUCKETS <= UINT8_MAX, "n_giving");
+	__atomic_store_n(&moves->n_giving[worker], (uint8_t)(moves->n_giving[worker] + one),
+		__ATOMIC_RELAXED);
+}
+
 static bool may_move(struct dp *dp, unsigned int bucket)
 {
 	const struct flow_control *state = dp_slot(dp, &flow_module);
@@ -274,7 +284,8 @@ static void move(struct dp *dp, unsigned int bucket, unsigned int from, unsigned
 	}
 	moves->n += !moves->is_moved[bucket];
 	__atomic_store_n(&moves->is_taken[bucket], false, __ATOMIC_RELAXED);
-	__atomic_store_n(&moves->giver[bucket], (uint8_t)(from + 1), __ATOMIC_RELAXED);
+	moves->giver[bucket] = (uint8_t)(from + 1);
+	set_giving(moves, from, 1);
 	__atomic_store_n(&moves->is_moved[bucket], true, __ATOMIC_RELAXED);
 	/* Its release: who sees the new owner sees these. */
 	link_own_bucket(dp, bucket, to);
@@ -298,7 +309,8 @@ static void settle(struct dp *dp, struct flow_moves *moves, unsigned int bucket)
 		/* Pairs with the release in take_parcel(). */
 		if (!__atomic_load_n(&moves->is_taken[bucket], __ATOMIC_ACQUIRE))
 			return;
-		__atomic_store_n(&moves->giver[bucket], 0, __ATOMIC_RELAXED);
+		set_giving(moves, moves->giver[bucket] - 1u, -1);
+		moves->giver[bucket] = 0;
 		moves->settled_ns[bucket] = dp->now_ns + SETTLE_NS;
 	}
 	if (dp->now_ns < moves->settled_ns[bucket] || is_left_behind(dp, bucket))

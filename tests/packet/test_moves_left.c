@@ -10,7 +10,7 @@
 #include "link/link.h"
 #include "link/steer.h"
 
-enum { MF = RTE_IPV4_HDR_MF_FLAG, PIECE_LEN = 1400 };
+enum { MF = RTE_IPV4_HDR_MF_FLAG, PIECE_LEN = 1400, N_IN_FRONT = 150 };
 
 /* A connection of worker 0 whose two directions are steered by two of its buckets. */
 struct pair {
@@ -103,6 +103,45 @@ START_TEST(answers_to_queries_that_nobody_knows_are_dropped)
 	}
 	drops_expect(b, &drops, "flow_invalid_icmp", HOSTS);
 	bench_expect_nothing(b);
+	bench_destroy(b);
+}
+END_TEST
+
+/*
+ * The bucket of the answers has moved long ago, that of the other direction is moving, and the connection is in
+ * a ring that is full of other things when an answer comes straight to the new owner.
+ */
+START_TEST(a_connection_that_follows_the_bucket_of_its_answers_is_waited_for)
+{
+	struct bench *b = gateway_start(2);
+	struct drops drops;
+	struct frame frame;
+	struct pair pair;
+	unsigned int n = 0;
+
+	pair_begin(b, &pair, IPPROTO_UDP);
+	move_bucket(b, pair.back, 1);
+	bench_advance(b, 1100);
+	drops = drops_take(b);
+	for (unsigned int i = 0; n < N_IN_FRONT; i++) {
+		packet_out(&frame, i % 250, IPPROTO_UDP, (uint16_t)(i / 250));
+		if (owner_of(b, bucket_of(b, &frame)) != 1)
+			continue;
+		bench_send(b, LAN, &frame);
+		n++;
+	}
+	while (worker_pass(b->dp->workers[0]) > 0)
+		;
+	move_bucket(b, pair.there, 1);
+	for (unsigned int i = 0; i < 4; i++)
+		worker_pass(b->dp->workers[0]);
+	frame = pair.sent;
+	gateway_answer(&frame);
+	bench_send(b, WAN, &frame);
+	worker_pass(b->dp->workers[1]);
+	bench_run(b);
+	ck_assert_uint_eq(gateway_count(b, IPPROTO_UDP), 1);
+	drops_expect_none(b, &drops);
 	bench_destroy(b);
 }
 END_TEST
@@ -203,4 +242,5 @@ START_TEST(fragments_find_a_translated_connection_that_stayed)
 END_TEST
 
 PACKET_MAIN("moves_left", PLAIN_TEST(answers_to_queries_that_nobody_knows_are_dropped),
+	PLAIN_TEST(a_connection_that_follows_the_bucket_of_its_answers_is_waited_for),
 	LOOP_TEST(fragments_find_a_translated_connection_that_stayed, moves))
