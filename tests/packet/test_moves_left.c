@@ -146,6 +146,44 @@ START_TEST(a_connection_that_follows_the_bucket_of_its_answers_is_waited_for)
 }
 END_TEST
 
+/* Turns a SYN into another segment of its sender, one byte further on. */
+static void tcp_go_on(struct frame *frame, uint8_t flags)
+{
+	struct rte_tcp_hdr *tcp = (struct rte_tcp_hdr *)(void *)frame_l4(frame);
+
+	tcp->tcp_flags = flags;
+	tcp->sent_seq = rte_cpu_to_be_32(rte_be_to_cpu_32(tcp->sent_seq) + 1);
+	tcp->cksum = 0;
+	tcp->cksum = rte_ipv4_udptcp_cksum(frame_ip(frame), tcp);
+}
+
+/* One that stayed behind is over; the same host begins another one from that port. */
+START_TEST(what_begins_anew_belongs_to_the_owner)
+{
+	struct bench *b = gateway_start(2);
+	unsigned int n, n_packets, n_of_new;
+	struct frame frame;
+	struct pair pair;
+
+	pair_begin(b, &pair, IPPROTO_TCP);
+	move_bucket(b, pair.there, 1);
+	bench_run(b);
+	frame = pair.out;
+	tcp_go_on(&frame, RTE_TCP_RST_FLAG);
+	bench_push(b, LAN, &frame);
+	bench_expect(b, WAN, &frame);
+	list_sum(b, 1, &n, &n_packets, &n_of_new);
+	ck_assert_uint_eq(n_of_new, 0);
+	bench_push(b, LAN, &pair.out);
+	bench_expect(b, WAN, &frame);
+	list_sum(b, 1, &n, &n_packets, &n_of_new);
+	ck_assert_uint_eq(n, 1);
+	ck_assert_uint_eq(n_packets, 1);
+	ck_assert_uint_eq(n_of_new, 1);
+	bench_destroy(b);
+}
+END_TEST
+
 /* One of two pieces of what frame is all of: UDP's header, and PIECE_LEN bytes in each. */
 static void piece_of(struct frame *piece, const struct frame *whole, bool is_later, uint16_t id)
 {
@@ -243,4 +281,5 @@ END_TEST
 
 PACKET_MAIN("moves_left", PLAIN_TEST(answers_to_queries_that_nobody_knows_are_dropped),
 	PLAIN_TEST(a_connection_that_follows_the_bucket_of_its_answers_is_waited_for),
+	PLAIN_TEST(what_begins_anew_belongs_to_the_owner),
 	LOOP_TEST(fragments_find_a_translated_connection_that_stayed, moves))
