@@ -269,7 +269,9 @@ static bool may_move(struct dp *dp, unsigned int bucket)
 {
 	const struct flow_control *state = dp_slot(dp, &flow_module);
 
-	return state->moves.giver[bucket] == 0 && dp->now_ns >= state->moves.settled_ns[bucket];
+	/* A deletion sees one worker's connections after the other's: none may change sides meanwhile. */
+	return TAILQ_EMPTY(&state->deletions) && state->moves.giver[bucket] == 0 &&
+	       dp->now_ns >= state->moves.settled_ns[bucket];
 }
 
 static void move(struct dp *dp, unsigned int bucket, unsigned int from, unsigned int to)
@@ -317,6 +319,16 @@ static void settle(struct dp *dp, struct flow_moves *moves, unsigned int bucket)
 		return;
 	__atomic_store_n(&moves->is_moved[bucket], false, __ATOMIC_RELAXED);
 	moves->n--;
+}
+
+bool flow_are_moving(const struct dp *dp)
+{
+	const struct flow_control *state = dp_slot(dp, &flow_module);
+
+	for (unsigned int i = 0; i < dp->n_workers; i++)
+		if (state->moves.n_giving[i] != 0)
+			return true;
+	return false;
 }
 
 void flow_moves_tick(struct dp *dp)

@@ -313,13 +313,47 @@ START_TEST(a_bucket_moves_again_when_it_has_settled)
 	move_bucket(b, bucket, 1 - first);
 	bench_run(b);
 	snprintf(again, sizeof(again), "{\"bucket\": %u, \"worker\": %u}", bucket, first);
-	bench_expect_error(b, "worker.rebalance", again, "has just moved");
+	bench_expect_error(b, "worker.rebalance", again, "cannot move now");
 	bench_advance(b, 1100);
 	move_bucket(b, bucket, first);
 	bench_run(b);
 	list_sum(b, first, &n, &n_packets, &n_of_first);
 	ck_assert_uint_eq(n, IN_BUCKET);
 	ck_assert_uint_eq(n_of_first, IN_BUCKET);
+	bench_destroy(b);
+}
+END_TEST
+
+/* Those on their way as well, and none sets out meanwhile. */
+START_TEST(a_flush_misses_nothing_that_moves)
+{
+	struct bench *b = bench_create(accept_config, 2, 8192);
+	struct client *client = bench_connect(b);
+	unsigned int bucket = the_bucket(b);
+	struct frame frame;
+	json_t *answer;
+
+	bench_advance(b, 2000);
+	bench_discard(b);
+	/* Worker 0 is asked first: what comes to it from 1 afterwards would stay. */
+	move_bucket(b, bucket, 1);
+	bench_advance(b, 1100);
+	for (unsigned int i = 0; i < IN_BUCKET; i++) {
+		bucket_packet(&frame, i, false);
+		bench_push(b, LAN, &frame);
+	}
+	move_bucket(b, bucket, 0);
+	worker_pass(b->dp->workers[1]);
+	bench_write(client, "{\"jsonrpc\": \"2.0\", \"id\": 1, \"method\": "
+			    "\"conntrack.flush\", \"params\": {}}");
+	event_base_loop(b->events, EVLOOP_NONBLOCK);
+	bench_expect_error(
+		b, "worker.rebalance", "{\"bucket\": 0, \"worker\": 1}", "cannot move now");
+	answer = bench_read(b, client);
+	ck_assert_int_eq(json_int_at(answer, "result.deleted"), IN_BUCKET);
+	json_decref(answer);
+	ck_assert_uint_eq(flow_n_tracked(b->dp), 0);
+	client_close(client);
 	bench_destroy(b);
 }
 END_TEST
@@ -412,5 +446,6 @@ PACKET_MAIN("moves", PLAIN_TEST(no_port_is_given_twice_when_buckets_have_moved),
 	PLAIN_TEST(no_packet_is_lost_while_buckets_move_between_threads),
 	PLAIN_TEST(a_full_table_takes_nothing_and_nothing_is_lost),
 	PLAIN_TEST(a_bucket_moves_again_when_it_has_settled),
+	PLAIN_TEST(a_flush_misses_nothing_that_moves),
 	LOOP_TEST(connections_move_with_their_bucket_under_traffic, interleavings),
 	LOOP_TEST(translated_connections_are_found_when_buckets_move, protos))
