@@ -24,10 +24,8 @@
 #include "flow/flow_priv.h"
 
 enum {
-	PARCEL_FLOWS = 8,  /* given in one pass */
-	PARCELS_AHEAD = 8, /* in a ring and not yet taken, by giver and taker */
-	/* Entries that a taker keeps for new connections while it takes old ones. */
-	ROOM_LEFT = 2 * PARCEL_FLOWS * PARCELS_AHEAD,
+	PARCEL_FLOWS = 8,	/* given in one pass */
+	PARCELS_AHEAD = 8,	/* in a ring and not yet taken, by giver and taker */
 	SETTLE_NS = 1000000000, /* by then rings and queues have been emptied many times */
 };
 
@@ -89,11 +87,13 @@ unsigned int flow_ask(struct flow_worker *fw, struct pkt_meta *meta, unsigned in
 
 /* Giving */
 
+/* For what all others may have put into its ring, and as much again for new connections as one may. */
 static bool has_room(const struct worker *to, unsigned int family)
 {
 	const struct flow_table *table = &flow_worker(to)->table[family];
+	uint32_t room = to->dp->n_workers * PARCEL_FLOWS * PARCELS_AHEAD;
 
-	return __atomic_load_n(&table->n_used, __ATOMIC_RELAXED) + ROOM_LEFT <
+	return __atomic_load_n(&table->n_used, __ATOMIC_RELAXED) + room <
 	       __atomic_load_n(&table->limit, __ATOMIC_RELAXED);
 }
 

@@ -296,6 +296,57 @@ START_TEST(a_full_table_takes_nothing_and_nothing_is_lost)
 }
 END_TEST
 
+enum { GIVERS = 3, N_GIVEN = 70, N_OWN = 170, N_LIMIT = 300 };
+
+/* n connections of a bucket of that worker; what the host adds the port takes away. */
+static unsigned int fill_bucket(struct bench *b, unsigned int worker, unsigned int n)
+{
+	const struct steer *steer = link_steer(b->dp);
+	unsigned int bucket = STEER_BUCKETS, dport = 0;
+	struct frame frame;
+	char text[32];
+
+	for (unsigned int i = 0; i < n; i++) {
+		do {
+			dport += i == 0;
+			snprintf(text, sizeof(text), "10.7.%u.%u", worker, i + 1);
+			frame_ip4(&frame, &(struct ip4_spec){ .src_mac = HOST_MAC,
+						  .src = text,
+						  .dst = "8.8.8.8",
+						  .sport = (uint16_t)(0x1000 ^ (i + 1)),
+						  .dport = (uint16_t)dport });
+			bucket = steer_bucket(steer, frame.bytes);
+		} while (steer->owner[bucket] != worker);
+		bench_push(b, LAN, &frame);
+	}
+	return bucket;
+}
+
+/* Several give all that they may before the taker looks: it has room for that, or they keep it. */
+START_TEST(a_taker_has_room_for_what_all_of_the_others_give)
+{
+	struct bench *b = bench_create(accept_config, GIVERS + 1, 8192);
+	unsigned int bucket[GIVERS], n, n_packets, n_of_taker;
+
+	bench_sysctl(b, "conntrack.max", "1200");
+	bench_advance(b, 2000);
+	bench_discard(b);
+	fill_bucket(b, GIVERS, N_OWN);
+	for (unsigned int i = 0; i < GIVERS; i++)
+		bucket[i] = fill_bucket(b, i, N_GIVEN);
+	for (unsigned int i = 0; i < GIVERS; i++)
+		move_bucket(b, bucket[i], GIVERS);
+	for (unsigned int turn = 0; turn < 20; turn++)
+		for (unsigned int i = 0; i < GIVERS; i++)
+			worker_pass(b->dp->workers[i]);
+	bench_run(b);
+	list_sum(b, GIVERS, &n, &n_packets, &n_of_taker);
+	ck_assert_uint_eq(n, N_OWN + GIVERS * N_GIVEN);
+	ck_assert_uint_le(n_of_taker, N_LIMIT);
+	bench_destroy(b);
+}
+END_TEST
+
 START_TEST(a_bucket_moves_again_when_it_has_settled)
 {
 	struct bench *b = bench_create(accept_config, 2, 8192);
@@ -445,6 +496,7 @@ PACKET_MAIN("moves", PLAIN_TEST(no_port_is_given_twice_when_buckets_have_moved),
 	PLAIN_TEST(connections_on_their_way_are_waited_for),
 	PLAIN_TEST(no_packet_is_lost_while_buckets_move_between_threads),
 	PLAIN_TEST(a_full_table_takes_nothing_and_nothing_is_lost),
+	PLAIN_TEST(a_taker_has_room_for_what_all_of_the_others_give),
 	PLAIN_TEST(a_bucket_moves_again_when_it_has_settled),
 	PLAIN_TEST(a_flush_misses_nothing_that_moves),
 	LOOP_TEST(connections_move_with_their_bucket_under_traffic, interleavings),
