@@ -13,7 +13,18 @@
 #include "link/link.h"
 #include "link/steer.h"
 
-static const uint8_t protos[] = { IPPROTO_UDP, IPPROTO_ICMP };
+static const unsigned int workers[] = { 2, 3, 4 };
+static const struct kind {
+	uint8_t proto;
+	unsigned int n_workers;
+} kinds[] = {
+	{ IPPROTO_UDP, 2 },
+	{ IPPROTO_ICMP, 2 },
+	{ IPPROTO_UDP, 4 },
+	{ IPPROTO_ICMP, 4 },
+	{ IPPROTO_UDP, 3 },
+	{ IPPROTO_ICMP, 3 },
+};
 
 static void move_all(struct bench *b, unsigned int to)
 {
@@ -33,7 +44,11 @@ static int64_t stat_of(struct bench *b, unsigned int worker, const char *name)
 
 static int64_t stat(struct bench *b, const char *name)
 {
-	return stat_of(b, 0, name) + stat_of(b, 1, name);
+	int64_t n = 0;
+
+	for (unsigned int i = 0; i < b->dp->n_workers; i++)
+		n += stat_of(b, i, name);
+	return n;
 }
 
 enum { IN_BUCKET = 250 };
@@ -156,24 +171,25 @@ static void expect_all(struct bench *b, const struct frame *out, uint8_t proto)
 /* Wherever the buckets go, and go again, both directions of what is translated are found. */
 START_TEST(translated_connections_are_found_when_buckets_move)
 {
-	struct bench *b = bench_create(gateway_config, 2, 8192);
+	const struct kind *kind = &kinds[_i];
+	struct bench *b = bench_create(gateway_config, kind->n_workers, 8192);
 	struct frame *out, error;
 	struct drops drops;
 
 	bench_advance(b, 2000);
 	bench_discard(b);
 	drops = drops_take(b);
-	out = begin_all(b, protos[_i]);
+	out = begin_all(b, kind->proto);
 	for (unsigned int to = 0; to < 4; to++) {
-		move_all(b, to % 2);
-		expect_all(b, out, protos[_i]);
+		move_all(b, to % kind->n_workers);
+		expect_all(b, out, kind->proto);
 		for (unsigned int i = 0; i < HOSTS; i++) {
 			gateway_complain(&error, &out[i]);
 			bench_push(b, WAN, &error);
 		}
 		ck_assert_uint_eq(gateway_count(b, IPPROTO_ICMP), HOSTS);
 		bench_advance(b, 1100);
-		expect_all(b, out, protos[_i]);
+		expect_all(b, out, kind->proto);
 	}
 	drops_expect_none(b, &drops);
 	ck_assert_int_eq(stat(b, "insert"), HOSTS);
@@ -200,7 +216,7 @@ static const char few_ports_config[] =
 /* The outside port of each new connection is one that nobody has, wherever buckets have gone. */
 START_TEST(no_port_is_given_twice_when_buckets_have_moved)
 {
-	struct bench *b = bench_create(few_ports_config, 2, 8192);
+	struct bench *b = bench_create(few_ports_config, workers[_i], 8192);
 	bool is_given[UINT16_MAX + 1] = { false };
 	unsigned int n_first = 0, n_second = 0;
 	struct frame frame;
@@ -209,10 +225,10 @@ START_TEST(no_port_is_given_twice_when_buckets_have_moved)
 	bench_discard(b);
 	for (unsigned int i = 0; i < 3 * HOSTS; i++) {
 		if (i == HOSTS) {
-			/* Each worker gets a half of what the other had. */
+			/* Each worker gets about a half of what another one had. */
 			for (unsigned int k = 0; k < STEER_BUCKETS; k++)
-				if (k % 4 < 2)
-					move_bucket(b, k, 1 - k % 2);
+				if (k / workers[_i] % 2 == 0)
+					move_bucket(b, k, (k + 1) % workers[_i]);
 			bench_run(b);
 			bench_advance(b, 1100);
 		}
@@ -492,7 +508,7 @@ START_TEST(no_packet_is_lost_while_buckets_move_between_threads)
 }
 END_TEST
 
-PACKET_MAIN("moves", PLAIN_TEST(no_port_is_given_twice_when_buckets_have_moved),
+PACKET_MAIN("moves", LOOP_TEST(no_port_is_given_twice_when_buckets_have_moved, workers),
 	PLAIN_TEST(connections_on_their_way_are_waited_for),
 	PLAIN_TEST(no_packet_is_lost_while_buckets_move_between_threads),
 	PLAIN_TEST(a_full_table_takes_nothing_and_nothing_is_lost),
@@ -500,4 +516,4 @@ PACKET_MAIN("moves", PLAIN_TEST(no_port_is_given_twice_when_buckets_have_moved),
 	PLAIN_TEST(a_bucket_moves_again_when_it_has_settled),
 	PLAIN_TEST(a_flush_misses_nothing_that_moves),
 	LOOP_TEST(connections_move_with_their_bucket_under_traffic, interleavings),
-	LOOP_TEST(translated_connections_are_found_when_buckets_move, protos))
+	LOOP_TEST(translated_connections_are_found_when_buckets_move, kinds))
