@@ -7,6 +7,9 @@
 #include "kit_gateway.h"
 
 #include "flow/flow.h"
+#include <rte_random.h>
+
+#include "flow/flow.h"
 #include "link/link.h"
 #include "link/steer.h"
 
@@ -279,7 +282,67 @@ START_TEST(fragments_find_a_translated_connection_that_stayed)
 }
 END_TEST
 
+/* Waits until n packets have come out. */
+static void wait_for(struct bench *b, unsigned int n)
+{
+	uint64_t end = rte_rdtsc() + 30 * rte_get_tsc_hz();
+	struct frame frame;
+
+	while (n > 0) {
+		n -= bench_receive(b, LAN, &frame) || bench_receive(b, WAN, &frame);
+		ck_assert_msg(rte_rdtsc() < end, "%u have not come out", n);
+		bench_run(b);
+	}
+}
+
+/* Both directions of what is translated, on threads that really run beside each other. */
+START_TEST(translated_connections_are_found_between_threads)
+{
+	enum { ROUNDS = 3, BURST = 30 };
+	struct bench *b = gateway_start(2);
+	struct frame sent[HOSTS], frame;
+	struct drops drops;
+	uint64_t next = 0;
+
+	drops = drops_take(b);
+	bench_launch(b);
+	/* The clock is another one from here on. */
+	bench_run(b);
+	for (unsigned int i = 0; i < HOSTS; i++) {
+		gateway_send(b, i, IPPROTO_UDP, 20);
+		while (!bench_receive(b, WAN, &sent[i]))
+			bench_run(b);
+	}
+	for (unsigned int round = 0; round < ROUNDS; round++) {
+		while (b->now_ns < next)
+			bench_run(b);
+		for (unsigned int bucket = 0; bucket < STEER_BUCKETS; bucket++) {
+			move_bucket(b, bucket, 1 - owner_of(b, bucket));
+			for (unsigned int k = 0; k < BURST; k++) {
+				unsigned int i = (unsigned int)(rte_rand() % HOSTS);
+
+				if (rte_rand() % 2) {
+					gateway_send(b, i, IPPROTO_UDP, 20);
+					continue;
+				}
+				frame = sent[i];
+				gateway_answer(&frame);
+				bench_send(b, WAN, &frame);
+			}
+			wait_for(b, BURST);
+		}
+		next = b->now_ns + UINT64_C(1100000000);
+	}
+	bench_join(b);
+	bench_run(b);
+	drops_expect_none(b, &drops);
+	ck_assert_uint_eq(flow_n_tracked(b->dp), HOSTS);
+	bench_destroy(b);
+}
+END_TEST
+
 PACKET_MAIN("moves_left", PLAIN_TEST(answers_to_queries_that_nobody_knows_are_dropped),
 	PLAIN_TEST(a_connection_that_follows_the_bucket_of_its_answers_is_waited_for),
+	PLAIN_TEST(translated_connections_are_found_between_threads),
 	PLAIN_TEST(what_begins_anew_belongs_to_the_owner),
 	LOOP_TEST(fragments_find_a_translated_connection_that_stayed, moves))
