@@ -13,9 +13,9 @@
  * A connection whose answers are steered by another bucket stays: a translation, mostly, whose port was
  * kept. Only the owner of the answers' bucket may have it, since only who knows all that is in use there
  * can give ports away. It is found by asking: a packet that the owner of a moved bucket does not know goes
- * round those workers that have connections in it (flow_table.n_in_bucket), back to the owner if nobody
- * knows it. That ends, and the bucket is like any other again, when no other worker has any. Until then
- * no answers are translated into it (flow_bucket_is_mine()).
+ * round those workers that have connections in it (flow_table.n_in_bucket) or give any away, back to the
+ * owner if nobody knows it. That ends, and the bucket is like any other again, when no other worker has
+ * any. Until then no answers are translated into it (flow_bucket_is_mine()).
  *
  * What finds no room in the new owner's table stays, too.
  */
