@@ -2,8 +2,8 @@
 
 /*
  * The module: tunables, the clock of connections, the tables' life, and the source `flow_age`, which ends
- * connections whose time is over, and gives away those whose bucket has moved, a few in each pass. Tables are made when the first namespace begins to
- * track, by the control thread, before any worker is told of it.
+ * connections whose time is over, and gives away those whose bucket has moved, a few in each pass. Tables are
+ * made when the first namespace begins to track, by the control thread, before any worker is told of it.
  */
 #include <rte_random.h>
 
@@ -397,6 +397,7 @@ static void flow_tick(struct dp *dp, uint64_t now_ns)
 	flow_walks_collect(dp);
 	flow_events_tick(dp);
 	flow_moves_tick(dp);
+	flow_deletions_tick(dp);
 }
 
 static int flow_init(struct dp *dp)

@@ -223,7 +223,7 @@ static void deletion_destroy(struct dp *dp, struct deletion *deletion)
 	free(deletion);
 }
 
-/* Goes on with the first; what is over is answered. */
+/* Goes on with the first; what is over is answered. What is on its way would be missed: that comes first. */
 static void deletions_go_on(struct dp *dp)
 {
 	struct deletion *first;
@@ -231,12 +231,17 @@ static void deletions_go_on(struct dp *dp)
 	while ((first = TAILQ_FIRST(&control_of(dp)->deletions)) != NULL) {
 		struct call *call = first->call;
 
-		if (first->walk->is_mailed || flow_walk_step(first->walk))
+		if (first->walk->is_mailed || flow_are_moving(dp) || flow_walk_step(first->walk))
 			return;
 		call->result = json_pack("{s:I}", "deleted", (json_int_t)first->walk->n_deleted);
 		deletion_destroy(dp, first);
 		call_finish(call, 0);
 	}
+}
+
+void flow_deletions_tick(struct dp *dp)
+{
+	deletions_go_on(dp);
 }
 
 static void deletion_answered(struct flow_walk *walk)

@@ -58,6 +58,7 @@ struct flow_sysctl {
 /* Buckets that have moved (move.c). Control thread writes, workers read the first two (relaxed both). */
 struct flow_moves {
 	bool is_moved[STEER_BUCKETS]; /* others than the owner may have connections of it */
+	uint8_t n_giving[WORKER_MAX]; /* buckets that a worker is giving away */
 	uint8_t giver[STEER_BUCKETS]; /* worker + 1 that is giving them away; 0: nobody is */
 	bool is_taken[STEER_BUCKETS]; /* written by the taker: it has all of them */
 	uint64_t settled_ns[STEER_BUCKETS];
@@ -348,7 +349,10 @@ bool flow_bucket_is_moved(const struct flow_worker *fw, unsigned int bucket);
  * nobody knows it. Worker.
  */
 unsigned int flow_ask(struct flow_worker *fw, struct pkt_meta *meta, unsigned int bucket);
-void flow_moves_tick(struct dp *dp); /* control thread */
+/* Control thread */
+void flow_moves_tick(struct dp *dp);
+/* Is any connection on its way, or about to be? No more set out while some are being deleted. */
+bool flow_are_moving(const struct dp *dp);
 extern const struct bucket_mover flow_bucket_mover;
 
 /* What counting in the hot line does inline: true when a lower half has run over. */
@@ -363,6 +367,7 @@ static __rte_always_inline bool flow_hot_count(
 }
 
 /* flow_ctl.c */
+void flow_deletions_tick(struct dp *dp); /* control thread */
 void flow_worker_show(const struct dp *dp, const struct worker *w, json_t *row);
 extern const struct command flow_commands[];
 extern const struct counter_table flow_counters[];

@@ -13,9 +13,9 @@
  * A connection whose answers are steered by another bucket stays: a translation, mostly, whose port was
  * kept. Only the owner of the answers' bucket may have it, since only who knows all that is in use there
  * can give ports away. It is found by asking: a packet that the owner of a moved bucket does not know goes
- * round those workers that have connections in it (flow_table.n_in_bucket), back to the owner if nobody
- * knows it. That ends, and the bucket is like any other again, when no other worker has any. Until then
- * no answers are translated into it (flow_bucket_is_mine()).
+ * round those workers that have connections in it (flow_table.n_in_bucket) or give any away, back to the
+ * owner if nobody knows it. That ends, and the bucket is like any other again, when no other worker has
+ * any. Until then no answers are translated into it (flow_bucket_is_mine()).
  *
  * What finds no room in the new owner's table stays, too.
  */
@@ -24,10 +24,8 @@
 #include "flow/flow_priv.h"
 
 enum {
-	PARCEL_FLOWS = 8,  /* given in one pass */
-	PARCELS_AHEAD = 8, /* in a ring and not yet taken, by giver and taker */
-	/* Entries that a taker keeps for new connections while it takes old ones. */
-	ROOM_LEFT = 2 * PARCEL_FLOWS * PARCELS_AHEAD,
+	PARCEL_FLOWS = 8,	/* given in one pass */
+	PARCELS_AHEAD = 8,	/* in a ring and not yet taken, by giver and taker */
 	SETTLE_NS = 1000000000, /* by then rings and queues have been emptied many times */
 };
 
@@ -43,12 +41,15 @@ struct parcel {
 
 /* Asking */
 
-/* May it have connections of a bucket that it does not own? */
+/*
+ * May it have connections of a bucket that it does not own? Or have had: what it gives away is steered by two
+ * buckets, and only one of them needs to be moving.
+ */
 static bool has_some(const struct flow_worker *fw, const struct worker *other, unsigned int bucket)
 {
 	const struct flow_worker *that = flow_worker(other);
 
-	if (__atomic_load_n(&fw->state->moves.giver[bucket], __ATOMIC_RELAXED) == other->id + 1)
+	if (__atomic_load_n(&fw->state->moves.n_giving[other->id], __ATOMIC_RELAXED) != 0)
 		return true;
 	for (unsigned int family = 0; family < FLOW_N_FAMILIES; family++)
 		if (__atomic_load_n(&that->table[family].n_in_bucket[bucket], __ATOMIC_RELAXED) !=
@@ -86,11 +87,13 @@ unsigned int flow_ask(struct flow_worker *fw, struct pkt_meta *meta, unsigned in
 
 /* Giving */
 
+/* For what all others may have put into its ring, and as much again for new connections as one may. */
 static bool has_room(const struct worker *to, unsigned int family)
 {
 	const struct flow_table *table = &flow_worker(to)->table[family];
+	uint32_t room = to->dp->n_workers * PARCEL_FLOWS * PARCELS_AHEAD;
 
-	return __atomic_load_n(&table->n_used, __ATOMIC_RELAXED) + ROOM_LEFT <
+	return __atomic_load_n(&table->n_used, __ATOMIC_RELAXED) + room <
 	       __atomic_load_n(&table->limit, __ATOMIC_RELAXED);
 }
 
@@ -255,11 +258,20 @@ const struct stage flow_take_stage = {
 
 /* Control thread */
 
+static void set_giving(struct flow_moves *moves, unsigned int worker, int one)
+{
+	static_assert(STEER_BUCKETS <= UINT8_MAX, "n_giving");
+	__atomic_store_n(&moves->n_giving[worker], (uint8_t)(moves->n_giving[worker] + one),
+		__ATOMIC_RELAXED);
+}
+
 static bool may_move(struct dp *dp, unsigned int bucket)
 {
 	const struct flow_control *state = dp_slot(dp, &flow_module);
 
-	return state->moves.giver[bucket] == 0 && dp->now_ns >= state->moves.settled_ns[bucket];
+	/* A deletion sees one worker's connections after the other's: none may change sides meanwhile. */
+	return TAILQ_EMPTY(&state->deletions) && state->moves.giver[bucket] == 0 &&
+	       dp->now_ns >= state->moves.settled_ns[bucket];
 }
 
 static void move(struct dp *dp, unsigned int bucket, unsigned int from, unsigned int to)
@@ -274,7 +286,8 @@ static void move(struct dp *dp, unsigned int bucket, unsigned int from, unsigned
 	}
 	moves->n += !moves->is_moved[bucket];
 	__atomic_store_n(&moves->is_taken[bucket], false, __ATOMIC_RELAXED);
-	__atomic_store_n(&moves->giver[bucket], (uint8_t)(from + 1), __ATOMIC_RELAXED);
+	moves->giver[bucket] = (uint8_t)(from + 1);
+	set_giving(moves, from, 1);
 	__atomic_store_n(&moves->is_moved[bucket], true, __ATOMIC_RELAXED);
 	/* Its release: who sees the new owner sees these. */
 	link_own_bucket(dp, bucket, to);
@@ -298,13 +311,24 @@ static void settle(struct dp *dp, struct flow_moves *moves, unsigned int bucket)
 		/* Pairs with the release in take_parcel(). */
 		if (!__atomic_load_n(&moves->is_taken[bucket], __ATOMIC_ACQUIRE))
 			return;
-		__atomic_store_n(&moves->giver[bucket], 0, __ATOMIC_RELAXED);
+		set_giving(moves, moves->giver[bucket] - 1u, -1);
+		moves->giver[bucket] = 0;
 		moves->settled_ns[bucket] = dp->now_ns + SETTLE_NS;
 	}
 	if (dp->now_ns < moves->settled_ns[bucket] || is_left_behind(dp, bucket))
 		return;
 	__atomic_store_n(&moves->is_moved[bucket], false, __ATOMIC_RELAXED);
 	moves->n--;
+}
+
+bool flow_are_moving(const struct dp *dp)
+{
+	const struct flow_control *state = dp_slot(dp, &flow_module);
+
+	for (unsigned int i = 0; i < dp->n_workers; i++)
+		if (state->moves.n_giving[i] != 0)
+			return true;
+	return false;
 }
 
 void flow_moves_tick(struct dp *dp)

@@ -142,29 +142,6 @@ static unsigned int judge_anew(
 	return f->status & FLOW_ORIGINATED ? TRACK_OWN : TRACK_FIRST;
 }
 
-static unsigned int known(struct flow_worker *fw, struct flow_table *table, uint32_t ref,
-	struct rte_mbuf *m, struct pkt_meta *meta, struct flow_first *f)
-{
-	const struct flow_verdict *verdict = flow_verdict_at(table, ref >> 1);
-	uint32_t policy = __atomic_load_n(&fw->state->policy_gen, __ATOMIC_ACQUIRE);
-
-	fw->n_found++;
-	if (verdict->policy_gen != policy)
-		return judge_anew(table, ref, meta, f);
-	switch (flow_update(fw, table, ref, m, meta, f)) {
-	case FLOW_PASS:
-		meta->flow = ref;
-		fw->n_firsts--; /* no hook asks for it */
-		return TRACK_KNOWN;
-	case FLOW_INVALID:
-		return invalid(fw, meta, f, FLOW_N_DROPS);
-	case FLOW_OVER:
-		flow_end(fw, table, ref >> 1);
-		return first(fw, m, meta, f);
-	}
-	return STAGE_DROP;
-}
-
 static bool is_to_group(const struct flow_first *f)
 {
 	return f->family == AF_INET6 ? f->orig.dst.bytes[0] == 0xff
@@ -224,16 +201,19 @@ static unsigned int whose(
 {
 	unsigned int bucket = flow_bucket(w, f->proto, &f->orig), other = w->id;
 
-	if (w->dp->n_workers == 1 || f->is_explained)
+	if (w->dp->n_workers == 1 || f->is_explained || (meta->flags & PKT_ASKED_LAST))
 		return other;
 	if (unlikely(flow_bucket_is_moved(fw, bucket)))
 		other = flow_ask(fw, meta, bucket);
 	if (other != w->id)
 		return other;
-	if (is_others_answer(w, meta, f))
+	if (is_others_answer(w, meta, f)) {
+		/* That one does not own the bucket: it would ask the owner, and so on. */
+		meta->flags |= PKT_ASKED_LAST;
 		other = flow_icmp_worker(f->orig.sport_be, w->dp->n_workers);
-	else if (is_behind_headers(meta, f))
+	} else if (is_behind_headers(meta, f)) {
 		other = flow_bucket_owner(fw, bucket);
+	}
 	meta->n_injects += other != w->id;
 	return other;
 }
@@ -244,6 +224,32 @@ static unsigned int hand_over(
 	fw->n_firsts--;
 	worker_hand_over(w->dp->workers[to], w, fw->track_stage, &m, 1);
 	return STAGE_CONSUMED;
+}
+
+static unsigned int known(struct worker *w, struct flow_worker *fw, struct flow_table *table,
+	uint32_t ref, struct rte_mbuf *m, struct pkt_meta *meta, struct flow_first *f)
+{
+	const struct flow_verdict *verdict = flow_verdict_at(table, ref >> 1);
+	uint32_t policy = __atomic_load_n(&fw->state->policy_gen, __ATOMIC_ACQUIRE);
+	unsigned int other;
+
+	fw->n_found++;
+	if (verdict->policy_gen != policy)
+		return judge_anew(table, ref, meta, f);
+	switch (flow_update(fw, table, ref, m, meta, f)) {
+	case FLOW_PASS:
+		meta->flow = ref;
+		fw->n_firsts--; /* no hook asks for it */
+		return TRACK_KNOWN;
+	case FLOW_INVALID:
+		return invalid(fw, meta, f, FLOW_N_DROPS);
+	case FLOW_OVER:
+		flow_end(fw, table, ref >> 1);
+		/* It stayed when its bucket moved, the next one is the owner's. */
+		other = whose(w, fw, meta, f);
+		return other != w->id ? hand_over(w, fw, m, other) : first(fw, m, meta, f);
+	}
+	return STAGE_DROP;
 }
 
 /* An ICMP error. */
@@ -309,7 +315,7 @@ static unsigned int later(struct worker *w, struct flow_worker *fw, struct rte_m
 		return later_without_flow(fw, meta, f, fate);
 	if (ref == FLOW_NONE)
 		return pkt_drop(meta, &flow_module, FLOW_DROP_FRAGMENT_ALONE);
-	return known(fw, table, ref, m, meta, f);
+	return known(w, fw, table, ref, m, meta, f);
 }
 
 static unsigned int track_one(
@@ -340,7 +346,7 @@ static unsigned int track_one(
 		return error(w, fw, m, meta, f);
 	ref = flow_table_lookup(table, &f->orig, f->proto, f->ns);
 	if (ref != FLOW_NONE)
-		return known(fw, table, ref, m, meta, f);
+		return known(w, fw, table, ref, m, meta, f);
 	other = whose(w, fw, meta, f);
 	if (unlikely(other != w->id))
 		return hand_over(w, fw, m, other);

@@ -26,6 +26,7 @@ enum pkt_flag {
 	PKT_ROUTED = 1 << 7,	     /* enters again with its adjacency: no lookup */
 	PKT_LINK_SCOPE = 1 << 8,     /* from a link-local address: may not leave its link */
 	PKT_ASKED = 1 << 9,	     /* workers are asked for its connection, one after the other */
+	PKT_ASKED_LAST = 1 << 10,    /* who has it now is the last one to be asked */
 };
 
 struct pkt_meta {

@@ -2,6 +2,8 @@
 
 #include "kit_gateway.h"
 
+#include "flow/flow_walk.h"
+
 const char gateway_config[] =
 	"sysctl: { addrconf: { dad_transmits = 0; }; conntrack: { max = 4096; }; };\n"
 	"links = ( { name = \"lan\"; device = \"net_ring_p0\"; mac = \"" LAN_MAC "\";\n"
@@ -96,4 +98,38 @@ unsigned int gateway_count(struct bench *b, uint8_t proto)
 		n++;
 	}
 	return n;
+}
+
+void move_bucket(struct bench *b, unsigned int bucket, unsigned int to)
+{
+	char params[64];
+
+	snprintf(params, sizeof(params), "{\"bucket\": %u, \"worker\": %u}", bucket, to);
+	json_decref(bench_call_only(b, "worker.rebalance", params));
+}
+
+static void list_slice(struct flow_walk *walk)
+{
+}
+
+void list_sum(struct bench *b, unsigned int worker, unsigned int *n, unsigned int *n_packets,
+	unsigned int *n_of_worker)
+{
+	struct flow_filter any;
+	struct flow_walk *walk;
+
+	flow_filter_init(&any);
+	*n = *n_packets = *n_of_worker = 0;
+	walk = flow_walk_create(b->dp, &any, list_slice, NULL);
+	while (flow_walk_step(walk)) {
+		bench_run(b);
+		for (unsigned int i = 0; i < walk->n; i++) {
+			const struct flow_info *info = &walk->rows[i];
+
+			*n += 1;
+			*n_packets += (unsigned int)(info->packets[0] + info->packets[1]);
+			*n_of_worker += info->worker == worker;
+		}
+	}
+	flow_walk_destroy(walk);
 }

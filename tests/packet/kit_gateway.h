@@ -19,3 +19,8 @@ void gateway_answer(struct frame *frame);
 void gateway_complain(struct frame *error, const struct frame *about);
 /* How many of the hosts the frames out of lan are for; each must be right. */
 unsigned int gateway_count(struct bench *b, uint8_t proto);
+/* Has a worker own a bucket; no worker has noticed yet. */
+void move_bucket(struct bench *b, unsigned int bucket, unsigned int to);
+/* Of the list: how many connections, packets that they have counted, and how many has that worker. */
+void list_sum(struct bench *b, unsigned int worker, unsigned int *n, unsigned int *n_packets,
+	unsigned int *n_of_worker);

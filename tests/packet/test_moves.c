@@ -9,20 +9,22 @@
 #include <rte_random.h>
 
 #include "base/mem.h"
-#include "flow/flow_walk.h"
+#include "flow/flow.h"
 #include "link/link.h"
 #include "link/steer.h"
 
-static const uint8_t protos[] = { IPPROTO_UDP, IPPROTO_ICMP };
-
-/* No worker has noticed yet. */
-static void move_bucket(struct bench *b, unsigned int bucket, unsigned int to)
-{
-	char params[64];
-
-	snprintf(params, sizeof(params), "{\"bucket\": %u, \"worker\": %u}", bucket, to);
-	json_decref(bench_call_only(b, "worker.rebalance", params));
-}
+static const unsigned int workers[] = { 2, 3, 4 };
+static const struct kind {
+	uint8_t proto;
+	unsigned int n_workers;
+} kinds[] = {
+	{ IPPROTO_UDP, 2 },
+	{ IPPROTO_ICMP, 2 },
+	{ IPPROTO_UDP, 4 },
+	{ IPPROTO_ICMP, 4 },
+	{ IPPROTO_UDP, 3 },
+	{ IPPROTO_ICMP, 3 },
+};
 
 static void move_all(struct bench *b, unsigned int to)
 {
@@ -42,7 +44,11 @@ static int64_t stat_of(struct bench *b, unsigned int worker, const char *name)
 
 static int64_t stat(struct bench *b, const char *name)
 {
-	return stat_of(b, 0, name) + stat_of(b, 1, name);
+	int64_t n = 0;
+
+	for (unsigned int i = 0; i < b->dp->n_workers; i++)
+		n += stat_of(b, i, name);
+	return n;
 }
 
 enum { IN_BUCKET = 250 };
@@ -83,33 +89,6 @@ static unsigned int the_bucket(const struct bench *b)
 
 	bucket_packet(&frame, 0, false);
 	return steer_bucket(link_steer(b->dp), frame.bytes);
-}
-
-static void list_slice(struct flow_walk *walk)
-{
-}
-
-/* Of the list: how many connections, packets that they have counted, and how many has that worker. */
-static void list_sum(struct bench *b, unsigned int worker, unsigned int *n, unsigned int *n_packets,
-	unsigned int *n_of_worker)
-{
-	struct flow_filter any;
-	struct flow_walk *walk;
-
-	flow_filter_init(&any);
-	*n = *n_packets = *n_of_worker = 0;
-	walk = flow_walk_create(b->dp, &any, list_slice, NULL);
-	while (flow_walk_step(walk)) {
-		bench_run(b);
-		for (unsigned int i = 0; i < walk->n; i++) {
-			const struct flow_info *info = &walk->rows[i];
-
-			*n += 1;
-			*n_packets += (unsigned int)(info->packets[0] + info->packets[1]);
-			*n_of_worker += info->worker == worker;
-		}
-	}
-	flow_walk_destroy(walk);
 }
 
 static const unsigned int interleavings[] = { 0, 1, 2 };
@@ -192,24 +171,25 @@ static void expect_all(struct bench *b, const struct frame *out, uint8_t proto)
 /* Wherever the buckets go, and go again, both directions of what is translated are found. */
 START_TEST(translated_connections_are_found_when_buckets_move)
 {
-	struct bench *b = bench_create(gateway_config, 2, 8192);
+	const struct kind *kind = &kinds[_i];
+	struct bench *b = bench_create(gateway_config, kind->n_workers, 8192);
 	struct frame *out, error;
 	struct drops drops;
 
 	bench_advance(b, 2000);
 	bench_discard(b);
 	drops = drops_take(b);
-	out = begin_all(b, protos[_i]);
+	out = begin_all(b, kind->proto);
 	for (unsigned int to = 0; to < 4; to++) {
-		move_all(b, to % 2);
-		expect_all(b, out, protos[_i]);
+		move_all(b, to % kind->n_workers);
+		expect_all(b, out, kind->proto);
 		for (unsigned int i = 0; i < HOSTS; i++) {
 			gateway_complain(&error, &out[i]);
 			bench_push(b, WAN, &error);
 		}
 		ck_assert_uint_eq(gateway_count(b, IPPROTO_ICMP), HOSTS);
 		bench_advance(b, 1100);
-		expect_all(b, out, protos[_i]);
+		expect_all(b, out, kind->proto);
 	}
 	drops_expect_none(b, &drops);
 	ck_assert_int_eq(stat(b, "insert"), HOSTS);
@@ -236,7 +216,7 @@ static const char few_ports_config[] =
 /* The outside port of each new connection is one that nobody has, wherever buckets have gone. */
 START_TEST(no_port_is_given_twice_when_buckets_have_moved)
 {
-	struct bench *b = bench_create(few_ports_config, 2, 8192);
+	struct bench *b = bench_create(few_ports_config, workers[_i], 8192);
 	bool is_given[UINT16_MAX + 1] = { false };
 	unsigned int n_first = 0, n_second = 0;
 	struct frame frame;
@@ -245,10 +225,10 @@ START_TEST(no_port_is_given_twice_when_buckets_have_moved)
 	bench_discard(b);
 	for (unsigned int i = 0; i < 3 * HOSTS; i++) {
 		if (i == HOSTS) {
-			/* Each worker gets a half of what the other had. */
+			/* Each worker gets about a half of what another one had. */
 			for (unsigned int k = 0; k < STEER_BUCKETS; k++)
-				if (k % 4 < 2)
-					move_bucket(b, k, 1 - k % 2);
+				if (k / workers[_i] % 2 == 0)
+					move_bucket(b, k, (k + 1) % workers[_i]);
 			bench_run(b);
 			bench_advance(b, 1100);
 		}
@@ -332,6 +312,57 @@ START_TEST(a_full_table_takes_nothing_and_nothing_is_lost)
 }
 END_TEST
 
+enum { GIVERS = 3, N_GIVEN = 70, N_OWN = 170, N_LIMIT = 300 };
+
+/* n connections of a bucket of that worker; what the host adds the port takes away. */
+static unsigned int fill_bucket(struct bench *b, unsigned int worker, unsigned int n)
+{
+	const struct steer *steer = link_steer(b->dp);
+	unsigned int bucket = STEER_BUCKETS, dport = 0;
+	struct frame frame;
+	char text[32];
+
+	for (unsigned int i = 0; i < n; i++) {
+		do {
+			dport += i == 0;
+			snprintf(text, sizeof(text), "10.7.%u.%u", worker, i + 1);
+			frame_ip4(&frame, &(struct ip4_spec){ .src_mac = HOST_MAC,
+						  .src = text,
+						  .dst = "8.8.8.8",
+						  .sport = (uint16_t)(0x1000 ^ (i + 1)),
+						  .dport = (uint16_t)dport });
+			bucket = steer_bucket(steer, frame.bytes);
+		} while (steer->owner[bucket] != worker);
+		bench_push(b, LAN, &frame);
+	}
+	return bucket;
+}
+
+/* Several give all that they may before the taker looks: it has room for that, or they keep it. */
+START_TEST(a_taker_has_room_for_what_all_of_the_others_give)
+{
+	struct bench *b = bench_create(accept_config, GIVERS + 1, 8192);
+	unsigned int bucket[GIVERS], n, n_packets, n_of_taker;
+
+	bench_sysctl(b, "conntrack.max", "1200");
+	bench_advance(b, 2000);
+	bench_discard(b);
+	fill_bucket(b, GIVERS, N_OWN);
+	for (unsigned int i = 0; i < GIVERS; i++)
+		bucket[i] = fill_bucket(b, i, N_GIVEN);
+	for (unsigned int i = 0; i < GIVERS; i++)
+		move_bucket(b, bucket[i], GIVERS);
+	for (unsigned int turn = 0; turn < 20; turn++)
+		for (unsigned int i = 0; i < GIVERS; i++)
+			worker_pass(b->dp->workers[i]);
+	bench_run(b);
+	list_sum(b, GIVERS, &n, &n_packets, &n_of_taker);
+	ck_assert_uint_eq(n, N_OWN + GIVERS * N_GIVEN);
+	ck_assert_uint_le(n_of_taker, N_LIMIT);
+	bench_destroy(b);
+}
+END_TEST
+
 START_TEST(a_bucket_moves_again_when_it_has_settled)
 {
 	struct bench *b = bench_create(accept_config, 2, 8192);
@@ -349,13 +380,47 @@ START_TEST(a_bucket_moves_again_when_it_has_settled)
 	move_bucket(b, bucket, 1 - first);
 	bench_run(b);
 	snprintf(again, sizeof(again), "{\"bucket\": %u, \"worker\": %u}", bucket, first);
-	bench_expect_error(b, "worker.rebalance", again, "has just moved");
+	bench_expect_error(b, "worker.rebalance", again, "cannot move now");
 	bench_advance(b, 1100);
 	move_bucket(b, bucket, first);
 	bench_run(b);
 	list_sum(b, first, &n, &n_packets, &n_of_first);
 	ck_assert_uint_eq(n, IN_BUCKET);
 	ck_assert_uint_eq(n_of_first, IN_BUCKET);
+	bench_destroy(b);
+}
+END_TEST
+
+/* Those on their way as well, and none sets out meanwhile. */
+START_TEST(a_flush_misses_nothing_that_moves)
+{
+	struct bench *b = bench_create(accept_config, 2, 8192);
+	struct client *client = bench_connect(b);
+	unsigned int bucket = the_bucket(b);
+	struct frame frame;
+	json_t *answer;
+
+	bench_advance(b, 2000);
+	bench_discard(b);
+	/* Worker 0 is asked first: what comes to it from 1 afterwards would stay. */
+	move_bucket(b, bucket, 1);
+	bench_advance(b, 1100);
+	for (unsigned int i = 0; i < IN_BUCKET; i++) {
+		bucket_packet(&frame, i, false);
+		bench_push(b, LAN, &frame);
+	}
+	move_bucket(b, bucket, 0);
+	worker_pass(b->dp->workers[1]);
+	bench_write(client, "{\"jsonrpc\": \"2.0\", \"id\": 1, \"method\": "
+			    "\"conntrack.flush\", \"params\": {}}");
+	event_base_loop(b->events, EVLOOP_NONBLOCK);
+	bench_expect_error(
+		b, "worker.rebalance", "{\"bucket\": 0, \"worker\": 1}", "cannot move now");
+	answer = bench_read(b, client);
+	ck_assert_int_eq(json_int_at(answer, "result.deleted"), IN_BUCKET);
+	json_decref(answer);
+	ck_assert_uint_eq(flow_n_tracked(b->dp), 0);
+	client_close(client);
 	bench_destroy(b);
 }
 END_TEST
@@ -443,10 +508,12 @@ START_TEST(no_packet_is_lost_while_buckets_move_between_threads)
 }
 END_TEST
 
-PACKET_MAIN("moves", PLAIN_TEST(no_port_is_given_twice_when_buckets_have_moved),
+PACKET_MAIN("moves", LOOP_TEST(no_port_is_given_twice_when_buckets_have_moved, workers),
 	PLAIN_TEST(connections_on_their_way_are_waited_for),
 	PLAIN_TEST(no_packet_is_lost_while_buckets_move_between_threads),
 	PLAIN_TEST(a_full_table_takes_nothing_and_nothing_is_lost),
+	PLAIN_TEST(a_taker_has_room_for_what_all_of_the_others_give),
 	PLAIN_TEST(a_bucket_moves_again_when_it_has_settled),
+	PLAIN_TEST(a_flush_misses_nothing_that_moves),
 	LOOP_TEST(connections_move_with_their_bucket_under_traffic, interleavings),
-	LOOP_TEST(translated_connections_are_found_when_buckets_move, protos))
+	LOOP_TEST(translated_connections_are_found_when_buckets_move, kinds))
