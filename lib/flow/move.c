@@ -19,7 +19,6 @@
  *
  * What finds no room in the new owner's table stays, too.
  */
-#include "base/log.h"
 #include "dp/trace.h"
 #include "flow/flow_priv.h"
 
