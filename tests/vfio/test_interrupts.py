@@ -7,8 +7,6 @@ import pytest
 
 from router import Router
 
-TICKS = ("for task in /proc/$(pidof weir)/task/*; do case $(cat $task/comm) in *-worker-*) "
-         "awk '{ print $14 + $15 }' $task/stat;; esac; done")
 INTERRUPTS = "awk '/vfio/ { for (i = 2; i <= 3; i++) n += $i } END { print n }' /proc/interrupts"
 
 
@@ -45,13 +43,18 @@ def test_an_idle_worker_wakes_for_a_packet(router):
     assert n_interrupts >= 8 if router.mode != "msix" else n_interrupts == 0
 
 
-def test_an_idle_worker_takes_no_cpu(router):
-    if router.mode == "msix":
-        return  # it sleeps short then, which costs more under emulation than on a machine
+def passes(router):
+    return sum(row["passes"] for row in router.ctl("-s worker show"))
+
+
+def test_an_idle_worker_does_next_to_nothing(router):
+    """Counted in passes, not in time: how long one takes is the emulator's business. Polling takes
+    millions of them, short sleeps tens of thousands; who waits for an interrupt looks ten times a second.
+    With MSI-X one packet does not yet tell the worker that no interrupt will come."""
     router.hosts["a"].ping()
     time.sleep(1)  # the span that is measured starts when the worker has had time to fall asleep
-    before = int(router.guest.sh(TICKS))
+    before = passes(router)
     time.sleep(5)
-    spent = int(router.guest.sh(TICKS)) - before
-    assert spent <= 5, f"{spent} ticks of 10 ms in 5 s"
+    n = passes(router) - before
+    assert n < 1000
     router.hosts["a"].ping()
