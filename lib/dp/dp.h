@@ -95,6 +95,8 @@ void dp_mail_all(struct dp *dp, const struct mail *mail);
 
 /* Calls fn(ptr, arg) once no worker can still see what was unpublished before this call. */
 void dp_retire(struct dp *dp, rcu_free_fn *fn, void *ptr, uint64_t arg);
+/* Frees what lies on the heap then. NULL is fine. */
+void dp_retire_heap(struct dp *dp, void *ptr);
 
 /* A packet from the control plane's own hands, to enter worker w at a stage. Takes m. */
 void dp_originate(struct dp *dp, struct worker *w, struct rte_mbuf *m, unsigned int stage);

@@ -47,6 +47,17 @@ void dp_retire(struct dp *dp, rcu_free_fn *fn, void *ptr, uint64_t arg)
 	batch->items[batch->n++] = (struct rcu_item){ .fn = fn, .ptr = ptr, .arg = arg };
 }
 
+static void heap_free(void *ptr, uint64_t arg)
+{
+	free(ptr);
+}
+
+void dp_retire_heap(struct dp *dp, void *ptr)
+{
+	if (ptr != NULL)
+		dp_retire(dp, heap_free, ptr, 0);
+}
+
 void rcu_tick(struct dp *dp)
 {
 	struct rcu_retired *retired = dp->retired;

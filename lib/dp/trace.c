@@ -165,11 +165,6 @@ static struct trace_state *trace_state(const struct dp *dp)
 	return dp_slot(dp, &trace_module);
 }
 
-static void trace_free(void *ptr, uint64_t arg)
-{
-	free(ptr);
-}
-
 /*
  * A worker reads its mail at the start of a pass and is quiescent at the end of one, so one grace
  * period that begins after the mail is in its ring is enough (rcu_tick() sees to the order).
@@ -182,9 +177,9 @@ static void session_destroy(struct dp *dp)
 	trace_state(dp)->session = NULL;
 	dp_mail_all(dp, &disarm);
 	for (unsigned int i = 0; i < dp->n_workers; i++)
-		dp_retire(dp, trace_free, session->buffers[i], 0);
+		dp_retire_heap(dp, session->buffers[i]);
 	if (session->has_program)
-		dp_retire(dp, trace_free, session->program.bf_insns, 0);
+		dp_retire_heap(dp, session->program.bf_insns);
 	for (unsigned int i = 0; i < session->n_packets; i++)
 		free(session->packets[i].steps);
 	free(session->packets);

@@ -177,11 +177,6 @@ static void port_choose_mac(struct link *link)
 		rte_eth_dev_default_mac_addr_set(link->port, &mac);
 }
 
-static void polls_free(void *ptr, uint64_t arg)
-{
-	free(ptr);
-}
-
 static struct link_polls *polls_alloc(unsigned int n)
 {
 	return mem_zalloc(
@@ -197,8 +192,7 @@ static void polls_publish(struct dp *dp, struct worker *w, struct link_polls *po
 	atomic_store_explicit(&lw->polls, polls, memory_order_release);
 	/* Asleep it would wait for the queues of the old list. */
 	worker_wake(w);
-	if (old != NULL)
-		dp_retire(dp, polls_free, old, 0);
+	dp_retire_heap(dp, old);
 }
 
 /* A worker sleeps on interrupts only if every queue that it polls has them. */

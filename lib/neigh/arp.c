@@ -147,11 +147,6 @@ static int own_compare(const void *a, const void *b)
 	return x->addr_be < y->addr_be ? -1 : x->addr_be > y->addr_be;
 }
 
-static void own_free(void *ptr, uint64_t arg)
-{
-	free(ptr);
-}
-
 /* Builds the table anew. except: an address that is going but may still be listed. */
 static void arp_own_publish(struct dp *dp, const struct ns_addr *except)
 {
@@ -169,8 +164,7 @@ static void arp_own_publish(struct dp *dp, const struct ns_addr *except)
 	qsort(own->rows, own->n, sizeof(own->rows[0]), own_compare);
 	/* Pairs with the acquire in arp_run(). */
 	atomic_store_explicit(&table->own, own, memory_order_release);
-	if (old != NULL)
-		dp_retire(dp, own_free, old, 0);
+	dp_retire_heap(dp, old);
 }
 
 void arp_addr_event(struct dp *dp, const struct ns_addr *addr, bool is_new)

@@ -27,12 +27,9 @@ static struct ns_link_conf *ns_link_conf(const struct link *link)
 
 uint32_t ns_prefix_broadcast4(const struct ip_prefix *prefix)
 {
-	uint32_t mask;
-
 	if (prefix->addr.family != AF_INET || prefix->len > 30)
 		return 0;
-	mask = prefix->len == 0 ? 0 : UINT32_MAX << (32 - prefix->len);
-	return rte_cpu_to_be_32(rte_be_to_cpu_32(prefix->addr.v4_be) | ~mask);
+	return rte_cpu_to_be_32(rte_be_to_cpu_32(prefix->addr.v4_be) | ~ns_mask4(prefix->len));
 }
 
 /* Own addresses for workers */
@@ -58,11 +55,6 @@ static void own_add(struct ns_own4 *own, uint32_t addr_be)
 	own->addr_be[own->n++] = addr_be;
 }
 
-static void own_free(void *ptr, uint64_t arg)
-{
-	free(ptr);
-}
-
 /* Makes the table of own addresses of a namespace anew and publishes it. */
 static void ns_publish_own(struct dp *dp, uint16_t ns)
 {
@@ -85,8 +77,7 @@ static void ns_publish_own(struct dp *dp, uint16_t ns)
 	qsort(own->addr_be, own->n, sizeof(own->addr_be[0]), compare_u32);
 	/* Pairs with the loads of lib/ip; the dependency through the pointer orders the rest. */
 	__atomic_store_n(&state->own4[ns], own, __ATOMIC_RELEASE);
-	if (old != NULL)
-		dp_retire(dp, own_free, old, 0);
+	dp_retire_heap(dp, old);
 }
 
 struct ns_own4 *const *ns_own4_tables(const struct dp *dp)

@@ -23,6 +23,12 @@ struct ns_state {
 	struct ns_source4 *source4;   /* the same */
 };
 
+/* The mask of an IPv4 prefix length, host order. */
+static inline uint32_t ns_mask4(uint8_t len)
+{
+	return len == 0 ? 0 : UINT32_MAX << (32 - len);
+}
+
 /* The directed broadcast address of an IPv4 network, network order; 0 where there is none. */
 uint32_t ns_prefix_broadcast4(const struct ip_prefix *prefix);
 

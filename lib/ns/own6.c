@@ -41,11 +41,6 @@ static void own6_add(struct ns_own6 *own, const struct ns_addr *addr, uint16_t o
 	own6_set_bit(own->group_bits, ns_own6_group_hash(row->addr));
 }
 
-static void own6_free(void *ptr, uint64_t arg)
-{
-	free(ptr);
-}
-
 void ns_own6_publish(struct dp *dp, uint16_t ns)
 {
 	struct ns_state *state = dp_slot(dp, &ns_module);
@@ -62,8 +57,7 @@ void ns_own6_publish(struct dp *dp, uint16_t ns)
 	qsort(own->rows, own->n, sizeof(own->rows[0]), row_compare);
 	/* Pairs with the loads of lib/ip and lib/neigh; the pointer orders what it points to. */
 	__atomic_store_n(&state->own6[ns], own, __ATOMIC_RELEASE);
-	if (old != NULL)
-		dp_retire(dp, own6_free, old, 0);
+	dp_retire_heap(dp, old);
 }
 
 struct ns_own6 *const *ns_own6_tables(const struct dp *dp)

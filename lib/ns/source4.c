@@ -18,16 +18,6 @@ struct ns_source4 {
 	} rows[]; /* grouped by link, in the order in which they were added */
 };
 
-static void source_free(void *ptr, uint64_t arg)
-{
-	free(ptr);
-}
-
-static uint32_t mask_of(uint8_t len)
-{
-	return len == 0 ? 0 : rte_cpu_to_be_32(UINT32_MAX << (32 - len));
-}
-
 static void count_rows(const struct ns_state *state, uint32_t *first)
 {
 	for (unsigned int i = 0; i < state->n_addrs; i++)
@@ -52,7 +42,8 @@ void ns_source4_publish(struct dp *dp)
 		if (addr->prefix.addr.family != AF_INET)
 			continue;
 		source->rows[next[addr->link]].addr_be = addr->prefix.addr.v4_be;
-		source->rows[next[addr->link]++].mask_be = mask_of(addr->prefix.len);
+		source->rows[next[addr->link]++].mask_be =
+			rte_cpu_to_be_32(ns_mask4(addr->prefix.len));
 		if (first[addr->ns] == 0)
 			first[addr->ns] = addr->prefix.addr.v4_be;
 	}
@@ -63,8 +54,7 @@ void ns_source4_publish(struct dp *dp)
 	}
 	/* Pairs with source_table(). */
 	__atomic_store_n(&state->source4, source, __ATOMIC_RELEASE);
-	if (old != NULL)
-		dp_retire(dp, source_free, old, 0);
+	dp_retire_heap(dp, old);
 }
 
 static const struct ns_source4 *source_table(const struct dp *dp)
