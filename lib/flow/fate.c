@@ -6,11 +6,9 @@
  */
 #include "flow/fragments.h"
 
-#include <rte_jhash.h>
-
-static uint32_t fate_set(const struct flow_fates *fates, const struct reassembly_key *key)
+static unsigned int fate_set(const struct flow_fates *fates, const struct reassembly_key *key)
 {
-	return rte_jhash_32b((const uint32_t *)key, sizeof(*key) / 4, fates->seed) % FLOW_FATE_SETS;
+	return reassembly_hash(key, fates->seed) % FLOW_FATE_SETS;
 }
 
 /* FLOW_FATE_WAYS: it is not there. */

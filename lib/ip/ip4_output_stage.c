@@ -26,13 +26,6 @@ static enum ip_drop output_special(uint32_t adj)
 	}
 }
 
-/* To whom it goes on this link. */
-static uint32_t output_peer(const struct adj *adj, const struct rte_ipv4_hdr *ip)
-{
-	return adj->kind == ADJ_KIND_NEIGH && adj->next_hop.family == AF_INET ? adj->next_hop.v4_be
-									      : ip->dst_addr;
-}
-
 static unsigned int output_one(
 	struct worker *w, void *ctx, struct rte_mbuf *m, struct pkt_meta *meta)
 {
@@ -51,7 +44,7 @@ static unsigned int output_one(
 		return ip_drop(meta, output_special(meta->adj));
 	adj = &ip_worker->adjs[meta->adj];
 	if (ip->src_addr == 0)
-		ip->src_addr = ns_source4_select(w->dp, adj->link, output_peer(adj, ip));
+		ip->src_addr = ns_source4_select(w->dp, adj->link, adj_peer4(adj, ip->dst_addr));
 	if (ip->src_addr == 0)
 		return ip_drop(meta, IP4_DROP_NO_SOURCE);
 	if (meta->l3_len > adj->mtu)

@@ -6,8 +6,6 @@
  */
 #include "ip/reassembly.h"
 
-#include <rte_jhash.h>
-
 void reassembly_init(struct reassembly *table, struct reassembly_datagram *datagrams,
 	unsigned int n, uint32_t seed)
 {
@@ -29,9 +27,7 @@ static void reassembly_set_n(struct reassembly *table, uint32_t n)
 static struct reassembly_bucket *reassembly_bucket(
 	struct reassembly *table, const struct reassembly_key *key)
 {
-	uint32_t hash = rte_jhash_32b((const uint32_t *)key, sizeof(*key) / 4, table->seed);
-
-	return &table->buckets[hash % REASSEMBLY_BUCKETS];
+	return &table->buckets[reassembly_hash(key, table->seed) % REASSEMBLY_BUCKETS];
 }
 
 static struct reassembly_datagram *reassembly_begin(struct reassembly *table,

@@ -13,6 +13,7 @@
  * Bounded in datagrams, in fragments of each, and in packet buffers altogether. Nothing is pushed
  * out by newer ones. All functions: the worker that owns it, unless stated otherwise.
  */
+#include <rte_jhash.h>
 #include <rte_mbuf.h>
 #include <sys/queue.h>
 
@@ -32,6 +33,11 @@ struct reassembly_key {
 };
 static_assert(
 	sizeof(struct reassembly_key) == 44, "no padding: it is hashed and compared as bytes");
+
+static inline uint32_t reassembly_hash(const struct reassembly_key *key, uint32_t seed)
+{
+	return rte_jhash_32b((const uint32_t *)key, sizeof(*key) / 4, seed);
+}
 
 struct reassembly_piece {
 	struct rte_mbuf *m;  /* NULL: its bytes are known, the packet is elsewhere */

@@ -4,8 +4,8 @@
  * The search for a port. Called by the worker for the first packet of a connection; pure functions.
  *
  * The port that a connection has is kept if it can be: most are, so that to its peers an inside endpoint
- * looks the same from all sides. One that has got another port keeps that. Else ports are asked for in three rounds, each better served than
- * the next: in the bucket of the connection's own packets, so that the whole connection moves when
+ * looks the same from all sides. One that has got another port keeps that. Else ports are asked for in three
+ * rounds, each better served than the next: in the bucket of the connection's own packets, so that the whole connection moves when
  * that bucket moves to another worker; in any bucket of this worker with the same parity; any that lands
  * here. The last round asks for every port of a range up to its limit, so that small ranges
  * are used up to the last one. In large ranges it jumps about: ports that are taken come in rows.

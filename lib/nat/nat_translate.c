@@ -281,11 +281,10 @@ static enum nat_drop source_port(
 static bool masquerade_address(const struct worker *w, const struct nat_worker *nw,
 	const struct flow_first *f, union flow_addr *out)
 {
-	const struct adj *adj = &nw->adjs[f->adj];
 	union flow_addr peer = f->reply.src;
 
-	if (f->family == AF_INET && adj->kind == ADJ_KIND_NEIGH && adj->next_hop.family == AF_INET)
-		peer.v4_be = adj->next_hop.v4_be;
+	if (f->family == AF_INET)
+		peer.v4_be = adj_peer4(&nw->adjs[f->adj], peer.v4_be);
 	return nat_own_select(w, nw, f, f->out_link, &peer, out);
 }
 

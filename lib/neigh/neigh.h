@@ -55,6 +55,13 @@ struct adj {
 } __rte_cache_aligned;
 static_assert(sizeof(struct adj) == 64, "one cache line");
 
+/* To whom an IPv4 packet to dst goes on that link. */
+static inline uint32_t adj_peer4(const struct adj *adj, uint32_t dst_be)
+{
+	return adj->kind == ADJ_KIND_NEIGH && adj->next_hop.family == AF_INET ? adj->next_hop.v4_be
+									      : dst_be;
+}
+
 /* NUD states, as Linux names them. */
 enum neigh_state {
 	NEIGH_NONE, /* only here because a route points to it */
