@@ -40,7 +40,8 @@ static bool error_is_allowed(
 	const uint8_t *type;
 
 	/* A rule may have refused it before anybody asked for its route. */
-	if (lpm4_lookup(ip_worker->fib4[meta->ns], rte_be_to_cpu_32(ip->dst_addr)) == ADJ_BROADCAST)
+	if (meta->adj == ADJ_BROADCAST || lpm4_lookup(ip_worker->fib4[meta->ns],
+						  rte_be_to_cpu_32(ip->dst_addr)) == ADJ_BROADCAST)
 		return false;
 	if (meta->flags &
 		(PKT_ORIGINATED | PKT_FRAGMENT_LATER | PKT_LINK_BROADCAST | PKT_LINK_MULTICAST))
