@@ -176,10 +176,11 @@ void worker_hand_over_frames(struct worker *to, struct worker *from, unsigned in
 	unsigned int sent;
 
 	/* A trace needs the metadata to go along. */
-	if (unlikely(from->trace != NULL))
-		sent = hand_over(to, from, stage, pkts, n, false);
-	else
-		sent = hand_over(to, from, stage, pkts, n, true);
+	if (unlikely(from->trace != NULL)) {
+		worker_hand_over(to, from, stage, pkts, n);
+		return;
+	}
+	sent = hand_over(to, from, stage, pkts, n, true);
 	drop_unsent(to, from, stage, pkts + sent, n - sent);
 }
 

@@ -397,7 +397,7 @@ static void flow_tick(struct dp *dp, uint64_t now_ns)
 	flow_walks_collect(dp);
 	flow_events_tick(dp);
 	flow_moves_tick(dp);
-	flow_deletions_tick(dp);
+	flow_deletions_go_on(dp);
 }
 
 static int flow_init(struct dp *dp)

@@ -224,7 +224,7 @@ static void deletion_destroy(struct dp *dp, struct deletion *deletion)
 }
 
 /* Goes on with the first; what is over is answered. What is on its way would be missed: that comes first. */
-static void deletions_go_on(struct dp *dp)
+void flow_deletions_go_on(struct dp *dp)
 {
 	struct deletion *first;
 
@@ -239,20 +239,15 @@ static void deletions_go_on(struct dp *dp)
 	}
 }
 
-void flow_deletions_tick(struct dp *dp)
-{
-	deletions_go_on(dp);
-}
-
 static void deletion_answered(struct flow_walk *walk)
 {
-	deletions_go_on(walk->dp);
+	flow_deletions_go_on(walk->dp);
 }
 
 static void deletion_cancel(struct call *call, void *owner)
 {
 	deletion_destroy(call->ctx, owner);
-	deletions_go_on(call->ctx);
+	flow_deletions_go_on(call->ctx);
 }
 
 static int deletion_start(struct call *call, const struct flow_filter *filter)
@@ -264,7 +259,7 @@ static int deletion_start(struct call *call, const struct flow_filter *filter)
 	deletion->walk->is_deleting = true;
 	call_defer(call, deletion_cancel, deletion);
 	TAILQ_INSERT_TAIL(&control_of(call->ctx)->deletions, deletion, link);
-	deletions_go_on(call->ctx);
+	flow_deletions_go_on(call->ctx);
 	return 0;
 }
 

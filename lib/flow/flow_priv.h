@@ -367,7 +367,7 @@ static __rte_always_inline bool flow_hot_count(
 }
 
 /* flow_ctl.c */
-void flow_deletions_tick(struct dp *dp); /* control thread */
+void flow_deletions_go_on(struct dp *dp); /* control thread */
 void flow_worker_show(const struct dp *dp, const struct worker *w, json_t *row);
 extern const struct command flow_commands[];
 extern const struct counter_table flow_counters[];

@@ -89,7 +89,7 @@ static_assert(sizeof(struct flow6) == 192, "three cache lines");
  * Connections by steering bucket of their original direction, for the day when that moves to another
  * worker; and those that could not go along then.
  */
-enum { FLOW_LIST_LEFT = STEER_BUCKETS, FLOW_N_LISTS };
+enum flow_list { FLOW_LIST_LEFT = STEER_BUCKETS, FLOW_N_LISTS };
 
 struct flow_cold {
 	uint32_t wheel_next, wheel_prev; /* of its slot; free entries: wheel_next is the next one */

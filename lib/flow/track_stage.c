@@ -116,6 +116,17 @@ static unsigned int first(struct flow_worker *fw, const struct rte_mbuf *m,
 	return to_hooks(meta, f);
 }
 
+/* What hooks ask of an ICMP header, from the tuple: flow_icmp_kind_be(). */
+static void set_icmp_kind(struct flow_first *f, uint8_t proto)
+{
+	uint16_t kind = rte_be_to_cpu_16(f->orig.dport_be);
+
+	if (!flow_is_icmp(proto))
+		return;
+	f->icmp_type = (uint8_t)(kind >> 8);
+	f->icmp_code = (uint8_t)kind;
+}
+
 /* The connection's first packet walks the hooks once more, with this packet in its place. */
 static unsigned int judge_anew(
 	struct flow_table *table, uint32_t ref, const struct pkt_meta *meta, struct flow_first *f)
@@ -135,10 +146,7 @@ static unsigned int judge_anew(
 	f->tcp_flags = cold->tcp_flags;
 	f->dscp = cold->dscp;
 	f->has_l4 = true;
-	if (flow_is_icmp(verdict->proto)) {
-		f->icmp_type = (uint8_t)(rte_be_to_cpu_16(f->orig.dport_be) >> 8);
-		f->icmp_code = (uint8_t)rte_be_to_cpu_16(f->orig.dport_be);
-	}
+	set_icmp_kind(f, verdict->proto);
 	return f->status & FLOW_ORIGINATED ? TRACK_OWN : TRACK_FIRST;
 }
 
@@ -274,10 +282,7 @@ static unsigned int later_without_flow(struct flow_worker *fw, const struct pkt_
 {
 	f->is_later = f->has_l4 = true;
 	f->tcp_flags = fate->tcp_flags;
-	if (flow_is_icmp(f->proto)) {
-		f->icmp_type = (uint8_t)(rte_be_to_cpu_16(f->orig.dport_be) >> 8);
-		f->icmp_code = (uint8_t)rte_be_to_cpu_16(f->orig.dport_be);
-	}
+	set_icmp_kind(f, f->proto);
 	if (fate->state == FLOW_STATE_INVALID)
 		return invalid(fw, meta, f, FLOW_DROP_FRAGMENT_ALONE);
 	if (fate->state == FLOW_STATE_UNTRACKED)

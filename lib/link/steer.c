@@ -242,9 +242,8 @@ int steer_rebalance(struct call *call, const void *args)
 		return call_refuse(call, "worker: there are %u, from 0 on", dp->n_workers);
 	if (has_bucket && !steer_may_move(dp, (unsigned int)a->bucket))
 		return call_refuse(call,
-			"bucket %u cannot move now: connections are still on their way, or are "
-			"being "
-			"deleted",
+			"bucket %u cannot move now: connections are still on their way, or "
+			"are being deleted",
 			(unsigned int)a->bucket);
 	call->result = json_array();
 	if (has_bucket) {

@@ -67,6 +67,18 @@ static const char accept_config[] =
 	"\"drop\"; "
 	"}; };\n";
 
+/* Of a host's connection with a peer behind wan. */
+static void host_packet(struct frame *frame, const char *host, uint16_t port, bool is_answer)
+{
+	frame_ip4(frame, &(struct ip4_spec){ .src_mac = is_answer ? PEER_MAC : HOST_MAC,
+				 .dst_mac = is_answer ? WAN_MAC : LAN_MAC,
+				 .src = is_answer ? "8.8.8.8" : host,
+				 .dst = is_answer ? host : "8.8.8.8",
+				 .sport = is_answer ? 53 : port,
+				 .dport = is_answer ? port : 53,
+				 .payload_len = 20 });
+}
+
 /* Packet of one of IN_BUCKET connections, all of one bucket: what the host adds the port takes away. */
 static void bucket_packet(struct frame *frame, unsigned int i, bool is_answer)
 {
@@ -74,13 +86,7 @@ static void bucket_packet(struct frame *frame, unsigned int i, bool is_answer)
 	char text[32];
 
 	snprintf(text, sizeof(text), "10.7.0.%u", i + 1);
-	frame_ip4(frame, &(struct ip4_spec){ .src_mac = is_answer ? PEER_MAC : HOST_MAC,
-				 .dst_mac = is_answer ? WAN_MAC : LAN_MAC,
-				 .src = is_answer ? "8.8.8.8" : text,
-				 .dst = is_answer ? text : "8.8.8.8",
-				 .sport = is_answer ? 53 : port,
-				 .dport = is_answer ? port : 53,
-				 .payload_len = 20 });
+	host_packet(frame, text, port, is_answer);
 }
 
 static unsigned int the_bucket(const struct bench *b)
@@ -434,13 +440,7 @@ static void spread_packet(struct frame *frame, unsigned int i, bool is_answer)
 	char text[32];
 
 	snprintf(text, sizeof(text), "10.9.%u.%u", i / 200, i % 200 + 1);
-	frame_ip4(frame, &(struct ip4_spec){ .src_mac = is_answer ? PEER_MAC : HOST_MAC,
-				 .dst_mac = is_answer ? WAN_MAC : LAN_MAC,
-				 .src = is_answer ? "8.8.8.8" : text,
-				 .dst = is_answer ? text : "8.8.8.8",
-				 .sport = is_answer ? 53 : port,
-				 .dport = is_answer ? port : 53,
-				 .payload_len = 20 });
+	host_packet(frame, text, port, is_answer);
 }
 
 /* Waits until so many packets have come out. */
