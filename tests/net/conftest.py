@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Fixtures of the net ring. WEIR_BUILD names the build to test, build/gcc when it is not set."""
+import fcntl
 import os
 import signal
+import tempfile
+from pathlib import Path
 
 import pytest
 
@@ -42,6 +45,14 @@ def module_lab():
 def module_lab_of_its_own():
     """For modules that need a second topology beside the first."""
     yield from _lab()
+
+
+@pytest.fixture
+def alone():
+    """For tests of what a machine has once: its huge pages, what runs left behind. Rings may run beside each other."""
+    with open(Path(tempfile.gettempdir()) / f"{harness.PREFIX}.lock", "w", encoding="ascii") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 @pytest.fixture(scope="module")

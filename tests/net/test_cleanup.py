@@ -47,6 +47,7 @@ def left_of(pid):
     return [name for name in names if name.startswith(f"{PREFIX}-{pid}-")]
 
 
+@pytest.mark.usefixtures("alone")
 @pytest.mark.parametrize("where", FAILURES)
 def test_a_failing_test_leaves_nothing(tmp_path, where):
     in_fixture, in_test = FAILURES[where]

@@ -85,6 +85,7 @@ echo "left: $(ip netns list) $(ls -x /run/weir) $(pgrep -x weir)"
 """
 
 
+@pytest.mark.usefixtures("alone")
 def test_the_gateway_translates_both_ways_and_says_so_and_nothing_is_left():
     done = run(*ASIDE, GATEWAY, cwd=ROOT, check=False, timeout=600)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr

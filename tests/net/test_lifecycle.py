@@ -40,6 +40,7 @@ def test_without_links_it_just_answers(lab):
     assert weir.stop() == 0
 
 
+@pytest.mark.usefixtures("alone")
 def test_without_privileges_it_takes_what_memory_there_is_and_says_so_in_one_line(lab):
     n_free = int(Path("/sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages").read_text(encoding="ascii"))
     weir = lab.daemon(base_conf(links=[], memory={"hugepages": "auto", "mbufs": 8192})).as_nobody().start()

@@ -113,6 +113,7 @@ def test_every_thread_keeps_only_what_running_needs(lab):
     assert "privileges" not in lab.weir.stderr()
 
 
+@pytest.mark.usefixtures("alone")
 def test_physical_addresses_of_huge_pages_take_one_capability_more(lab):
     weir = lab.daemon(base_conf(links=[], memory={"hugepages": "auto", "mbufs": 8192}, eal=["--iova-mode=pa"])).start()
     wanted = KEPT if "ordinary memory" in weir.stderr() else KEPT | 1 << SYS_ADMIN
@@ -167,6 +168,7 @@ def test_systemd_finds_nothing_wrong_with_the_unit(tmp_path):
     assert done.returncode == 0 and "weir.service" not in done.stderr, done.stderr
 
 
+@pytest.mark.usefixtures("alone")
 def test_huge_pages_that_were_asked_for_are_given_back(lab):
     pages = Path("/sys/kernel/mm/hugepages/hugepages-2048kB")
 
