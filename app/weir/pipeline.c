@@ -21,6 +21,8 @@ const struct stage *const pipeline[] = {
 	&flow_age_stage,
 	/* connections that come with their bucket */
 	&flow_take_stage,
+	/* which link it belongs to, of those on a port */
+	&l2_stage,
 	/* to the worker that owns the flow */
 	&steer_stage,
 	/* the short way of most packets */

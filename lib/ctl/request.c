@@ -100,7 +100,7 @@ static struct request *request_create(
 
 static void request_destroy(struct request *request)
 {
-	if (request->args != NULL)
+	if (request->args != NULL && !request->call.keeps_args)
 		schema_free(request->command->args, request->args);
 	json_decref(request->id);
 	json_decref(request->bulk);

@@ -158,7 +158,7 @@ struct rte_mbuf *explain_frame(const struct dp *dp, const struct explain_packet 
 		return NULL;
 	}
 	memset(frame, 0, m->data_len);
-	m->port = packet->link->port;
+	m->port = link_input(packet->link);
 	put_ether((struct rte_ether_hdr *)frame, packet);
 	if (packet->dst.family == AF_INET6)
 		put_ip6((struct rte_ipv6_hdr *)(frame + RTE_ETHER_HDR_LEN), packet, len);

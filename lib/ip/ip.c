@@ -168,7 +168,7 @@ static int ip_worker_init(struct dp *dp, struct worker *w)
 	ip_worker->adjs = adj_table(dp);
 	ip_worker->sysctl = &state->ip4;
 	ip_worker->links = link_dp_table(dp);
-	ip_worker->port_link = link_of_ports(w);
+	ip_worker->input_link = link_of_inputs(w);
 	ip_worker->own4 = ns_own4_tables(dp);
 	ip_worker->fib4[NS_DEFAULT] = fib4_table(dp, NS_DEFAULT);
 	ip_worker->multipath = fib_multipath(dp);

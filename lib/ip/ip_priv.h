@@ -181,7 +181,7 @@ struct ip_worker {
 	const struct adj *adjs;
 	const struct ip4_sysctl *sysctl;
 	const struct link_dp *links;	/* by ifindex */
-	const uint16_t *port_link;	/* ifindex by port */
+	const uint16_t *input_link;	/* ifindex by mbuf->port */
 	struct ns_own4 *const *own4;	/* by namespace, published pointers */
 	const struct lpm *fib4[NS_MAX]; /* by namespace */
 	struct multipath multipath;

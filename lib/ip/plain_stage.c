@@ -33,7 +33,7 @@ struct plain_port {
 
 static __rte_always_inline void plain_set_port(struct plain_port *p, uint16_t port)
 {
-	uint16_t ifindex = p->ip_worker->port_link[port];
+	uint16_t ifindex = p->ip_worker->input_link[port];
 	const struct link_dp *link = &p->ip_worker->links[ifindex];
 
 	p->port = port;

@@ -61,11 +61,11 @@ const struct link_dp *link_dp_table(const struct dp *dp)
 	return link_state(dp)->table;
 }
 
-const uint16_t *link_of_ports(const struct worker *w)
+const uint16_t *link_of_inputs(const struct worker *w)
 {
 	const struct link_worker *lw = worker_slot(w, &link_module);
 
-	return lw->port_link;
+	return lw->input_link;
 }
 
 bool link_is_configured(const struct config *config, const char *name)
@@ -103,12 +103,72 @@ void link_publish(struct dp *dp, const struct link *link)
 		flags |= LINK_PROMISCUOUS;
 	if (link_state(dp)->is_tracked[link->ns])
 		flags |= LINK_TRACKED;
+	if (link->is_sw_steered)
+		flags |= LINK_STEERED;
+	if (link->lower != NULL) {
+		flags |= LINK_STACKED;
+		__atomic_store_n(&entry->lower, link->lower->ifindex, __ATOMIC_RELAXED);
+	}
+	__atomic_store_n(&entry->tpid, (uint16_t)link->conf->tpid, __ATOMIC_RELAXED);
+	__atomic_store_n(&entry->vid, (uint16_t)link->conf->vid, __ATOMIC_RELAXED);
+	__atomic_store_n(&entry->vlans, link->vlans, __ATOMIC_RELEASE);
 	__atomic_store_n(&entry->match, match, __ATOMIC_RELAXED);
 	__atomic_store_n(&entry->mtu, link->mtu, __ATOMIC_RELAXED);
 	__atomic_store_n(&entry->ns, link->ns, __ATOMIC_RELAXED);
 	__atomic_store_n(&entry->port, link->port, __ATOMIC_RELAXED);
 	/* Last: a worker that sees the link up sees the rest. */
 	__atomic_store_n(&entry->flags, flags, __ATOMIC_RELEASE);
+}
+
+/* Looks whether it has a carrier, its own or that of the link below. */
+static void link_follow_carrier(struct link *link, void *ctx)
+{
+	bool is_running = link->ops->has_carrier(link);
+
+	if (is_running == link->is_running)
+		return;
+	link->is_running = is_running;
+	log_notice("link", "carrier link=%s state=%s", link->name, is_running ? "up" : "down");
+	link_changed(ctx, link);
+}
+
+struct link_upper_walk {
+	const struct link *lower;
+	void (*fn)(struct link *link, void *ctx);
+	void *ctx;
+};
+
+static void link_visit_upper(struct link *link, void *ctx)
+{
+	const struct link_upper_walk *walk = ctx;
+
+	if (link->lower == walk->lower)
+		walk->fn(link, walk->ctx);
+}
+
+void link_each_upper(const struct dp *dp, const struct link *lower,
+	void (*fn)(struct link *link, void *ctx), void *ctx)
+{
+	struct link_upper_walk walk = { .lower = lower, .fn = fn, .ctx = ctx };
+
+	if (lower->n_uppers > 0)
+		link_each(dp, link_visit_upper, &walk);
+}
+
+unsigned int link_depth(const struct link *link)
+{
+	unsigned int n = 0;
+
+	for (; link->lower != NULL; link = link->lower)
+		n++;
+	return n;
+}
+
+void link_changed(struct dp *dp, struct link *link)
+{
+	link_publish(dp, link);
+	link_each_upper(dp, link, link_follow_carrier, dp);
+	dp_publish(dp, EVENT_LINK_CHANGED, link);
 }
 
 static void link_follow_tracking(struct link *link, void *ctx)
@@ -133,10 +193,9 @@ void link_set_up(struct dp *dp, struct link *link, bool is_up)
 	if (link->is_up == is_up)
 		return;
 	link->is_up = is_up;
-	link_publish(dp, link);
 	log_notice(
 		"link", "administrative state link=%s state=%s", link->name, is_up ? "up" : "down");
-	dp_publish(dp, EVENT_LINK_CHANGED, link);
+	link_changed(dp, link);
 }
 
 void link_sum_counters(const struct dp *dp, const struct link *link, struct link_counters *out)
@@ -155,48 +214,106 @@ void link_sum_counters(const struct dp *dp, const struct link *link, struct link
 	}
 }
 
+/* The index that has been free for longest: packets under way may still carry one that was in use. 0: none. */
+static uint16_t link_choose_index(const struct link_state *state)
+{
+	for (unsigned int i = 1; i < LINK_MAX; i++) {
+		unsigned int ifindex = (state->last + i - 1) % (LINK_MAX - 1) + 1;
+
+		if (state->links[ifindex] == NULL)
+			return (uint16_t)ifindex;
+	}
+	return 0;
+}
+
+static const struct link_ops *const link_kinds_ops[] = {
+	[LINK_KIND_PORT] = &port_ops,
+	[LINK_KIND_VLAN] = &vlan_ops,
+};
+
 int link_create(struct dp *dp, const struct link_conf *conf, const char *path, struct diag *diag,
 	struct link **out)
 {
 	struct link_state *state = link_state(dp);
+	uint16_t ifindex = link_choose_index(state);
 	struct link *link;
 	int err;
 
-	if (state->n_links + 1 == LINK_MAX)
+	if (ifindex == 0)
 		return diag_error(
 			diag, 0, path, "there are %u links, more are not possible", LINK_MAX - 1);
 	link = mem_zalloc(sizeof(*link));
-	link->ifindex = (uint16_t)(state->n_links + 1);
+	link->ifindex = ifindex;
 	link->conf = conf;
-	link->mtu = (uint16_t)conf->mtu;
+	link->ops = link_kinds_ops[conf->kind];
+	link->mtu = conf->mtu != 0 ? (uint16_t)conf->mtu : LINK_MTU_DEFAULT;
 	link->is_up = conf->is_up;
 	snprintf(link->name, sizeof(link->name), "%s", conf->name);
-	err = port_open(dp, link, path, diag);
+	err = link->ops->open(dp, link, path, diag);
 	if (err < 0) {
 		free(link);
 		return err;
 	}
-	state->links[++state->n_links] = link;
+	state->links[ifindex] = link;
+	state->last = ifindex;
+	state->n_links = RTE_MAX(state->n_links, ifindex);
 	link_publish(dp, link);
-	port_log(link);
+	if (link->ops->log != NULL)
+		link->ops->log(link);
 	dp_publish(dp, EVENT_LINK_NEW, link);
 	*out = link;
 	return 0;
 }
 
+static void vlans_free(void *ptr, uint64_t arg)
+{
+	(void)arg;
+	rte_free(ptr);
+}
+
+/* What workers read of it is as of no link. */
+static void link_destroy(struct dp *dp, struct link *link)
+{
+	struct link_state *state = link_state(dp);
+	struct link_dp *entry = &state->table[link->ifindex];
+
+	link_cancel_mtu(link);
+	link->ops->close(dp, link);
+	__atomic_store_n(&entry->flags, 0, __ATOMIC_RELAXED);
+	__atomic_store_n(&entry->match, LINK_NO_MATCH, __ATOMIC_RELAXED);
+	__atomic_store_n(&entry->vlans, NULL, __ATOMIC_RELAXED);
+	if (link->vlans != NULL)
+		dp_retire(dp, vlans_free, link->vlans, 0);
+	state->links[link->ifindex] = NULL;
+	if (link->has_own_conf)
+		schema_free(&link_object, (void *)(uintptr_t)link->conf);
+	free(link);
+}
+
+static void link_forget_counters(struct dp *dp, uint16_t ifindex)
+{
+	for (unsigned int i = 0; i < dp->n_workers; i++) {
+		struct link_worker *lw = worker_slot(dp->workers[i], &link_module);
+
+		memset(&lw->counters[ifindex], 0, sizeof(lw->counters[ifindex]));
+	}
+}
+
+void link_delete(struct dp *dp, struct link *link)
+{
+	uint16_t ifindex = link->ifindex;
+
+	log_notice("link", "deleted link=%s", link->name);
+	dp_publish(dp, EVENT_LINK_DELETED, link);
+	link_destroy(dp, link);
+	link_forget_counters(dp, ifindex);
+}
+
 static void link_watch_carrier(struct link *link, void *ctx)
 {
-	bool is_running;
-
-	if (link->is_paused)
-		return;
-	is_running = port_has_carrier(link);
-	if (is_running == link->is_running)
-		return;
-	link->is_running = is_running;
-	link_publish(ctx, link);
-	log_notice("link", "carrier link=%s state=%s", link->name, is_running ? "up" : "down");
-	dp_publish(ctx, EVENT_LINK_CHANGED, link);
+	/* The others follow the link below. */
+	if (!link->is_paused && link->lower == NULL)
+		link_follow_carrier(link, ctx);
 }
 
 static void link_tick(struct dp *dp, uint64_t now_ns)
@@ -227,11 +344,16 @@ static void link_fini(struct dp *dp)
 {
 	struct link_state *state = link_state(dp);
 
-	for (unsigned int i = state->n_links; i > 0; i--) {
-		link_cancel_mtu(state->links[i]);
-		port_close(dp, state->links[i]);
-		free(state->links[i]);
-		state->links[i] = NULL;
+	/* Those on top first. */
+	for (bool is_left = true; is_left;) {
+		is_left = false;
+		for (unsigned int i = state->n_links; i > 0; i--) {
+			struct link *link = state->links[i];
+
+			if (link != NULL && link->n_uppers == 0)
+				link_destroy(dp, link);
+			is_left = is_left || state->links[i] != NULL;
+		}
 	}
 	rte_free(state->table);
 	rte_free(state->steer);
@@ -275,12 +397,12 @@ static void link_worker_show(const struct dp *dp, const struct worker *w, json_t
 	json_object_update_new(row, counters_json(link_worker_counters, &figures));
 }
 
-static void worker_add_port(struct link *link, void *ctx)
+static void worker_add_link(struct link *link, void *ctx)
 {
 	struct link_worker *lw = ctx;
 
 	if (link->is_open)
-		lw->port_link[link->port] = link->ifindex;
+		lw->input_link[link_input(link)] = link->ifindex;
 }
 
 static int link_worker_init(struct dp *dp, struct worker *w)
@@ -295,7 +417,9 @@ static int link_worker_init(struct dp *dp, struct worker *w)
 	lw->tx_stage = worker_stage_index(w, "tx");
 	for (unsigned int i = 0; i < RTE_MAX_ETHPORTS; i++)
 		lw->tx[i].queue = LINK_NO_QUEUE;
-	link_each(dp, worker_add_port, lw);
+	for (uint16_t i = 0; i < LINK_MAX; i++)
+		lw->input_link[RTE_MAX_ETHPORTS + i] = i;
+	link_each(dp, worker_add_link, lw);
 	return 0;
 }
 

@@ -2,9 +2,13 @@
 #pragma once
 
 /*
- * Links: what Linux calls a net_device. Now of kind "port" (an ethdev); vlan, bond, bridge and veth
- * join here. The control thread owns struct link; workers see struct link_dp, one cache line in a
+ * Links: what Linux calls a net_device. A port (an ethdev) or a VLAN on another link; bond, bridge and
+ * veth join here. The control thread owns struct link; workers see struct link_dp, one cache line in a
  * fixed array by ifindex, written by the control thread in single stores.
+ *
+ * Stacked links are not stacked stages: a received frame's tags are taken off and the link that it
+ * belongs to is found in one go (stage `l2`), and `tx` puts them on. In between nothing knows the
+ * difference: mbuf->port is the link's input (link_input()), the number of an ethdev or one above those.
  */
 #include <rte_ether.h>
 
@@ -13,6 +17,7 @@
 #include "dp/dp.h"
 
 struct link_conf;  /* link_priv.h */
+struct link_ops;   /* link_priv.h */
 struct mtu_change; /* link_mtu.c */
 
 enum {
@@ -20,7 +25,10 @@ enum {
 	LINK_NAME_MAX = 16,
 	LINK_NS_MAX = 256,
 	LINK_MTU_MIN = 68,
-	LINK_MTU_MAX = 9600
+	LINK_MTU_MAX = 9600,
+	LINK_MTU_DEFAULT = 1500,
+	LINK_VID_MAX = 4094,
+	LINK_INPUTS = RTE_MAX_ETHPORTS + LINK_MAX, /* what mbuf->port may be */
 };
 
 enum link_dp_flag {
@@ -28,6 +36,8 @@ enum link_dp_flag {
 	LINK_PROMISCUOUS = 1 << 1, /* every unicast frame counts as addressed to this link */
 	LINK_RUNNING = 1 << 2,	   /* has a carrier */
 	LINK_TRACKED = 1 << 3,	   /* connections of its namespace are tracked (lib/flow) */
+	LINK_STACKED = 1 << 4,	   /* stands on another link: has `lower` */
+	LINK_STEERED = 1 << 5,	   /* the stage steer handles what it receives */
 };
 
 /* In the first eight bytes of a frame, as a little-endian word: */
@@ -50,8 +60,13 @@ struct link_dp {
 	uint16_t flags; /* enum link_dp_flag */
 	uint16_t mtu;	/* L3 */
 	uint16_t ns;
-	uint16_t port; /* ethdev port id */
+	uint16_t port;			/* ethdev port id, of the port at the bottom */
+	uint16_t lower;			/* ifindex of the link that it stands on */
+	uint16_t tpid;			/* VLAN: EtherType of its tag */
+	uint16_t vid;			/* VLAN */
+	const struct vlan_table *vlans; /* links on this one; NULL: there were none yet */
 } __rte_cache_aligned;
+static_assert(sizeof(struct link_dp) == RTE_CACHE_LINE_SIZE, "one cache line");
 
 /* The destination address of a frame, and the first two bytes of the source on top. */
 static inline uint64_t link_first8(const struct rte_ether_hdr *ether)
@@ -71,7 +86,11 @@ struct link {
 	uint16_t ifindex; /* 1.. */
 	uint16_t ns;
 	char name[LINK_NAME_MAX];
-	uint16_t port;
+	const struct link_ops *ops;
+	struct link *lower; /* the link that it stands on; NULL: a port */
+	unsigned int n_uppers;
+	struct vlan_table *vlans; /* NULL: never had one on it */
+	uint16_t port;		  /* ethdev, of the port at the bottom */
 	uint16_t mtu;
 	struct mac_addr mac;
 	bool is_up;	 /* as configured: `link set dev L up|down` */
@@ -83,7 +102,8 @@ struct link {
 	bool is_paused;		   /* its device is stopped for a change: no packet passes */
 	struct mtu_change *change; /* under way; NULL: none */
 	const struct link_conf
-		*conf; /* as decoded; the configuration owns it and outlives the link */
+		*conf;	   /* as decoded; the configuration owns it and outlives the link */
+	bool has_own_conf; /* added at runtime: it goes with the link */
 };
 
 /* By name or index; NULL: no such link. Control thread. */
@@ -117,18 +137,24 @@ void link_set_bucket_mover(struct dp *dp, const struct bucket_mover *mover);
 /* From now on packets of the bucket are steered to that worker. A release: what was written before is seen. */
 void link_own_bucket(struct dp *dp, unsigned int bucket, unsigned int to);
 
+/* What mbuf->port is of a packet that came in by this link. */
+static inline uint16_t link_input(const struct link *link)
+{
+	return link->lower == NULL ? link->port : (uint16_t)(RTE_MAX_ETHPORTS + link->ifindex);
+}
+
 /* The array that workers read, by ifindex (LINK_MAX entries). */
 const struct link_dp *link_dp_table(const struct dp *dp);
 
-/* Datapath: the link of each port (RTE_MAX_ETHPORTS entries), as a worker knows them. */
-const uint16_t *link_of_ports(const struct worker *w);
+/* Datapath: the link of each input (LINK_INPUTS entries), as a worker knows them. */
+const uint16_t *link_of_inputs(const struct worker *w);
 
 /* A row of `ip -j link`; ns adds the addresses. New reference. */
 json_t *link_to_json(const struct link *link);
 
 extern struct module link_module;
 extern const struct object link_object; /* for extensions: ns adds `addresses` */
-extern const struct stage rx_stage, steer_stage, parse_stage, tx_stage;
+extern const struct stage rx_stage, l2_stage, steer_stage, parse_stage, tx_stage;
 /* Is there a link of this name in the configuration? For checks. */
 bool link_is_configured(const struct config *config, const char *name);
 /* The device string of a decoded object of the section `links`; NULL: has none. */

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
 /*
- * What users see of links: the `links` section, `link show|set`, `xstats show`. Answers have the
- * shapes of `ip -j link`. Control thread.
+ * What users see of links: the `links` section, `link show`, `xstats show`. Answers have the
+ * shapes of `ip -j link`. Control thread. What changes links is in link_set_ctl.c.
  */
 #include "base/mem.h"
 #include "link/link_priv.h"
+#include "net/vlan.h"
 
 /* Configuration */
 
@@ -23,6 +24,13 @@ static const struct field_enum link_steerings[] = {
 		"the device if it can, else weir where connections are tracked" },
 	{ "hardware", LINK_STEERING_HARDWARE, "packets come split into queues as they should" },
 	{ "software", LINK_STEERING_SOFTWARE, "weir hands each packet to the worker that owns it" },
+	{ 0 },
+};
+
+static const struct field_enum link_protocols[] = {
+	{ "802.1Q", RTE_ETHER_TYPE_VLAN, "customer tags, EtherType 0x8100" },
+	{ "802.1ad", RTE_ETHER_TYPE_QINQ,
+		"service tags, EtherType 0x88a8: the outer ones of QinQ" },
 	{ 0 },
 };
 
@@ -57,8 +65,8 @@ static const struct field link_fields[] = {
 		.offset = offsetof(struct link_conf, mtu),
 		.min = LINK_MTU_MIN,
 		.max = LINK_MTU_MAX,
-		.def = "1500",
-		.help = "largest IP packet in bytes" },
+		.help = "largest IP packet in bytes; 1500 when left out, or as much as the link "
+			"below" },
 	{ .name = "queues",
 		.type = FIELD_INT,
 		.offset = offsetof(struct link_conf, queues),
@@ -83,8 +91,27 @@ static const struct field link_fields[] = {
 		.def = "true",
 		.help = "administrative state at start" },
 	{ .name = "xdp", .type = FIELD_PENDING, .help = "an XDP program for received frames" },
-	{ .name = "parent", .type = FIELD_PENDING, .help = "link below a vlan" },
-	{ .name = "vid", .type = FIELD_PENDING, .help = "VLAN id" },
+	{ .name = "parent",
+		.type = FIELD_STRING,
+		.offset = offsetof(struct link_conf, parent),
+		.max = LINK_NAME_MAX - 1,
+		.help = "link below a vlan",
+		.example = "lan",
+		.complete = "link.show:ifname",
+		.json = "link" },
+	{ .name = "vid",
+		.type = FIELD_INT,
+		.offset = offsetof(struct link_conf, vid),
+		.min = 1,
+		.max = LINK_VID_MAX,
+		.help = "VLAN id",
+		.example = "100" },
+	{ .name = "protocol",
+		.type = FIELD_ENUM,
+		.offset = offsetof(struct link_conf, tpid),
+		.def = "802.1Q",
+		.enums = link_protocols,
+		.help = "which tag a vlan has" },
 	{ .name = "members", .type = FIELD_PENDING, .help = "links of a bridge or bond" },
 	{ .name = "mode", .type = FIELD_PENDING, .help = "how a bond balances" },
 	{ .name = "ageing", .type = FIELD_PENDING, .help = "life of a learned bridge entry" },
@@ -129,40 +156,154 @@ static void link_check_pair(const struct config *config, struct diag *diag, unsi
 	}
 }
 
-static bool link_name_is_valid(const char *name)
+bool link_name_is_valid(const char *name)
 {
 	return name[0] != '\0' && strcmp(name, ".") != 0 && strcmp(name, "..") != 0 &&
 	       name[strcspn(name, "/: \t")] == '\0';
 }
 
+/* Settings that not every kind has. */
+static const struct {
+	const char *name;
+	unsigned int kinds, needed_by; /* bits by number of kind */
+} link_special[] = {
+	{ "device", 1 << LINK_KIND_PORT, 1 << LINK_KIND_PORT },
+	{ "queues", 1 << LINK_KIND_PORT, 0 },
+	{ "promiscuous", 1 << LINK_KIND_PORT, 0 },
+	{ "parent", 1 << LINK_KIND_VLAN, 1 << LINK_KIND_VLAN },
+	{ "vid", 1 << LINK_KIND_VLAN, 1 << LINK_KIND_VLAN },
+	{ "protocol", 1 << LINK_KIND_VLAN, 0 },
+};
+
+char *link_conf_problem(const struct link_conf *conf, const char **field)
+{
+	*field = "name";
+	if (!link_name_is_valid(conf->name))
+		return mem_printf("a name has 1 to %u characters without '/', ':' and spaces",
+			LINK_NAME_MAX - 1);
+	*field = "type";
+	if (conf->kind != LINK_KIND_PORT && conf->kind != LINK_KIND_VLAN)
+		return mem_printf(
+			"type \"%s\" is in the contract but not yet in weir; allowed: port, vlan",
+			link_kinds[conf->kind].name);
+	*field = "mac";
+	if (rte_is_multicast_ether_addr((const struct rte_ether_addr *)&conf->mac))
+		return mem_printf("a link's own address cannot be multicast");
+	for (unsigned int i = 0; i < RTE_DIM(link_special); i++) {
+		bool is_given = object_has(&link_object, conf, link_special[i].name);
+
+		*field = link_special[i].name;
+		if (is_given && !(link_special[i].kinds & 1u << conf->kind))
+			return mem_printf("a %s has no such setting", link_kinds[conf->kind].name);
+		if (!is_given && (link_special[i].needed_by & 1u << conf->kind))
+			return mem_printf("a %s needs a %s", link_kinds[conf->kind].name,
+				link_special[i].name);
+	}
+	return NULL;
+}
+
+/* The link of that name among the first n. NULL: none. */
+static const struct link_conf *link_conf_find(
+	const struct conf_section *links, unsigned int n, const char *name)
+{
+	for (unsigned int i = 0; i < n; i++) {
+		const struct link_conf *conf = links->objects[i];
+
+		if (strcmp(conf->name, name) == 0)
+			return conf;
+	}
+	return NULL;
+}
+
+/* What it will be when it is made. */
+static unsigned int link_conf_mtu(const struct conf_section *links, const struct link_conf *conf)
+{
+	while (conf != NULL && conf->mtu == 0 && conf->parent != NULL)
+		conf = link_conf_find(links, links->n_objects, conf->parent);
+	return conf != NULL && conf->mtu != 0 ? (unsigned int)conf->mtu : LINK_MTU_DEFAULT;
+}
+
+static unsigned int link_conf_depth(
+	const struct conf_section *links, unsigned int n, const struct link_conf *conf)
+{
+	unsigned int depth = 0;
+
+	while (conf != NULL && conf->parent != NULL && depth <= n) {
+		conf = link_conf_find(links, n, conf->parent);
+		depth++;
+	}
+	return depth;
+}
+
+/* Who else has that VLAN of the parent, among the first n? */
+static const struct link_conf *link_conf_twin(
+	const struct conf_section *links, unsigned int n, const struct link_conf *conf)
+{
+	for (unsigned int i = 0; i < n; i++) {
+		const struct link_conf *other = links->objects[i];
+
+		if (other->parent != NULL && strcmp(other->parent, conf->parent) == 0 &&
+			other->vid == conf->vid && other->tpid == conf->tpid)
+			return other;
+	}
+	return NULL;
+}
+
+/* The link below comes first in the file: so none can stand on itself, and they are made in that order. */
+static void link_check_parent(const struct config *config, struct diag *diag, unsigned int i,
+	const struct link_conf *conf)
+{
+	const struct conf_section *links = conf_section(config, "links");
+	const struct link_conf *parent = link_conf_find(links, i, conf->parent), *twin;
+	char path[64];
+
+	snprintf(path, sizeof(path), "links[%u].parent", i);
+	if (parent == NULL) {
+		bool is_later = link_conf_find(links, links->n_objects, conf->parent) != NULL;
+
+		conf_error(config, diag, path,
+			is_later ? "link \"%s\" must stand above this one in the list"
+				 : "there is no link \"%s\"",
+			conf->parent);
+		return;
+	}
+	if (link_conf_depth(links, i, conf) > VLAN_TAGS_MAX)
+		conf_error(config, diag, path, "at most %u tags on a frame are possible",
+			VLAN_TAGS_MAX);
+	twin = link_conf_twin(links, i, conf);
+	if (twin != NULL) {
+		snprintf(path, sizeof(path), "links[%u].vid", i);
+		conf_error(config, diag, path, "VLAN %u of \"%s\" is already link \"%s\"",
+			(unsigned int)conf->vid, conf->parent, twin->name);
+	}
+	if (conf->mtu > link_conf_mtu(links, parent)) {
+		snprintf(path, sizeof(path), "links[%u].mtu", i);
+		conf_error(config, diag, path, "larger than the %u of \"%s\" below",
+			link_conf_mtu(links, parent), parent->name);
+	}
+}
+
 static void link_check(const struct config *config, struct diag *diag)
 {
 	const struct conf_section *links = conf_section(config, "links");
-	char path[64];
+	const char *field;
+	char path[64], *problem;
 
 	if (links->n_objects >= LINK_MAX)
 		conf_error(config, diag, "links", "at most %u links are possible", LINK_MAX - 1);
 	for (unsigned int i = 0; i < links->n_objects; i++) {
 		const struct link_conf *conf = links->objects[i];
 
-		if (!link_name_is_valid(conf->name)) {
-			snprintf(path, sizeof(path), "links[%u].name", i);
-			conf_error(config, diag, path,
-				"a name has 1 to %u characters without '/', ':' and spaces",
-				LINK_NAME_MAX - 1);
-		}
-		if (conf->kind != LINK_KIND_PORT) {
-			snprintf(path, sizeof(path), "links[%u].type", i);
-			conf_error(config, diag, path,
-				"type \"%s\" is in the contract but not yet in weir; allowed: port",
-				link_kinds[conf->kind].name);
-		} else if (conf->device == NULL) {
-			snprintf(path, sizeof(path), "links[%u].device", i);
-			conf_error(config, diag, path, "a port needs a device");
-		}
-		if (rte_is_multicast_ether_addr((const struct rte_ether_addr *)&conf->mac)) {
-			snprintf(path, sizeof(path), "links[%u].mac", i);
-			conf_error(config, diag, path, "a link's own address cannot be multicast");
+		snprintf(path, sizeof(path), "links[%u].type", i);
+		/* What belongs to it, is not known then. */
+		problem =
+			conf_is_wrong(config, diag, path) ? NULL : link_conf_problem(conf, &field);
+		if (problem != NULL) {
+			snprintf(path, sizeof(path), "links[%u].%s", i, field);
+			conf_error(config, diag, path, "%s", problem);
+			free(problem);
+		} else if (conf->parent != NULL) {
+			link_check_parent(config, diag, i, conf);
 		}
 		for (unsigned int j = 0; j < i; j++)
 			link_check_pair(config, diag, i, conf, links->objects[j]);
@@ -176,22 +317,41 @@ static int link_apply(struct dp *dp, const void *object, const char *path, struc
 	return link_create(dp, object, path, diag, &link);
 }
 
+struct link_print {
+	FILE *out;
+	unsigned int depth; /* of those that are printed now */
+	unsigned int n;
+	bool is_deeper; /* there are others */
+};
+
 static void link_print_one(struct link *link, void *ctx)
 {
 	struct link_conf *conf = (struct link_conf *)(uintptr_t)link->conf;
+	struct link_print *print = ctx;
+	uint16_t inherited = link->lower != NULL ? link->lower->mtu : LINK_MTU_DEFAULT;
 
+	print->is_deeper = print->is_deeper || link_depth(link) > print->depth;
+	if (link_depth(link) != print->depth)
+		return;
 	/* The running values stand in for the configured ones. */
-	conf->mtu = link->mtu;
+	conf->mtu = link->mtu != inherited ? link->mtu : 0;
 	conf->is_up = link->is_up;
-	fprintf(ctx, "%s\t{\n", link->ifindex > 1 ? ",\n" : "");
-	schema_print(ctx, &link_object, conf, 2);
-	fprintf(ctx, "\t}");
+	fprintf(print->out, "%s\t{\n", print->n++ > 0 ? ",\n" : "");
+	schema_print(print->out, &link_object, conf, 2);
+	fprintf(print->out, "\t}");
 }
 
 static void link_print(struct dp *dp, FILE *out)
 {
+	struct link_print print = { .out = out };
+
 	fprintf(out, "links: (\n");
-	link_each(dp, link_print_one, out);
+	/* Those below first, so that it can be read back. */
+	do {
+		print.is_deeper = false;
+		link_each(dp, link_print_one, &print);
+		print.depth++;
+	} while (print.is_deeper);
 	fprintf(out, "\n);\n");
 }
 
@@ -238,20 +398,19 @@ struct link_show {
 	json_t *rows;
 };
 
-/* Who steers what this link receives. */
-static const char *link_steering_text(const struct link *link)
+/* As Linux has them (RFC 2863). */
+static const char *link_operstate(const struct link *link)
 {
-	if (link->is_sw_steered)
-		return "software";
-	return link->is_hw_steered || link->conf->steering == LINK_STEERING_HARDWARE ? "hardware"
-										     : "none";
+	if (link->is_up && link->is_running)
+		return "UP";
+	return link->is_up && link->lower != NULL ? "LOWERLAYERDOWN" : "DOWN";
 }
 
 json_t *link_to_json(const struct link *link)
 {
 	const struct link_conf *conf = link->conf;
 	char mac[MAC_ADDR_TEXT_MAX];
-	json_t *flags = json_pack("[s, s]", "BROADCAST", "MULTICAST");
+	json_t *flags = json_pack("[s, s]", "BROADCAST", "MULTICAST"), *row;
 
 	if (link->is_up)
 		json_array_append_new(flags, json_string("UP"));
@@ -261,12 +420,14 @@ json_t *link_to_json(const struct link *link)
 		json_array_append_new(flags, json_string("NO-CARRIER"));
 	if (conf->is_promiscuous)
 		json_array_append_new(flags, json_string("PROMISC"));
-	return json_pack("{s:i, s:s, s:o, s:i, s:s, s:s, s:s, s:s, s:{s:s, s:{s:s, s:s}}}",
-		"ifindex", link->ifindex, "ifname", link->name, "flags", flags, "mtu", link->mtu,
-		"operstate", link->is_up && link->is_running ? "UP" : "DOWN", "link_type", "ether",
-		"address", mac_addr_text(&link->mac, mac), "broadcast", "ff:ff:ff:ff:ff:ff",
-		"linkinfo", "info_kind", link_kinds[conf->kind].name, "info_data", "device",
-		conf->device, "steering", link_steering_text(link));
+	row = json_pack("{s:i, s:s, s:o, s:i, s:s, s:s, s:s, s:s, s:{s:s, s:o}}", "ifindex",
+		link->ifindex, "ifname", link->name, "flags", flags, "mtu", link->mtu, "operstate",
+		link_operstate(link), "link_type", "ether", "address",
+		mac_addr_text(&link->mac, mac), "broadcast", "ff:ff:ff:ff:ff:ff", "linkinfo",
+		"info_kind", link->ops->name, "info_data", link->ops->info(link));
+	if (link->lower != NULL)
+		json_object_set_new(row, "link", json_string(link->lower->name));
+	return row;
 }
 
 struct link_figures {
@@ -310,7 +471,8 @@ static json_t *link_stats_json(const struct dp *dp, const struct link *link)
 	struct link_counters c;
 
 	link_sum_counters(dp, link, &c);
-	rte_eth_stats_get(link->port, &hw);
+	if (link->ops->hw_stats != NULL)
+		link->ops->hw_stats(link, &hw);
 	rx = (struct link_figures){
 		.bytes = c.rx_bytes,
 		.packets = c.rx_packets,
@@ -353,133 +515,6 @@ static int link_show(struct call *call, const void *args)
 	return 0;
 }
 
-/* link set */
-
-enum link_set_state { LINK_SET_KEEP, LINK_SET_UP, LINK_SET_DOWN };
-
-struct link_set_args {
-	struct object_head head;
-	char *dev;
-	int state;
-	int64_t mtu;
-};
-
-static const struct object link_set_object = {
-	.name = "link",
-	.size = sizeof(struct link_set_args),
-	.fields =
-		(const struct field[]){
-			{ .name = "dev",
-				.type = FIELD_STRING,
-				.flags = FIELD_REQUIRED | FIELD_POSITIONAL,
-				.offset = offsetof(struct link_set_args, dev),
-				.complete = "link.show:ifname",
-				.help = "the link" },
-			{ .name = "state",
-				.type = FIELD_ENUM,
-				.offset = offsetof(struct link_set_args, state),
-				.enums =
-					(const struct field_enum[]){
-						{ "up", LINK_SET_UP, "let packets pass" },
-						{ "down", LINK_SET_DOWN, "drop all packets" },
-						{ 0 },
-					},
-				.help = "administrative state" },
-			{ .name = "mtu",
-				.type = FIELD_INT,
-				.offset = offsetof(struct link_set_args, mtu),
-				.min = LINK_MTU_MIN,
-				.max = LINK_MTU_MAX,
-				.help = "largest IP packet in bytes" },
-			{ .name = "master", .type = FIELD_PENDING, .help = "bridge to join" },
-			{ .name = "nomaster", .type = FIELD_PENDING, .help = "leave the bridge" },
-			{ .type = FIELD_END },
-		},
-};
-
-/* What is left to do of `link set` once the MTU is changed. */
-struct link_set_rest {
-	struct dp *dp;
-	struct call *call; /* NULL: the client has left */
-	int state;
-	uint16_t mtu;
-};
-
-static void link_set_state(struct dp *dp, struct link *link, int state)
-{
-	if (state != LINK_SET_KEEP)
-		link_set_up(dp, link, state == LINK_SET_UP);
-}
-
-static int link_set_answer(struct call *call, const struct link *link, uint16_t mtu, int err)
-{
-	uint16_t min, max;
-
-	port_mtu_range(link, &min, &max);
-	if (err == -ERANGE)
-		return call_fail(call, err, "the device takes MTUs of %u to %u", min, max);
-	if (err == -EALREADY)
-		return call_fail(call, err, "the MTU of this link is being changed");
-	if (err < 0)
-		return call_fail(
-			call, err, "the device does not take MTU %u: %s", mtu, strerror(-err));
-	return 0;
-}
-
-static void link_set_on_mtu(void *ctx, struct link *link, int err)
-{
-	struct link_set_rest *rest = ctx;
-
-	if (err == 0)
-		link_set_state(rest->dp, link, rest->state);
-	if (rest->call != NULL)
-		call_finish(rest->call, link_set_answer(rest->call, link, rest->mtu, err));
-	free(rest);
-}
-
-static void link_set_on_cancel(struct call *call, void *owner)
-{
-	((struct link_set_rest *)owner)->call = NULL;
-}
-
-static int link_set_mtu_first(
-	struct call *call, struct link *link, const struct link_set_args *args)
-{
-	struct link_set_rest *rest = mem_zalloc(sizeof(*rest));
-	int err;
-
-	*rest = (struct link_set_rest){
-		.dp = call->ctx,
-		.call = call,
-		.state = args->state,
-		.mtu = (uint16_t)args->mtu,
-	};
-	err = link_set_mtu(call->ctx, link, rest->mtu, link_set_on_mtu, rest);
-	if (err == -EINPROGRESS) {
-		call_defer(call, link_set_on_cancel, rest);
-		return 0;
-	}
-	free(rest);
-	if (err == 0)
-		link_set_state(call->ctx, link, args->state);
-	return link_set_answer(call, link, (uint16_t)args->mtu, err);
-}
-
-static int link_set(struct call *call, const void *args)
-{
-	const struct link_set_args *a = args;
-	struct link *link = link_by_name(call->ctx, a->dev);
-
-	if (link == NULL)
-		return call_fail(call, -ENODEV, "Cannot find device \"%s\"", a->dev);
-	if (a->state == LINK_SET_KEEP && a->mtu == 0)
-		return call_refuse(call, "nothing to set: up, down or mtu N");
-	if (a->mtu != 0)
-		return link_set_mtu_first(call, link, a);
-	link_set_state(call->ctx, link, a->state);
-	return 0;
-}
-
 /* xstats show */
 
 static const struct object xstats_object = {
@@ -507,6 +542,8 @@ static int xstats_show(struct call *call, const void *args)
 
 	if (link == NULL)
 		return call_fail(call, -ENODEV, "Device \"%s\" does not exist.", a->dev);
+	if (link->lower != NULL)
+		return call_fail(call, -EOPNOTSUPP, "a %s has no driver", link->ops->name);
 	n = rte_eth_xstats_get_names(link->port, NULL, 0);
 	if (n < 0)
 		return call_fail(call, n, "the driver has no statistics: %s", strerror(-n));
@@ -560,6 +597,16 @@ const struct command link_commands[] = {
 		.help = "changes a link while it runs",
 		.args = &link_set_object,
 		.run = link_set },
+	{ .object = "link",
+		.verb = "add",
+		.help = "makes a link on another one",
+		.args = &link_object,
+		.run = link_add },
+	{ .object = "link",
+		.verb = "del",
+		.help = "takes a link away that stands on another one",
+		.args = &link_del_object,
+		.run = link_del },
 	{ .object = "xstats",
 		.verb = "show",
 		.help = "the driver's own counters",

@@ -25,12 +25,30 @@ struct mtu_change {
 	void *ctx;
 };
 
+struct mtu_limit {
+	struct dp *dp;
+	uint16_t mtu;
+};
+
+static void mtu_limit_upper(struct link *link, void *ctx);
+
 static void mtu_set(struct dp *dp, struct link *link, uint16_t mtu)
 {
+	struct mtu_limit limit = { .dp = dp, .mtu = mtu };
+
+	link_each_upper(dp, link, mtu_limit_upper, &limit);
 	link->mtu = mtu;
-	link_publish(dp, link);
 	log_notice("link", "mtu link=%s mtu=%u", link->name, mtu);
-	dp_publish(dp, EVENT_LINK_CHANGED, link);
+	link_changed(dp, link);
+}
+
+/* As in Linux, what stands on a link has no larger MTU. */
+static void mtu_limit_upper(struct link *link, void *ctx)
+{
+	const struct mtu_limit *limit = ctx;
+
+	if (link->mtu > limit->mtu)
+		mtu_set(limit->dp, link, limit->mtu);
 }
 
 /*
@@ -54,7 +72,7 @@ static int mtu_restart(struct dp *dp, struct link *link, uint16_t mtu)
 	log_err("link", "the device does not start again link=%s error=%s", link->name,
 		strerror(-back));
 	link->is_running = false;
-	dp_publish(dp, EVENT_LINK_CHANGED, link);
+	link_changed(dp, link);
 	return err;
 }
 
@@ -100,10 +118,10 @@ int link_set_mtu(struct dp *dp, struct link *link, uint16_t mtu, link_mtu_done_f
 
 	if (link->change != NULL)
 		return -EALREADY;
-	port_mtu_range(link, &min, &max);
+	link->ops->mtu_range(link, &min, &max);
 	if (mtu < min || mtu > max)
 		return -ERANGE;
-	err = link->is_paused ? -EBUSY : port_set_mtu(dp, link, mtu);
+	err = link->is_paused ? -EBUSY : link->ops->set_mtu(dp, link, mtu);
 	if (err == 0 || err == -ENOTSUP) {
 		mtu_set(dp, link, mtu);
 		return 0;

@@ -24,20 +24,53 @@ struct link_conf {
 	int kind; /* enum link_kind */
 	char *device;
 	struct mac_addr mac; /* zero: the device's own */
-	int64_t mtu;
+	int64_t mtu;	     /* 0: LINK_MTU_DEFAULT, or that of the link below */
 	int64_t queues;
 	int steering; /* enum link_steering */
 	bool is_promiscuous;
 	bool is_up;
+	char *parent;
+	int64_t vid;
+	int tpid; /* EtherType of its tag */
+};
+
+/* What a kind of link does in its own way. Control thread. Errors are told in diag, with the path of the setting. */
+struct link_ops {
+	const char *name;
+	int (*open)(struct dp *dp, struct link *link, const char *path, struct diag *diag);
+	void (*close)(struct dp *dp, struct link *link);
+	/* The MTUs that it can be set to, within those that weir allows. */
+	void (*mtu_range)(const struct link *link, uint16_t *min, uint16_t *max);
+	/* -ENOTSUP is fine: the MTU then holds in software. -EBUSY: perhaps when the port is stopped. */
+	int (*set_mtu)(const struct dp *dp, const struct link *link, uint16_t mtu);
+	bool (*has_carrier)(const struct link *link);
+	/* Writes what came of opening it into the log. */
+	void (*log)(const struct link *link);
+	/* For linkinfo.info_data. New reference. */
+	json_t *(*info)(const struct link *link);
+	/* What the device itself has counted; NULL: there is none. */
+	void (*hw_stats)(const struct link *link, struct rte_eth_stats *out);
+};
+extern const struct link_ops port_ops, vlan_ops;
+
+enum { VLAN_IDS = 4096 };
+
+/*
+ * The VLANs on a link, by outermost tag: control writes entries in single stores, workers read. The table
+ * stays until its link goes.
+ */
+struct vlan_table {
+	uint16_t link[2][VLAN_IDS]; /* by VLAN_TPID_INDEX() */
 };
 
 /* Control state of the module. */
 struct link_state {
 	struct link *links[LINK_MAX]; /* by ifindex; [0] unused */
 	struct link_dp *table;	      /* what workers read */
-	uint16_t n_links;
-	uint64_t next_carrier_ns;	     /* when to look for carriers again */
-	struct steer *steer;		     /* what workers read */
+	uint16_t n_links;	      /* the highest ifindex so far */
+	uint16_t last;		  /* ifindex that was given last: the longest free one is next */
+	uint64_t next_carrier_ns; /* when to look for carriers again */
+	struct steer *steer;	  /* what workers read */
 	uint64_t bucket_seen[STEER_BUCKETS]; /* packets at the last rebalance */
 	uint64_t refused_seen[WORKER_MAX];   /* those that found no room with a worker, then */
 	const struct bucket_mover *mover;    /* NULL: nobody keeps state by bucket */
@@ -51,10 +84,12 @@ struct link_polls {
 	struct link_poll {
 		uint16_t port, queue, ifindex;
 		bool is_unmarked; /* the driver does not write the port into packets */
-		bool is_steered;  /* packets go to the stage steer first */
+		uint8_t exit;	  /* enum rx_exit: where its packets go first */
 		int fd;		  /* readable when packets come; -1: there is none */
 	} poll[];
 };
+
+enum rx_exit { RX_FRAMES = 1, RX_STEER, RX_L2 };
 
 enum { LINK_NO_QUEUE = UINT16_MAX };
 
@@ -73,13 +108,13 @@ struct link_steered {
 	struct rte_mbuf *pkts[LANE_SIZE];
 };
 
-/* Per worker. polls, port_link, tx[].queue and owner: written by control; the rest by the worker. */
+/* Per worker. polls, input_link, tx[].queue and owner: written by control; the rest by the worker. */
 struct link_worker {
 	_Atomic(struct link_polls *) polls;
 	const struct link_dp *table;
 	unsigned int next_poll; /* so that the first port is not always served first */
 	unsigned int tx_stage;
-	uint16_t port_link[RTE_MAX_ETHPORTS];
+	uint16_t input_link[LINK_INPUTS];
 	const struct steer *steer;
 	struct link_steered steered_to[WORKER_MAX]; /* by worker */
 	uint64_t bucket_packets[STEER_BUCKETS];	    /* that this worker has steered */
@@ -93,7 +128,13 @@ struct link_worker {
 	X(LINK_DROP_TX_FULL, "link_tx_full", "the device's transmit queue had no room")            \
 	X(LINK_DROP_BAD_SOURCE, "eth_bad_source", "the source MAC address is multicast")           \
 	X(LINK_DROP_NOT_FOR_US, "eth_not_for_us", "unicast to another MAC address")                \
-	X(LINK_DROP_TYPE_UNKNOWN, "eth_type_unknown", "nothing in weir takes this EtherType")
+	X(LINK_DROP_TYPE_UNKNOWN, "eth_type_unknown", "nothing in weir takes this EtherType")      \
+	X(LINK_DROP_VLAN_UNKNOWN, "vlan_unknown", "tagged for a VLAN that the link does not have") \
+	X(LINK_DROP_VLAN_TRUNCATED, "vlan_truncated", "ends within a VLAN tag")                    \
+	X(LINK_DROP_VLAN_TOO_MANY, "vlan_too_many", "more VLAN tags than weir takes off")          \
+	X(LINK_DROP_VLAN_SHARED, "vlan_shared",                                                    \
+		"a tag cannot be taken off bytes that others read, too")                           \
+	X(LINK_DROP_VLAN_NO_ROOM, "vlan_no_room", "no room in front of the frame for a VLAN tag")
 
 #define LINK_DROP_ENUM(member, name, help) member,
 enum link_drop {
@@ -103,15 +144,7 @@ enum link_drop {
 };
 #undef LINK_DROP_ENUM
 
-/* port.c: the ethdev side. Errors are told in diag with the path of the setting. */
-int port_open(struct dp *dp, struct link *link, const char *path, struct diag *diag);
-void port_close(struct dp *dp, struct link *link);
-/* Writes what came of negotiating with the driver into the log. */
-void port_log(const struct link *link);
-/* The MTUs that the device can be set to, within those that weir allows. */
-void port_mtu_range(const struct link *link, uint16_t *min, uint16_t *max);
-/* -ENOTSUP is fine: the MTU then holds in software. -EBUSY: perhaps when the port is stopped. */
-int port_set_mtu(const struct dp *dp, const struct link *link, uint16_t mtu);
+/* port.c: the ethdev side. */
 /* Takes the port out of the poll lists; workers have let go of it one grace period later. */
 void port_detach(struct dp *dp, const struct link *link);
 /*
@@ -119,16 +152,31 @@ void port_detach(struct dp *dp, const struct link *link);
  * Takes as long as the driver does. On failure the port is stopped.
  */
 int port_restart(struct dp *dp, struct link *link);
-bool port_has_carrier(const struct link *link);
 /* Fills the port's RSS table from the buckets, and sees whether it took that. */
 void port_program_steering(struct dp *dp, struct link *link);
-/* Steers in software, or no longer, as the link's namespace and hardware have it now. */
+/* Steers in software, or no longer, as the link's namespace and hardware have it now. Any kind of link. */
 void port_follow_steering(struct dp *dp, struct link *link);
+/* Its packets go first where its steering, and whether links stand on it, want them now. */
+void port_follow_exit(struct dp *dp, const struct link *link);
+/* Frames to that address pass the device's own filter, too, or (is_wanted false) no longer. */
+void port_accept_mac(const struct link *port, const struct mac_addr *mac, bool is_wanted);
 
 /* link.c. conf must live as long as the link: it is the configuration's. */
 int link_create(struct dp *dp, const struct link_conf *conf, const char *path, struct diag *diag,
 	struct link **out);
+/*
+ * Takes it away while workers run: who stands above forgets it (EVENT_LINK_DELETED), then it is closed and
+ * freed. Nothing may stand on it.
+ */
+void link_delete(struct dp *dp, struct link *link);
 void link_publish(struct dp *dp, const struct link *link); /* writes its link_dp */
+/* The same, and tells everybody, those first that stand on it. */
+void link_changed(struct dp *dp, struct link *link);
+/* How many links are below it. */
+unsigned int link_depth(const struct link *link);
+/* Calls fn for those that stand on it, right above. */
+void link_each_upper(const struct dp *dp, const struct link *lower,
+	void (*fn)(struct link *link, void *ctx), void *ctx);
 void link_set_up(struct dp *dp, struct link *link, bool is_up);
 void link_sum_counters(const struct dp *dp, const struct link *link, struct link_counters *out);
 
@@ -143,7 +191,16 @@ int link_set_mtu(struct dp *dp, struct link *link, uint16_t mtu, link_mtu_done_f
 /* The link goes: ends a change that is under way. */
 void link_cancel_mtu(struct link *link);
 
+/* link_set_ctl.c */
+extern const struct object link_set_object, link_del_object;
+int link_set(struct call *call, const void *args);
+int link_add(struct call *call, const void *args);
+int link_del(struct call *call, const void *args);
+
 /* link_ctl.c */
+bool link_name_is_valid(const char *name);
+/* What is wrong with a link by itself; NULL: nothing. *field: the setting. Heap. */
+char *link_conf_problem(const struct link_conf *conf, const char **field);
 extern const struct section link_sections[];
 extern const struct command link_commands[];
 extern const struct counter_table link_counter_tables[];

@@ -9,6 +9,7 @@
  */
 #include "dp/trace.h"
 #include "link/link_priv.h"
+#include "net/vlan.h"
 
 enum { RX_BURST = 48 }; /* per queue and pass; 32, 48 and 64 measured, 48 is best by a little */
 
@@ -21,8 +22,6 @@ static void rx_mark(struct rte_mbuf **pkts, uint16_t n, uint16_t port)
 		pkts[i]->port = port;
 }
 
-enum { RX_FRAMES = 1, RX_STEER };
-
 static __rte_noinline void rx_trace(struct worker *w, const struct stage_node *node,
 	const struct link_poll *poll, struct rte_mbuf *const *pkts, unsigned int n)
 {
@@ -31,14 +30,14 @@ static __rte_noinline void rx_trace(struct worker *w, const struct stage_node *n
 		.arg = { poll->ifindex, poll->port, poll->queue },
 	};
 
-	trace_receive(w, node, poll->is_steered ? RX_STEER : RX_FRAMES, pkts, n, &extra);
+	trace_receive(w, node, poll->exit, pkts, n, &extra);
 }
 
 /* Asks one queue. Its packets go straight into the lane of their stage. */
 static void rx_poll(struct worker *w, struct link_worker *lw, struct stage_node *node,
 	const struct link_poll *poll)
 {
-	struct stage_node *next = node->next[unlikely(poll->is_steered) ? RX_STEER : RX_FRAMES];
+	struct stage_node *next = node->next[poll->exit];
 	struct link_counters *counters = &lw->counters[poll->ifindex];
 	struct rte_mbuf **pkts = next->pkts + next->n;
 	uint64_t n_bytes = 0;
@@ -120,7 +119,9 @@ const struct stage rx_stage = {
 	.is_source = true,
 	.arm = rx_arm,
 	.disarm = rx_disarm,
-	.exits = { [RX_FRAMES] = { "frames", "plain" }, [RX_STEER] = { "steer", "steer" } },
+	.exits = { [RX_FRAMES] = { "frames", "plain" },
+		[RX_STEER] = { "steer", "steer" },
+		[RX_L2] = { "stacked", "l2" } },
 	.format = rx_format,
 };
 
@@ -150,12 +151,30 @@ static enum link_drop parse_ether_addresses(
 	return LINK_N_DROPS;
 }
 
+/* Why is this tag still there? Nothing stands on a link whose frames come here with one. */
+static enum link_drop parse_tag_problem(struct rte_mbuf *m)
+{
+	if (!parse_has(m, VLAN_HEADER_LEN))
+		return LINK_DROP_VLAN_TRUNCATED;
+	if ((vlan_tci(m) & VLAN_VID_MASK) != 0)
+		return LINK_DROP_VLAN_UNKNOWN;
+	return pkt_writable(m) ? LINK_DROP_VLAN_TOO_MANY : LINK_DROP_VLAN_SHARED;
+}
+
+/* Takes tags off that only say a priority: the header that is in front then. */
+static const struct rte_ether_hdr *parse_untag(struct rte_mbuf *m, struct pkt_meta *meta)
+{
+	vlan_pop_priority(m);
+	meta->l3 = rte_pktmbuf_mtod_offset(m, void *, sizeof(struct rte_ether_hdr));
+	return pkt_ether(m);
+}
+
 /* The reason of every drop is found here. */
 static unsigned int parse_one(
 	struct worker *w, void *ctx, struct rte_mbuf *m, struct pkt_meta *meta)
 {
 	struct link_worker *lw = ctx;
-	uint16_t ifindex = lw->port_link[m->port];
+	uint16_t ifindex = lw->input_link[m->port];
 	const struct link_dp *link = &lw->table[ifindex];
 	const struct rte_ether_hdr *ether;
 	enum link_drop reason;
@@ -172,6 +191,11 @@ static unsigned int parse_one(
 	if (!parse_has(m, sizeof(*ether)))
 		return parse_drop(lw, meta, LINK_DROP_PARSE + PARSE_ETH_TRUNCATED);
 	ether = pkt_ether(m);
+	if (unlikely(vlan_is_tag(ether->ether_type))) {
+		ether = parse_untag(m, meta);
+		if (vlan_is_tag(ether->ether_type))
+			return parse_drop(lw, meta, parse_tag_problem(m));
+	}
 	reason = parse_ether_addresses(link, ether, meta);
 	if (reason != LINK_N_DROPS)
 		return parse_drop(lw, meta, reason);
@@ -268,6 +292,58 @@ static void tx_send(struct worker *w, struct stage_node *node, struct link_worke
 	w->stats.tx += sent;
 }
 
+/*
+ * Goes down from a link that stands on others to its port, a tag at each step. The port's link; 0: the
+ * packet was dropped.
+ */
+static __rte_always_inline uint16_t tx_descend(struct worker *w, struct stage_node *node,
+	struct link_worker *lw, struct rte_mbuf *m, uint16_t ifindex)
+{
+	const struct link_dp *link = &lw->table[ifindex];
+
+	for (; link->flags & LINK_STACKED; link = &lw->table[ifindex]) {
+		struct link_counters *counters = &lw->counters[ifindex];
+		uint32_t len = m->pkt_len;
+
+		if (unlikely(!(link->flags & LINK_UP))) {
+			tx_drop(w, node, m, ifindex, LINK_DROP_DOWN);
+			return 0;
+		}
+		if (unlikely(!vlan_push(m, link->tpid, link->vid | vlan_priority(m)))) {
+			tx_drop(w, node, m, ifindex, LINK_DROP_VLAN_NO_ROOM);
+			return 0;
+		}
+		counters->tx_packets++;
+		counters->tx_bytes += len;
+		ifindex = link->lower;
+	}
+	pkt_meta(m)->out_link = ifindex;
+	return ifindex;
+}
+
+/* All packets of the lane leave by the same link, which stands on others. */
+static __rte_noinline void tx_send_stacked(
+	struct worker *w, struct stage_node *node, struct link_worker *lw, uint16_t first)
+{
+	struct rte_mbuf *pkts[LANE_SIZE];
+	uint16_t port_link = 0;
+	uint64_t n_bytes = 0;
+	unsigned int n = 0;
+
+	for (uint32_t i = 0; i < node->n; i++) {
+		struct rte_mbuf *m = node->pkts[i];
+		uint16_t lower = tx_descend(w, node, lw, m, first);
+
+		if (unlikely(lower == 0))
+			continue;
+		port_link = lower;
+		n_bytes += m->pkt_len;
+		pkts[n++] = m;
+	}
+	if (n > 0)
+		tx_send(w, node, lw, port_link, pkts, n, n_bytes);
+}
+
 /* The lane holds packets for several links: they are sorted, so that each gets one burst. */
 static void tx_send_mixed(struct worker *w, struct stage_node *node, struct link_worker *lw)
 {
@@ -278,6 +354,10 @@ static void tx_send_mixed(struct worker *w, struct stage_node *node, struct link
 		uint16_t ifindex = pkt_meta(node->pkts[i])->out_link;
 		struct link_tx *tx = &lw->tx[lw->table[ifindex].port];
 
+		if (lw->table[ifindex].flags & LINK_STACKED)
+			ifindex = tx_descend(w, node, lw, node->pkts[i], ifindex);
+		if (unlikely(ifindex == 0))
+			continue;
 		if (tx->n == 0)
 			links[n_links++] = ifindex;
 		tx->n_bytes += node->pkts[i]->pkt_len;
@@ -318,10 +398,12 @@ static void tx_run(struct worker *w, struct stage_node *node)
 	}
 	if (unlikely(w->trace != NULL))
 		tx_trace(w, node, lw);
-	if (likely(differs == 0))
-		tx_send(w, node, lw, first, node->pkts, node->n, n_bytes);
-	else
+	if (unlikely(differs != 0))
 		tx_send_mixed(w, node, lw);
+	else if (unlikely(lw->table[first].flags & LINK_STACKED))
+		tx_send_stacked(w, node, lw, first);
+	else
+		tx_send(w, node, lw, first, node->pkts, node->n, n_bytes);
 }
 
 static void tx_format(const struct trace_record *record, char *buf, size_t size)

@@ -233,6 +233,13 @@ static int poll_watch(const struct worker *w, uint16_t port, uint16_t queue)
 	return fd >= 0 && epoll_ctl(w->epoll_fd, EPOLL_CTL_ADD, fd, &event) == 0 ? fd : -1;
 }
 
+static uint8_t poll_exit(const struct link *link)
+{
+	if (link->n_uppers > 0)
+		return RX_L2;
+	return link->is_sw_steered ? RX_STEER : RX_FRAMES;
+}
+
 static void polls_add(struct dp *dp, struct worker *w, const struct link *link, uint16_t queue)
 {
 	struct link_worker *lw = worker_slot(w, &link_module);
@@ -248,7 +255,7 @@ static void polls_add(struct dp *dp, struct worker *w, const struct link *link, 
 		.queue = queue,
 		.ifindex = link->ifindex,
 		.is_unmarked = (port_quirks_of(link->port) & QUIRK_UNMARKED) != 0,
-		.is_steered = link->is_sw_steered,
+		.exit = poll_exit(link),
 		.fd = poll_watch(w, link->port, queue),
 	};
 	polls_count_interrupts(polls);
@@ -355,8 +362,8 @@ static bool needs_sw_steering(const struct dp *dp, const struct link *link)
 	       (link_state(dp)->is_tracked[link->ns] && !link->is_hw_steered);
 }
 
-/* The same list, with what its link's steering is now. */
-static void polls_follow_steering(struct dp *dp, struct worker *w, const struct link *link)
+/* The same list, with where packets of the link go now. */
+static void polls_follow_exit(struct dp *dp, struct worker *w, const struct link *link)
 {
 	struct link_worker *lw = worker_slot(w, &link_module);
 	const struct link_polls *old = atomic_load_explicit(&lw->polls, memory_order_relaxed);
@@ -369,10 +376,16 @@ static void polls_follow_steering(struct dp *dp, struct worker *w, const struct 
 	for (unsigned int i = 0; i < old->n; i++) {
 		polls->poll[i] = old->poll[i];
 		if (polls->poll[i].ifindex == link->ifindex)
-			polls->poll[i].is_steered = link->is_sw_steered;
+			polls->poll[i].exit = poll_exit(link);
 	}
 	polls_count_interrupts(polls);
 	polls_publish(dp, w, polls);
+}
+
+void port_follow_exit(struct dp *dp, const struct link *link)
+{
+	for (unsigned int i = 0; link->lower == NULL && i < dp->n_workers; i++)
+		polls_follow_exit(dp, dp->workers[i], link);
 }
 
 void port_follow_steering(struct dp *dp, struct link *link)
@@ -382,9 +395,20 @@ void port_follow_steering(struct dp *dp, struct link *link)
 	if (link->is_sw_steered == is_steered)
 		return;
 	link->is_sw_steered = is_steered;
-	for (unsigned int i = 0; i < dp->n_workers; i++)
-		polls_follow_steering(dp, dp->workers[i], link);
+	port_follow_exit(dp, link);
 	log_info("link", "software steering link=%s is=%d", link->name, is_steered);
+}
+
+/* Those without a filter, or without the call, pass all or are made to. */
+void port_accept_mac(const struct link *port, const struct mac_addr *mac, bool is_wanted)
+{
+	struct rte_ether_addr addr;
+
+	memcpy(addr.addr_bytes, mac->bytes, sizeof(addr.addr_bytes));
+	if (!is_wanted)
+		(void)rte_eth_dev_mac_addr_remove(port->port, &addr);
+	else if (rte_eth_dev_mac_addr_add(port->port, &addr, 0) < 0)
+		(void)rte_eth_promiscuous_enable(port->port);
 }
 
 static void port_assign_queues(struct dp *dp, struct link *link, uint16_t n_rx, uint16_t n_tx)
@@ -392,7 +416,7 @@ static void port_assign_queues(struct dp *dp, struct link *link, uint16_t n_rx, 
 	for (unsigned int i = 0; i < dp->n_workers; i++) {
 		struct link_worker *lw = worker_slot(dp->workers[i], &link_module);
 
-		lw->port_link[link->port] = link->ifindex;
+		lw->input_link[link->port] = link->ifindex;
 		lw->tx[link->port].queue = i < n_tx ? (uint16_t)i : LINK_NO_QUEUE;
 		lw->tx[link->port].owner = (uint16_t)(i % n_tx);
 	}
@@ -402,7 +426,18 @@ static void port_assign_queues(struct dp *dp, struct link *link, uint16_t n_rx, 
 		polls_add(dp, dp->workers[queue_worker(dp, link, q)], link, q);
 }
 
-int port_open(struct dp *dp, struct link *link, const char *path, struct diag *diag)
+static bool port_has_carrier(const struct link *link)
+{
+	struct rte_eth_link status;
+
+	if (port_quirks_of(link->port) & QUIRK_BY_NAME)
+		return true;
+	if (rte_eth_link_get_nowait(link->port, &status) != 0)
+		return true;
+	return status.link_status == RTE_ETH_LINK_UP;
+}
+
+static int port_open(struct dp *dp, struct link *link, const char *path, struct diag *diag)
 {
 	uint16_t n_rx = (uint16_t)link->conf->queues, n_tx = 0;
 	char *at = mem_printf("%s.device", path);
@@ -481,7 +516,7 @@ int port_restart(struct dp *dp, struct link *link)
 	return err;
 }
 
-void port_close(struct dp *dp, struct link *link)
+static void port_close(struct dp *dp, struct link *link)
 {
 	if (!link->is_open)
 		return;
@@ -491,7 +526,7 @@ void port_close(struct dp *dp, struct link *link)
 	rte_eth_dev_close(link->port);
 }
 
-void port_mtu_range(const struct link *link, uint16_t *min, uint16_t *max)
+static void port_mtu_range(const struct link *link, uint16_t *min, uint16_t *max)
 {
 	struct rte_eth_dev_info info = { .max_mtu = UINT16_MAX };
 
@@ -516,7 +551,7 @@ static bool port_must_learn_to_scatter(const struct dp *dp, const struct link *l
 	       (info.rx_offload_capa & ~conf.rxmode.offloads & RTE_ETH_RX_OFFLOAD_SCATTER);
 }
 
-int port_set_mtu(const struct dp *dp, const struct link *link, uint16_t mtu)
+static int port_set_mtu(const struct dp *dp, const struct link *link, uint16_t mtu)
 {
 	bool is_by_name = (port_quirks_of(link->port) & QUIRK_BY_NAME) != 0;
 	int err;
@@ -543,7 +578,7 @@ static void offloads_text(
 			text + len, size - len, "%s%s", len > 0 ? "+" : "", name(left & -left));
 }
 
-void port_log(const struct link *link)
+static void port_log(const struct link *link)
 {
 	struct rte_eth_dev_info info;
 	struct rte_eth_conf conf;
@@ -559,13 +594,31 @@ void port_log(const struct link *link)
 		link->name, info.driver_name, info.nb_rx_queues, info.nb_tx_queues, rx, tx);
 }
 
-bool port_has_carrier(const struct link *link)
+static json_t *port_info(const struct link *link)
 {
-	struct rte_eth_link status;
+	/* Who steers what this link receives. */
+	const char *steering = "none";
 
-	if (port_quirks_of(link->port) & QUIRK_BY_NAME)
-		return true;
-	if (rte_eth_link_get_nowait(link->port, &status) != 0)
-		return true;
-	return status.link_status == RTE_ETH_LINK_UP;
+	if (link->is_sw_steered)
+		steering = "software";
+	else if (link->is_hw_steered || link->conf->steering == LINK_STEERING_HARDWARE)
+		steering = "hardware";
+	return json_pack("{s:s, s:s}", "device", link->conf->device, "steering", steering);
 }
+
+static void port_hw_stats(const struct link *link, struct rte_eth_stats *out)
+{
+	rte_eth_stats_get(link->port, out);
+}
+
+const struct link_ops port_ops = {
+	.name = "port",
+	.open = port_open,
+	.close = port_close,
+	.mtu_range = port_mtu_range,
+	.set_mtu = port_set_mtu,
+	.has_carrier = port_has_carrier,
+	.log = port_log,
+	.info = port_info,
+	.hw_stats = port_hw_stats,
+};

@@ -11,8 +11,16 @@
  */
 #include "dp/trace.h"
 #include "link/link_priv.h"
+#include "net/vlan.h"
 
 enum { STEER_OWN = 1 };
+
+/* Once more, without tags that only say a priority. */
+static __rte_noinline unsigned int steer_untagged(const struct steer *steer, struct rte_mbuf *m)
+{
+	vlan_pop_priority(m);
+	return steer_bucket(steer, rte_pktmbuf_mtod(m, const uint8_t *));
+}
 
 static void steer_flush(struct worker *w, struct link_worker *lw, unsigned int stage)
 {
@@ -32,7 +40,7 @@ static __rte_noinline void steer_trace(
 {
 	for (uint32_t i = 0; i < node->n; i++) {
 		struct rte_mbuf *m = node->pkts[i];
-		unsigned int bucket = steer_bucket(steer, rte_pktmbuf_mtod(m, const uint8_t *));
+		unsigned int bucket = steer_untagged(steer, m);
 		unsigned int owner = w->id;
 		struct trace_extra extra = { .to = TRACE_NO_WORKER };
 
@@ -62,6 +70,8 @@ static void steer_run(struct worker *w, struct stage_node *node)
 		if (i + STAGE_PREFETCH < node->n)
 			pkt_prefetch(node->pkts[i + STAGE_PREFETCH]);
 		bucket = steer_bucket(steer, rte_pktmbuf_mtod(m, const uint8_t *));
+		if (unlikely(bucket == STEER_BUCKET_NONE))
+			bucket = steer_untagged(steer, m);
 		if (unlikely(bucket == STEER_BUCKET_NONE)) {
 			stage_push(&w->pending, own, m);
 			continue;

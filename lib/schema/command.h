@@ -66,6 +66,7 @@ struct call {
 	char *error;		 /* set by call_fail() */
 	bool is_refused;	 /* set by call_refuse() */
 	bool is_deferred;	 /* set by call_defer() */
+	bool keeps_args; /* set by run(): args are its own now, to be freed by schema_free() */
 	void (*cancel)(struct call *call, void *owner); /* client left; call is gone after this */
 	void *owner;
 };

@@ -30,6 +30,9 @@ static const struct {
 	{ "link.show", "{\"dev\": \"lan\", \"statistics\": true}" },
 	{ "link.set", "{\"dev\": \"lan\", \"mtu\": 1400}" },
 	{ "link.set", "{\"dev\": \"lan\", \"state\": \"up\"}" },
+	{ "link.add",
+		"{\"name\": \"lan.7\", \"type\": \"vlan\", \"parent\": \"lan\", \"vid\": 7}" },
+	{ "link.del", "{\"dev\": \"lan.7\"}" },
 	{ "xstats.show", "{\"dev\": \"lan\"}" },
 	{ "addr.show", NULL },
 	{ "addr.show", "{\"dev\": \"lan\"}" },
@@ -148,6 +151,20 @@ static const struct {
 	{ "link.set", "{\"dev\": \"lan\", \"mtu\": -1}", "mtu" },
 	{ "link.set", "{\"dev\": \"lan\", \"state\": \"sideways\"}", "state" },
 	{ "link.set", "{\"dev\": \"nil\", \"state\": \"up\"}", "Cannot find device" },
+	{ "link.add", NULL, "name" },
+	{ "link.add", "{\"name\": \"a\", \"type\": \"vlan\"}", "parent: a vlan needs a parent" },
+	{ "link.add", "{\"name\": \"a\", \"type\": \"bridge\"}", "not yet in weir" },
+	{ "link.add", "{\"name\": \"a\", \"device\": \"net_null0\"}", "ports come with" },
+	{ "link.add", "{\"name\": \"lan\", \"type\": \"vlan\", \"parent\": \"lan\", \"vid\": 7}",
+		"there is a link" },
+	{ "link.add", "{\"name\": \"a\", \"type\": \"vlan\", \"parent\": \"nil\", \"vid\": 7}",
+		"there is no link" },
+	{ "link.add",
+		"{\"name\": \"a\", \"type\": \"vlan\", \"parent\": \"lan\", \"vid\": 7, "
+		"\"mtu\": 1501}",
+		"larger than the 1500" },
+	{ "link.del", "{\"dev\": \"lan\"}", "a port goes with" },
+	{ "link.del", "{\"dev\": \"nil\"}", "Cannot find device" },
 	{ "link.set", "{\"dev\": \"lan\", \"master\": \"br0\"}", "not yet in weir" },
 	{ "xstats.show", "{\"dev\": \"nil\"}", "does not exist" },
 	{ "graph.show", "{\"deep\": true}", "deep" },
@@ -449,6 +466,11 @@ static const struct {
 } session[] = {
 	{ "link.set", "{\"dev\": \"lan\", \"mtu\": 9000}" },
 	{ "link.set", "{\"dev\": \"dmz\", \"state\": \"down\"}" },
+	{ "link.add", "{\"name\": \"lan.7\", \"type\": \"vlan\", \"parent\": \"lan\", \"vid\": 7, "
+		      "\"mtu\": 1500, \"addresses\": [\"10.66.0.1/24\"]}" },
+	{ "link.add", "{\"name\": \"s\", \"type\": \"vlan\", \"parent\": \"lan\", \"vid\": 7, "
+		      "\"protocol\": \"802.1ad\"}" },
+	{ "link.add", "{\"name\": \"s.9\", \"type\": \"vlan\", \"parent\": \"s\", \"vid\": 9}" },
 	{ "addr.add", "{\"local\": \"10.64.0.1/31\", \"dev\": \"wan\"}" },
 	{ "addr.add", "{\"local\": \"10.65.0.1/32\", \"dev\": \"wan\"}" },
 	{ "addr.del", "{\"local\": \"192.0.2.1/24\", \"dev\": \"lan\"}" },
@@ -521,6 +543,11 @@ START_TEST(config_check_judges_a_file)
 }
 END_TEST
 
+#define PORT_D		"{ name = \"d\"; device = \"d\"; }"
+#define VLAN(name, vid) "{ name = \"" name "\"; type = \"vlan\"; parent = \"d\"; vid = " vid "; }"
+#define ON(parent, name)                                                                           \
+	"{ name = \"" name "\"; type = \"vlan\"; parent = \"" parent "\"; vid = 1; }"
+
 static const struct {
 	const char *name, *text, *want;
 } configs[] = {
@@ -532,9 +559,35 @@ static const struct {
 	{ "metrics", "control: { metrics = \"127.0.0.1:1\"; };", "control.metrics: is in the" },
 	{ "xdp", "links = ( { name = \"a\"; device = \"d\"; xdp = {}; } );",
 		"links[0].xdp: is in" },
-	{ "vlan", "links = ( { name = \"a\"; type = \"vlan\"; parent = \"b\"; vid = 1; } );",
-		"links[0].parent: is in the contract" },
-	{ "vlan type", "links = ( { name = \"a\"; type = \"vlan\"; } );", "not yet in weir" },
+	{ "bridge", "links = ( { name = \"a\"; type = \"bridge\"; } );",
+		"links[0].type: type \"bridge\" is in the contract" },
+	{ "a vlan on nothing",
+		"links = ( { name = \"a\"; type = \"vlan\"; parent = \"b\"; vid = 1; } );",
+		"links[0].parent: there is no link \"b\"" },
+	{ "a vlan on itself",
+		"links = ( { name = \"a\"; type = \"vlan\"; parent = \"a\"; vid = 1; } );",
+		"links[0].parent: link \"a\" must stand above this one" },
+	{ "a vlan without a parent", "links = ( { name = \"a\"; type = \"vlan\"; vid = 1; } );",
+		"links[0].parent: a vlan needs a parent" },
+	{ "a vlan without an id",
+		"links = ( " PORT_D ", { name = \"a\"; type = \"vlan\"; parent = \"d\"; } );",
+		"links[1].vid: a vlan needs a vid" },
+	{ "the reserved vlan", "links = ( " PORT_D ", " VLAN("a", "4095") " );",
+		"links[1].vid: 4095 is out of range" },
+	{ "the vlan that is none", "links = ( " PORT_D ", " VLAN("a", "0") " );",
+		"links[1].vid: 0 is out of range" },
+	{ "a vlan twice", "links = ( " PORT_D ", " VLAN("a", "7") ", " VLAN("b", "7") " );",
+		"links[2].vid: VLAN 7 of \"d\" is already link \"a\"" },
+	{ "a vlan larger than its link", "links = ( " PORT_D ", " VLAN("a", "7; mtu = 1501") " );",
+		"links[1].mtu: larger than the 1500 of \"d\"" },
+	{ "a vlan with a device", "links = ( " PORT_D ", " VLAN("a", "7; device = \"x\"") " );",
+		"links[1].device: a vlan has no such setting" },
+	{ "a port with a vlan id", "links = ( { name = \"a\"; device = \"x\"; vid = 7; } );",
+		"links[0].vid: a port has no such setting" },
+	{ "five tags",
+		"links = ( " PORT_D ", " ON("d", "a") ", " ON("a", "b") ", " ON("b", "c") ", " ON(
+			"c", "e") ", " ON("e", "f") " );",
+		"links[5].parent: at most 4 tags" },
 	{ "nexthops and via",
 		"routes = ( { to = \"default\"; via = \"10.0.0.1\";\n"
 		"  nexthops = ( { via = \"10.0.0.2\"; } ); } );",

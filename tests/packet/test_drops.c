@@ -874,11 +874,11 @@ static bool has_cause(const char *reason)
 	return false;
 }
 
-/* Connections, rules and translations have tests of their own, which expect each reason by its name. */
+/* Connections, rules, translations and VLANs have tests of their own, which expect each reason by its name. */
 static bool is_caused_elsewhere(const char *reason)
 {
 	static const char *const files[] = { "conntrack_limits", "firewall", "flow",
-		"flow_fragments", "nat" };
+		"flow_fragments", "nat", "vlan" };
 	char *quoted = mem_printf("\"%s\"", reason);
 	bool is_found = false;
 

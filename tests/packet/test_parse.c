@@ -32,7 +32,7 @@ static const struct row malformed[] = {
 		.reason = "eth_not_ethernet2",
 		.patch = { { 12, 2, "\x05\xff" } } },
 	{ .name = "lowest type", .reason = "eth_type_unknown", .patch = { { 12, 2, "\x06\x00" } } },
-	{ .name = "vlan tag", .reason = "eth_type_unknown", .patch = { { 12, 2, "\x81\x00" } } },
+	{ .name = "vlan tag", .reason = "vlan_unknown", .patch = { { 12, 2, "\x81\x00" } } },
 	{ .name = "mpls", .reason = "eth_type_unknown", .patch = { { 12, 2, "\x88\x47" } } },
 	{ .name = "last type", .reason = "eth_type_unknown", .patch = { { 12, 2, "\xff\xff" } } },
 	{ .name = "ipv6", .reason = "ip6_bad_version", .patch = { { 12, 2, "\x86\xdd" } } },

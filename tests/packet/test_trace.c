@@ -246,6 +246,28 @@ static void see_ruled(void)
 	free(config);
 }
 
+/* Of a VLAN, through the port that it is on. */
+static void see_tagged(void)
+{
+	static const char vlan[] =
+		"links = ( { name = \"lan\"; device = \"net_ring_p0\"; mac = \"" LAN_MAC "\"; },\n"
+		"  { name = \"lan.7\"; type = \"vlan\"; parent = \"lan\"; vid = 7;\n"
+		"    addresses = [ \"192.0.2.1/24\" ]; } );\n";
+	struct bench *b = bench_create(vlan, 2, 8192);
+	struct client *client = bench_connect(b);
+	struct frame frame;
+
+	bench_advance(b, 2000);
+	frame_ip4(&frame, &(struct ip4_spec){ .src = "192.0.2.10", .dst = "192.0.2.1" });
+	memmove(frame.bytes + 16, frame.bytes + 12, frame.len - 12);
+	memcpy(frame.bytes + 12, "\x81\x00\x00\x07", 4);
+	frame.len += 4;
+	see(b, client, &frame, 0);
+	bench_discard(b);
+	client_close(client);
+	bench_destroy(b);
+}
+
 /* One source only ends connections; and weir begins none itself that a rule could lead elsewhere. */
 static bool has_packets(const struct stage *stage)
 {
@@ -271,6 +293,7 @@ START_TEST(every_stage_of_the_pipeline_has_a_step)
 	client_close(client);
 	bench_destroy(b);
 	see_ruled();
+	see_tagged();
 	for (unsigned int i = 0; pipeline[i] != NULL; i++) {
 		ck_assert_msg(pipeline[i]->format != NULL, "%s has no format", pipeline[i]->name);
 		ck_assert_msg(was_seen[i] || !has_packets(pipeline[i]),

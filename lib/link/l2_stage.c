@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+/*
+ * l2: finds the link that a frame belongs to, on ports that other links stand on, and takes the tags off
+ * that say so. In front of all that looks at packets (steer, plain), which then find an untagged frame of
+ * that link. Ports that nothing stands on do not come here. Run by the worker that polls the queue.
+ *
+ * Priority and DEI of the last tag stay in the mbuf (net/vlan.h).
+ */
+#include "dp/trace.h"
+#include "link/link_priv.h"
+#include "net/vlan.h"
+
+enum { L2_OWN = 1, L2_STEER };
+
+static unsigned int l2_drop(
+	struct link_worker *lw, struct pkt_meta *meta, uint16_t ifindex, enum link_drop reason)
+{
+	*meta = (struct pkt_meta){ .in_link = ifindex, .ns = lw->table[ifindex].ns };
+	lw->counters[ifindex].rx_dropped++;
+	return pkt_drop(meta, &link_module, reason);
+}
+
+/* The link of the VLAN, or 0. vlan 0 is the link itself. */
+static __rte_always_inline uint16_t l2_upper(
+	const struct link_dp *link, uint16_t ifindex, uint16_t type_be, uint16_t vid)
+{
+	/* Pairs with the release in vlan.c. */
+	const struct vlan_table *vlans = __atomic_load_n(&link->vlans, __ATOMIC_ACQUIRE);
+
+	if (unlikely(vid == 0))
+		return ifindex;
+	return vlans == NULL ? 0
+			     : __atomic_load_n(&vlans->link[vlan_tpid_index(type_be)][vid],
+				       __ATOMIC_RELAXED);
+}
+
+static __rte_always_inline unsigned int l2_one(
+	struct worker *w, void *ctx, struct rte_mbuf *m, struct pkt_meta *meta)
+{
+	struct link_worker *lw = ctx;
+	uint16_t ifindex = lw->input_link[m->port];
+	const struct link_dp *link = &lw->table[ifindex];
+	uint16_t type_be, tci, upper;
+
+	/* A frame shorter than its header has whatever there was before: parse finds that out. */
+	for (unsigned int n = 0; vlan_is_tag(type_be = pkt_ether(m)->ether_type); n++) {
+		if (unlikely(!(link->flags & LINK_UP)))
+			return l2_drop(lw, meta, ifindex, LINK_DROP_DOWN);
+		if (unlikely(n == VLAN_TAGS_MAX))
+			return l2_drop(lw, meta, ifindex, LINK_DROP_VLAN_TOO_MANY);
+		if (unlikely(!parse_has(m, VLAN_HEADER_LEN)))
+			return l2_drop(lw, meta, ifindex, LINK_DROP_VLAN_TRUNCATED);
+		if (unlikely(!pkt_writable(m)))
+			return l2_drop(lw, meta, ifindex, LINK_DROP_VLAN_SHARED);
+		tci = vlan_tci(m);
+		upper = l2_upper(link, ifindex, type_be, tci & VLAN_VID_MASK);
+		if (unlikely(upper == 0))
+			return l2_drop(lw, meta, ifindex, LINK_DROP_VLAN_UNKNOWN);
+		vlan_pop(m, tci);
+		if (unlikely(upper == ifindex))
+			continue;
+		ifindex = upper;
+		link = &lw->table[ifindex];
+		m->port = (uint16_t)(RTE_MAX_ETHPORTS + ifindex);
+		lw->counters[ifindex].rx_packets++;
+		lw->counters[ifindex].rx_bytes += m->pkt_len;
+	}
+	trace_tell(w, ifindex, 0, 0);
+	return unlikely(link->flags & LINK_STEERED) ? L2_STEER : L2_OWN;
+}
+
+static void l2_run(struct worker *w, struct stage_node *node)
+{
+	stage_each_first(w, node, L2_OWN, l2_one, worker_slot(w, &link_module));
+}
+
+static void l2_format(const struct trace_record *record, char *buf, size_t size)
+{
+	if (record->exit != STAGE_DROP)
+		snprintf(buf, size, "link %s", link_name(record->w->dp, record->extra.arg[0]));
+}
+
+const struct stage l2_stage = {
+	.name = "l2",
+	.help = "finds the link of a frame by its VLAN tags and takes them off",
+	.run = l2_run,
+	.exits = { [L2_OWN] = { "own", "plain" }, [L2_STEER] = { "steer", "steer" } },
+	.format = l2_format,
+};
