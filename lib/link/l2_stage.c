@@ -21,7 +21,7 @@ static unsigned int l2_drop(
 	return pkt_drop(meta, &link_module, reason);
 }
 
-/* The link of the VLAN, or 0. vlan 0 is the link itself. */
+/* The link of the VLAN, or 0. Without an id it is the link itself. */
 static __rte_always_inline uint16_t l2_upper(
 	const struct link_dp *link, uint16_t ifindex, uint16_t type_be, uint16_t vid)
 {
@@ -35,16 +35,27 @@ static __rte_always_inline uint16_t l2_upper(
 				       __ATOMIC_RELAXED);
 }
 
-static __rte_always_inline unsigned int l2_one(
-	struct worker *w, void *ctx, struct rte_mbuf *m, struct pkt_meta *meta)
+static __rte_always_inline void l2_enter(
+	struct link_worker *lw, struct rte_mbuf *m, uint16_t ifindex, uint16_t tci)
 {
-	struct link_worker *lw = ctx;
+	vlan_pop(m, tci);
+	m->port = (uint16_t)(RTE_MAX_ETHPORTS + ifindex);
+	lw->counters[ifindex].rx_packets++;
+	lw->counters[ifindex].rx_bytes += m->pkt_len;
+}
+
+/* Any frame, tag by tag. */
+static __rte_noinline unsigned int l2_slow(
+	struct worker *w, struct link_worker *lw, struct rte_mbuf *m, struct pkt_meta *meta)
+{
 	uint16_t ifindex = lw->input_link[m->port];
 	const struct link_dp *link = &lw->table[ifindex];
 	uint16_t type_be, tci, upper;
 
-	/* A frame shorter than its header has whatever there was before: parse finds that out. */
 	for (unsigned int n = 0; vlan_is_tag(type_be = pkt_ether(m)->ether_type); n++) {
+		/* parse says so of a frame that has no type at all. */
+		if (unlikely(m->pkt_len < RTE_ETHER_HDR_LEN))
+			break;
 		if (unlikely(!(link->flags & LINK_UP)))
 			return l2_drop(lw, meta, ifindex, LINK_DROP_DOWN);
 		if (unlikely(n == VLAN_TAGS_MAX))
@@ -57,22 +68,89 @@ static __rte_always_inline unsigned int l2_one(
 		upper = l2_upper(link, ifindex, type_be, tci & VLAN_VID_MASK);
 		if (unlikely(upper == 0))
 			return l2_drop(lw, meta, ifindex, LINK_DROP_VLAN_UNKNOWN);
-		vlan_pop(m, tci);
-		if (unlikely(upper == ifindex))
+		if (upper == ifindex) {
+			vlan_pop(m, tci);
 			continue;
+		}
 		ifindex = upper;
 		link = &lw->table[ifindex];
-		m->port = (uint16_t)(RTE_MAX_ETHPORTS + ifindex);
-		lw->counters[ifindex].rx_packets++;
-		lw->counters[ifindex].rx_bytes += m->pkt_len;
+		l2_enter(lw, m, ifindex, tci);
 	}
 	trace_tell(w, ifindex, 0, 0);
 	return unlikely(link->flags & LINK_STEERED) ? L2_STEER : L2_OWN;
 }
 
+/* What the frames of one port have in common; a burst is mostly from one. */
+struct l2_port {
+	struct link_worker *lw;
+	const struct link_dp *table;
+	const uint16_t *upper; /* links by customer VLAN */
+	uint16_t port;
+	bool is_steered; /* what has no tag goes to steer */
+};
+
+/* For ports that are down, or that nothing stands on any more. */
+static const uint16_t l2_no_upper[VLAN_IDS];
+
+static __rte_always_inline void l2_set_port(struct l2_port *p, uint16_t port)
+{
+	const struct link_dp *link = &p->lw->table[p->lw->input_link[port]];
+	/* Pairs with the release in vlan.c. */
+	const struct vlan_table *vlans = __atomic_load_n(&link->vlans, __ATOMIC_ACQUIRE);
+
+	p->port = port;
+	p->upper = link->flags & LINK_UP && vlans != NULL ? vlans->link[0] : l2_no_upper;
+	p->is_steered = (link->flags & LINK_STEERED) != 0;
+}
+
+/* An untagged frame, or one with one customer tag of a VLAN that is there, which takes it off. False: neither. */
+static __rte_always_inline bool l2_quick(struct l2_port *p, struct rte_mbuf *m)
+{
+	const struct rte_vlan_hdr *tag = (const struct rte_vlan_hdr *)(pkt_ether(m) + 1);
+	uint16_t tci, ifindex;
+
+	if (unlikely(m->port != p->port))
+		l2_set_port(p, m->port);
+	if (unlikely(!vlan_is_tag(pkt_ether(m)->ether_type)))
+		return !p->is_steered;
+	tci = rte_be_to_cpu_16(tag->vlan_tci);
+	if (unlikely(pkt_ether(m)->ether_type != RTE_BE16(RTE_ETHER_TYPE_VLAN)) ||
+		unlikely(vlan_is_tag(tag->eth_proto)) || unlikely(m->data_len < VLAN_HEADER_LEN) ||
+		unlikely(!pkt_writable(m)))
+		return false;
+	ifindex = __atomic_load_n(&p->upper[tci & VLAN_VID_MASK], __ATOMIC_RELAXED);
+	if (unlikely(ifindex == 0) || unlikely(p->table[ifindex].flags & LINK_STEERED))
+		return false;
+	l2_enter(p->lw, m, ifindex, tci);
+	return true;
+}
+
+static __rte_always_inline unsigned int l2_one(
+	struct worker *w, void *ctx, struct rte_mbuf *m, struct pkt_meta *meta)
+{
+	struct l2_port *p = ctx;
+
+	return likely(l2_quick(p, m)) ? L2_OWN : l2_slow(w, p->lw, m, meta);
+}
+
+/* The short way has nothing to tell. */
+static unsigned int l2_traced(
+	struct worker *w, void *ctx, struct rte_mbuf *m, struct pkt_meta *meta)
+{
+	return l2_slow(w, ctx, m, meta);
+}
+
 static void l2_run(struct worker *w, struct stage_node *node)
 {
-	stage_each_first(w, node, L2_OWN, l2_one, worker_slot(w, &link_module));
+	struct link_worker *lw = worker_slot(w, &link_module);
+	struct l2_port p = { .lw = lw, .table = lw->table };
+
+	if (unlikely(w->trace != NULL)) {
+		stage_each_traced(w, node, l2_traced, lw);
+		return;
+	}
+	l2_set_port(&p, node->pkts[0]->port);
+	stage_each_first(w, node, L2_OWN, l2_one, &p);
 }
 
 static void l2_format(const struct trace_record *record, char *buf, size_t size)

@@ -292,16 +292,28 @@ static void tx_send(struct worker *w, struct stage_node *node, struct link_worke
 	w->stats.tx += sent;
 }
 
+/* Puts a link's tag on. The link below; 0: the packet was dropped. */
+static __rte_always_inline uint16_t tx_tag(struct worker *w, struct stage_node *node,
+	const struct link_dp *link, struct rte_mbuf *m, uint16_t ifindex)
+{
+	if (unlikely(!vlan_push(m, vlan_tag_be(link->tpid, link->vid | vlan_priority(m))))) {
+		tx_drop(w, node, m, ifindex, LINK_DROP_VLAN_NO_ROOM);
+		return 0;
+	}
+	pkt_meta(m)->out_link = link->lower;
+	return link->lower;
+}
+
 /*
  * Goes down from a link that stands on others to its port, a tag at each step. The port's link; 0: the
  * packet was dropped.
  */
-static __rte_always_inline uint16_t tx_descend(struct worker *w, struct stage_node *node,
-	struct link_worker *lw, struct rte_mbuf *m, uint16_t ifindex)
+static uint16_t tx_descend(struct worker *w, struct stage_node *node, struct link_worker *lw,
+	struct rte_mbuf *m, uint16_t ifindex)
 {
 	const struct link_dp *link = &lw->table[ifindex];
 
-	for (; link->flags & LINK_STACKED; link = &lw->table[ifindex]) {
+	for (; ifindex != 0 && link->flags & LINK_STACKED; link = &lw->table[ifindex]) {
 		struct link_counters *counters = &lw->counters[ifindex];
 		uint32_t len = m->pkt_len;
 
@@ -309,39 +321,45 @@ static __rte_always_inline uint16_t tx_descend(struct worker *w, struct stage_no
 			tx_drop(w, node, m, ifindex, LINK_DROP_DOWN);
 			return 0;
 		}
-		if (unlikely(!vlan_push(m, link->tpid, link->vid | vlan_priority(m)))) {
-			tx_drop(w, node, m, ifindex, LINK_DROP_VLAN_NO_ROOM);
-			return 0;
-		}
-		counters->tx_packets++;
-		counters->tx_bytes += len;
-		ifindex = link->lower;
+		ifindex = tx_tag(w, node, link, m, ifindex);
+		counters->tx_packets += ifindex != 0;
+		counters->tx_bytes += ifindex != 0 ? len : 0;
 	}
-	pkt_meta(m)->out_link = ifindex;
 	return ifindex;
 }
 
-/* All packets of the lane leave by the same link, which stands on others. */
-static __rte_noinline void tx_send_stacked(
-	struct worker *w, struct stage_node *node, struct link_worker *lw, uint16_t first)
+/* All packets of the lane leave by the same link, which stands on others: down step by step together. */
+static __rte_noinline void tx_send_stacked(struct worker *w, struct stage_node *node,
+	struct link_worker *lw, uint16_t ifindex, uint64_t n_bytes)
 {
-	struct rte_mbuf *pkts[LANE_SIZE];
-	uint16_t port_link = 0;
-	uint64_t n_bytes = 0;
-	unsigned int n = 0;
+	struct rte_mbuf **pkts = node->pkts;
+	const struct link_dp *link;
+	uint32_t n = node->n;
 
-	for (uint32_t i = 0; i < node->n; i++) {
-		struct rte_mbuf *m = node->pkts[i];
-		uint16_t lower = tx_descend(w, node, lw, m, first);
+	for (link = &lw->table[ifindex];
+		(link->flags & (LINK_STACKED | LINK_UP)) == (LINK_STACKED | LINK_UP);
+		link = &lw->table[ifindex]) {
+		struct link_counters *counters = &lw->counters[ifindex];
+		uint32_t n_tagged = 0;
 
-		if (unlikely(lower == 0))
-			continue;
-		port_link = lower;
-		n_bytes += m->pkt_len;
-		pkts[n++] = m;
+		for (uint32_t i = 0; i < n; i++) {
+			struct rte_mbuf *m = pkts[i];
+			uint32_t len = m->pkt_len;
+
+			if (unlikely(tx_tag(w, node, link, m, ifindex) == 0))
+				n_bytes -= len;
+			else
+				pkts[n_tagged++] = m;
+		}
+		n = n_tagged;
+		counters->tx_packets += n;
+		counters->tx_bytes += n_bytes;
+		n_bytes += n * VLAN_TAG_LEN;
+		ifindex = link->lower;
 	}
+	/* By the port; or one on the way is down, and so says this. */
 	if (n > 0)
-		tx_send(w, node, lw, port_link, pkts, n, n_bytes);
+		tx_send(w, node, lw, ifindex, pkts, n, n_bytes);
 }
 
 /* The lane holds packets for several links: they are sorted, so that each gets one burst. */
@@ -401,7 +419,7 @@ static void tx_run(struct worker *w, struct stage_node *node)
 	if (unlikely(differs != 0))
 		tx_send_mixed(w, node, lw);
 	else if (unlikely(lw->table[first].flags & LINK_STACKED))
-		tx_send_stacked(w, node, lw, first);
+		tx_send_stacked(w, node, lw, first, n_bytes);
 	else
 		tx_send(w, node, lw, first, node->pkts, node->n, n_bytes);
 }

@@ -7,6 +7,7 @@
  * that the priority can be written back. Pure functions on one packet, any thread.
  */
 #include <rte_ether.h>
+#include <smmintrin.h>
 #include <string.h>
 
 #include "net/parse.h"
@@ -37,21 +38,35 @@ static __rte_always_inline uint16_t vlan_tci(const struct rte_mbuf *m)
 	return rte_be_to_cpu_16(((const struct rte_vlan_hdr *)(pkt_ether(m) + 1))->vlan_tci);
 }
 
+/* Neighbours in the mbuf that change together, as one word each. */
+static_assert(offsetof(struct rte_mbuf, data_len) == offsetof(struct rte_mbuf, pkt_len) + 4 &&
+		      offsetof(struct rte_mbuf, vlan_tci) == offsetof(struct rte_mbuf, pkt_len) + 6,
+	"pkt_len, data_len and vlan_tci are 8 bytes");
+
+static __rte_always_inline void vlan_set_lens(struct rte_mbuf *m, uint64_t lens)
+{
+	memcpy((char *)m + offsetof(struct rte_mbuf, pkt_len), &lens, sizeof(lens));
+}
+
+static __rte_always_inline uint64_t vlan_lens(const struct rte_mbuf *m)
+{
+	uint64_t lens;
+
+	memcpy(&lens, (const char *)m + offsetof(struct rte_mbuf, pkt_len), sizeof(lens));
+	return lens;
+}
+
 /* Takes the tag off. The first segment has VLAN_HEADER_LEN bytes and is ours to write. */
 static __rte_always_inline void vlan_pop(struct rte_mbuf *m, uint16_t tci)
 {
-	uint8_t *frame = rte_pktmbuf_mtod(m, uint8_t *);
-	uint64_t low;
-	uint32_t high;
+	const uint64_t less = UINT64_C(1) << 32 | 1;
+	__m128i *frame = rte_pktmbuf_mtod(m, __m128i *);
+	uint64_t lens = vlan_lens(m) - less * VLAN_TAG_LEN;
 
-	memcpy(&low, frame, sizeof(low));
-	memcpy(&high, frame + sizeof(low), sizeof(high));
-	memcpy(frame + VLAN_TAG_LEN, &low, sizeof(low));
-	memcpy(frame + VLAN_TAG_LEN + sizeof(low), &high, sizeof(high));
+	/* The addresses move up over the tag; what is left in front is no part of the frame any more. */
+	_mm_storeu_si128(frame, _mm_slli_si128(_mm_loadu_si128(frame), VLAN_TAG_LEN));
+	vlan_set_lens(m, (lens & UINT64_C(0x0000ffffffffffff)) | (uint64_t)tci << 48);
 	m->data_off += VLAN_TAG_LEN;
-	m->data_len -= VLAN_TAG_LEN;
-	m->pkt_len -= VLAN_TAG_LEN;
-	m->vlan_tci = tci;
 	m->ol_flags |= RTE_MBUF_F_RX_VLAN;
 }
 
@@ -61,22 +76,23 @@ static __rte_always_inline uint16_t vlan_priority(const struct rte_mbuf *m)
 	return m->ol_flags & RTE_MBUF_F_RX_VLAN ? m->vlan_tci & VLAN_PRIORITY_MASK : 0;
 }
 
-/* Puts a tag in front. False: there is no room. The frame is ours to write. */
-static __rte_always_inline bool vlan_push(struct rte_mbuf *m, uint16_t tpid, uint16_t tci)
+/* A tag as it lies in a frame. */
+static inline uint32_t vlan_tag_be(uint16_t tpid, uint16_t tci)
 {
-	uint32_t tag = rte_cpu_to_be_32((uint32_t)tpid << 16 | tci), high;
+	return rte_cpu_to_be_32((uint32_t)tpid << 16 | tci);
+}
+
+/* Puts a tag in front of a frame of at least 14 bytes. False: there is no room. The frame is ours to write. */
+static __rte_always_inline bool vlan_push(struct rte_mbuf *m, uint32_t tag_be)
+{
 	uint8_t *frame = rte_pktmbuf_mtod(m, uint8_t *);
-	uint64_t low;
+	__m128i header = _mm_loadu_si128((const __m128i *)(const void *)frame);
 
 	RTE_ASSERT(pkt_writable(m));
-	if (unlikely(rte_pktmbuf_headroom(m) < VLAN_TAG_LEN))
+	if (unlikely(m->data_off < VLAN_TAG_LEN))
 		return false;
-	memcpy(&low, frame, sizeof(low));
-	memcpy(&high, frame + sizeof(low), sizeof(high));
-	frame -= VLAN_TAG_LEN;
-	memcpy(frame, &low, sizeof(low));
-	memcpy(frame + sizeof(low), &high, sizeof(high));
-	memcpy(frame + sizeof(low) + sizeof(high), &tag, sizeof(tag));
+	header = _mm_insert_epi32(header, (int)tag_be, 3);
+	_mm_storeu_si128((__m128i *)(void *)(frame - VLAN_TAG_LEN), header);
 	m->data_off -= VLAN_TAG_LEN;
 	m->data_len += VLAN_TAG_LEN;
 	m->pkt_len += VLAN_TAG_LEN;

@@ -16,12 +16,12 @@ PCAP_FRAMES_MAX = 4096
 class Load:
     """A source of packets: the device string, and what has to be in the environment."""
 
-    def __init__(self, args, directory, family, size, n_packets, n_queues=1, name="load"):
+    def __init__(self, args, directory, family, size, n_packets, n_queues=1, name="load", vids=(None,)):
         load = lab.packets(lab.rng_of(2), family, size, n_packets)
         self.env, self.cost = {}, None
         if n_packets <= PCAP_FRAMES_MAX:
             path = f"{directory}/{name}.pcap"
-            lab.write_pcap(path, load)
+            lab.write_pcap(path, load, vids)
             self.device = "net_pcap0" + f",rx_pcap={path}" * n_queues + ",infinite_rx=1"
             return
         lab.write_records(f"{directory}/{name}.gen", load)
@@ -91,6 +91,32 @@ def routes(args, directory):
         result[f"{n} routes to 10000"] = lab.ratios(mpps, figures[1])
         if args.graph:
             result[f"{n} routes, cycles per packet"] = daemon.last["cycles"]
+    return result
+
+
+def vlan(args, directory):
+    """What tags cost: packets that come with one, that leave with one, or both; of one VLAN and of many in turn."""
+    table = lab.random_routes(lab.rng_of(1), 4, args.routes)
+    untagged, one, eight = (Load(args, directory, 4, "64", args.frames, name=f"vlan{len(vids)}{vids[0]}", vids=vids)
+                            for vids in ((None,), (1,), range(1, 9)))
+
+    def on(vid):
+        return {"type": "vlan", "parent": "p0", "vid": vid}
+
+    kinds = {"untagged": (untagged, []), "tag taken off": (one, [on(1)]), "tag put on": (untagged, [on(1)]),
+             "tag taken off and put on": (one, [on(1)]), "the same, 8 VLANs": (eight, [on(vid) for vid in range(1, 9)])}
+    daemons = [Daemon(args, directory, f"kind{i}", load, table,
+                      devices=[{"device": load.device, "hops": name == "tag taken off"}, *above])
+               for i, (name, (load, above)) in enumerate(kinds.items())]
+    figures = lab.rounds(args.rounds, *(daemon.measure for daemon in daemons))
+    result = {"load": f"{args.frames} frames of 64 bytes and their tags, {args.routes} routes, one core"}
+    for name, mpps, daemon in zip(kinds, figures, daemons):
+        result[f"{name}, Mpps"] = lab.summary(mpps)
+        if mpps is not figures[0]:
+            result[f"{name}, cycles more"] = lab.summary(
+                [lab.TSC_MHZ / a - lab.TSC_MHZ / b for a, b in zip(mpps, figures[0])], 1)
+        if args.graph:
+            result[f"{name}, cycles per packet"] = daemon.last["cycles"]
     return result
 
 
@@ -248,4 +274,4 @@ def idle(args, directory):
                                             "max": round(max(times))}}
 
 
-CASES = {"forward": forward, "routes": routes, "workers": workers, "control": control, "idle": idle}
+CASES = {"forward": forward, "vlan": vlan, "routes": routes, "workers": workers, "control": control, "idle": idle}

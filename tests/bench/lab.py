@@ -24,6 +24,11 @@ SIZES = {"64": [60], "512": [508], "1500": [1514], "imix": [60] * 7 + [590] * 4 
 HUGE = "/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages"
 
 
+# What the kernel found the time stamp counter to run at.
+with open("/proc/cpuinfo", encoding="ascii") as cpuinfo:
+    TSC_MHZ = float(re.search(r"cpu MHz\s*: ([\d.]+)", cpuinfo.read())[1])
+
+
 # Loads
 
 def random_unicast4(rng):
@@ -73,11 +78,16 @@ def packets(rng, family, size, n):
     return [Packet(rng, family, max(sizes[i % len(sizes)], 62 if family == 6 else 0)) for i in range(n)]
 
 
-def write_pcap(path, load):
+def tagged(frame, vid):
+    return frame if vid is None else frame[:12] + struct.pack("!HH", 0x8100, vid) + frame[12:]
+
+
+def write_pcap(path, load, vids=(None,)):
+    """vids: the packets' VLANs, in turn."""
     with open(path, "wb") as out:
         out.write(struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 65535, 1))
-        for packet in load:
-            frame = packet.frame()
+        for i, packet in enumerate(load):
+            frame = tagged(packet.frame(), vids[i % len(vids)])
             out.write(struct.pack("<IIII", 0, 0, len(frame), len(frame)) + frame)
 
 
@@ -106,20 +116,27 @@ def hops(family):
 
 
 def write_config(path, socket_path, devices, routes, rng, lcores="1", idle="poll", family=4, mbufs=65536):
-    """devices: device strings, or dicts of link settings. The last one has the next hops."""
+    """
+    devices: device strings, or dicts of link settings, also of VLANs on p0. The one with "hops", else the last
+    one, has the next hops.
+    """
     with open(path, "w", encoding="utf-8") as out:
         out.write(f'workers: {{ lcores = "{lcores}"; idle = "{idle}"; }};\ncontrol: {{ socket = "{socket_path}"; }};\n'
                   f"memory: {{ mbufs = {mbufs}; }};\n")
         links = []
+        hop_link = next((i for i, device in enumerate(devices) if isinstance(device, dict) and device.get("hops")),
+                        len(devices) - 1)
         for i, device in enumerate(devices):
             settings = {"device": device} if isinstance(device, str) else device
+            mac = 1 if "parent" in settings else i + 1
             addresses = '"10.0.0.1/8", "fd00::1/64"' if family == 6 else '"10.0.0.1/8"'
-            text = "".join(f" {key} = {json.dumps(value)};" for key, value in settings.items())
-            links.append(f'  {{ name = "p{i}"; mac = "02:00:00:00:00:{i + 1:02x}";{text}'
-                         f'{f" addresses = [ {addresses} ];" if i == len(devices) - 1 else ""} }}')
+            text = "".join(f" {key} = {json.dumps(value)};" for key, value in settings.items()
+                           if key != "hops")
+            links.append(f'  {{ name = "p{i}"; mac = "02:00:00:00:00:{mac:02x}";{text}'
+                         f'{f" addresses = [ {addresses} ];" if i == hop_link else ""} }}')
         out.write("links = (\n" + ",\n".join(links) + "\n);\n")
         out.write("neighbors = (\n" + ",\n".join(
-            f'  {{ to = "{hop}"; lladdr = "02:00:00:00:01:{i:02x}"; dev = "p{len(devices) - 1}"; }}'
+            f'  {{ to = "{hop}"; lladdr = "02:00:00:00:01:{i:02x}"; dev = "p{hop_link}"; }}'
             for i, hop in enumerate(hops(family))) + "\n);\n")
         default = "0.0.0.0/0" if family == 4 else "::/0"
         out.write("routes = (\n" + ",\n".join(
