@@ -508,6 +508,36 @@ START_TEST(a_link_comes_and_goes_while_others_pass_packets)
 }
 END_TEST
 
+/*
+ * Packets of a link that is gone by the time they are sent go nowhere: neither untagged out of the port below,
+ * nor do others of that port go with them. Announcements are under way here; of two links, in either order.
+ */
+START_TEST(packets_of_a_link_that_is_gone_do_not_leave_by_the_one_below)
+{
+	static const char add_link[] =
+		"{\"name\": \"lan.7\", \"type\": \"vlan\", \"parent\": \"lan\", \"vid\": 7, "
+		"\"addresses\": [\"10.7.0.1/24\"]}";
+	static const char add_addr[] = "{\"local\": \"192.0.2.77/24\", \"dev\": \"lan\"}";
+	struct bench *b = bench_start(router_config);
+	struct drops drops = drops_take(b);
+	struct frame want;
+
+	if (_i == 0)
+		json_decref(bench_call_only(b, "addr.add", add_addr));
+	json_decref(bench_call_only(b, "link.add", add_link));
+	if (_i == 1)
+		json_decref(bench_call_only(b, "addr.add", add_addr));
+	json_decref(bench_call_only(b, "link.del", "{\"dev\": \"lan.7\"}"));
+	bench_run(b);
+	frame_arp(&want, LAN_MAC, ANY_MAC, RTE_ARP_OP_REQUEST, LAN_MAC, "192.0.2.77", NO_MAC,
+		"192.0.2.77");
+	bench_expect_bytes(b, LAN, &want);
+	bench_expect_nothing(b);
+	drops_expect(b, &drops, "link_down", 1);
+	bench_destroy(b);
+}
+END_TEST
+
 START_TEST(what_others_stand_on_stays)
 {
 	struct bench *b = bench_start(vlan_config);
@@ -620,6 +650,7 @@ PACKET_MAIN("vlan", LOOP_TEST(packets_are_routed_between_all_links_with_their_pr
 	PLAIN_TEST(each_link_counts_its_own_packets),
 	PLAIN_TEST(an_mtu_is_at_most_that_of_the_link_below),
 	PLAIN_TEST(a_link_comes_and_goes_while_others_pass_packets),
+	LOOP_TEST(packets_of_a_link_that_is_gone_do_not_leave_by_the_one_below, configs),
 	PLAIN_TEST(what_others_stand_on_stays), PLAIN_TEST(indexes_of_links_are_used_again),
 	PLAIN_TEST(connections_in_vlans_are_brought_to_their_owners),
 	PLAIN_TEST(explain_knows_the_links))
