@@ -555,6 +555,36 @@ START_TEST(what_others_stand_on_stays)
 }
 END_TEST
 
+/* Addresses that the configuration could not give it, and that addr add would refuse. */
+static const struct {
+	const char *addresses, *problem;
+} bad_addresses[] = {
+	{ "\"192.0.2.1/24\"", "addresses[0]: this address is already used in this namespace" },
+	{ "\"10.9.0.1/24\", \"10.9.0.1/25\"",
+		"addresses[1]: this address is already used in this namespace" },
+	{ "\"10.9.0.1/24\", \"224.0.0.1/24\"",
+		"addresses[1]: not a unicast address that a link can have" },
+	{ "\"10.9.0.255/24\"", "addresses[0]: this is the network's broadcast address" },
+	{ "\"ff02::1/64\"", "addresses[0]: not a unicast address that a link can have" },
+	{ "\"fe80::1/64\", \"fe80::1/64\"",
+		"addresses[1]: this address is already used in this namespace" },
+};
+
+START_TEST(a_link_is_not_added_with_wrong_addresses)
+{
+	struct bench *b = bench_start(router_config);
+	char params[160];
+
+	snprintf(params, sizeof(params),
+		"{\"name\": \"x\", \"type\": \"vlan\", \"parent\": \"lan\", \"vid\": 9, "
+		"\"addresses\": [%s]}",
+		bad_addresses[_i].addresses);
+	bench_expect_error(b, "link.add", params, bad_addresses[_i].problem);
+	bench_expect_error(b, "link.show", "{\"dev\": \"x\"}", "does not exist");
+	bench_destroy(b);
+}
+END_TEST
+
 /* As many as there are indexes, several times over. */
 START_TEST(indexes_of_links_are_used_again)
 {
@@ -651,6 +681,8 @@ PACKET_MAIN("vlan", LOOP_TEST(packets_are_routed_between_all_links_with_their_pr
 	PLAIN_TEST(an_mtu_is_at_most_that_of_the_link_below),
 	PLAIN_TEST(a_link_comes_and_goes_while_others_pass_packets),
 	LOOP_TEST(packets_of_a_link_that_is_gone_do_not_leave_by_the_one_below, configs),
-	PLAIN_TEST(what_others_stand_on_stays), PLAIN_TEST(indexes_of_links_are_used_again),
+	PLAIN_TEST(what_others_stand_on_stays),
+	LOOP_TEST(a_link_is_not_added_with_wrong_addresses, bad_addresses),
+	PLAIN_TEST(indexes_of_links_are_used_again),
 	PLAIN_TEST(connections_in_vlans_are_brought_to_their_owners),
 	PLAIN_TEST(explain_knows_the_links))
