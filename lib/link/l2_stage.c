@@ -43,8 +43,10 @@ static __rte_always_inline unsigned int l2_one(
 	const struct link_dp *link = &lw->table[ifindex];
 	uint16_t type_be, tci, upper;
 
-	/* A frame shorter than its header has whatever there was before: parse finds that out. */
-	for (unsigned int n = 0; vlan_is_tag(type_be = pkt_ether(m)->ether_type); n++) {
+	/* Of a frame shorter than its header there is nothing to be known: parse says so. */
+	for (unsigned int n = 0;
+		parse_has(m, RTE_ETHER_HDR_LEN) && vlan_is_tag(type_be = pkt_ether(m)->ether_type);
+		n++) {
 		if (unlikely(!(link->flags & LINK_UP)))
 			return l2_drop(lw, meta, ifindex, LINK_DROP_DOWN);
 		if (unlikely(n == VLAN_TAGS_MAX))

@@ -279,6 +279,31 @@ START_TEST(a_frame_that_ends_within_its_tags_is_dropped)
 }
 END_TEST
 
+/* Headers that are cut into segments anywhere are found all the same. */
+START_TEST(a_tag_is_found_across_segments)
+{
+	struct bench *b = bench_start(configs[_i]);
+	struct drops drops = drops_take(b);
+	struct frame frame, want;
+
+	for (unsigned int i = 0; i < RTE_DIM(places); i++)
+		for (uint16_t first = 1; first < 24; first++) {
+			const struct place *to = &places[i == 1 ? 2 : 1];
+
+			make_packet(&frame, &places[i], to);
+			want = frame;
+			frame_forward(&want, to->own_mac, to->mac);
+			place_tag(&frame, &places[i], 0);
+			place_tag(&want, to, 0);
+			bench_push_split(b, places[i].port, &frame, first);
+			bench_expect_bytes(b, to->port, &want);
+		}
+	bench_expect_nothing(b);
+	drops_expect_none(b, &drops);
+	bench_destroy(b);
+}
+END_TEST
+
 /* The bytes of a frame in a buffer made by hand, for a port's ring. */
 static struct rte_mbuf *make_mbuf(struct bench *b, const struct frame *frame, uint16_t headroom)
 {
@@ -674,6 +699,7 @@ PACKET_MAIN("vlan", LOOP_TEST(packets_are_routed_between_all_links_with_their_pr
 	PLAIN_TEST(a_priority_tag_is_the_link_s_own),
 	LOOP_TEST(a_wrong_tag_is_dropped_by_name, refused),
 	PLAIN_TEST(a_frame_that_ends_within_its_tags_is_dropped),
+	LOOP_TEST(a_tag_is_found_across_segments, configs),
 	PLAIN_TEST(a_tag_stays_on_bytes_that_others_read),
 	PLAIN_TEST(a_tag_that_has_no_room_drops_its_packet),
 	PLAIN_TEST(a_vlan_goes_down_alone_and_with_its_link),
