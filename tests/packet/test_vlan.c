@@ -610,6 +610,47 @@ START_TEST(a_link_is_not_added_with_wrong_addresses)
 }
 END_TEST
 
+static const struct rte_ether_addr filtered_mac = { { 2, 0, 0, 0, 0, 0x33 } };
+static bool filter_has_mac; /* as a device that has a filter would */
+
+int __wrap_rte_eth_dev_mac_addr_add(uint16_t port, struct rte_ether_addr *addr, uint32_t pool);
+int __wrap_rte_eth_dev_mac_addr_remove(uint16_t port, struct rte_ether_addr *addr);
+
+int __wrap_rte_eth_dev_mac_addr_add(uint16_t port, struct rte_ether_addr *addr, uint32_t pool)
+{
+	filter_has_mac = filter_has_mac || rte_is_same_ether_addr(addr, &filtered_mac);
+	return 0;
+}
+
+int __wrap_rte_eth_dev_mac_addr_remove(uint16_t port, struct rte_ether_addr *addr)
+{
+	filter_has_mac = filter_has_mac && !rte_is_same_ether_addr(addr, &filtered_mac);
+	return 0;
+}
+
+START_TEST(a_device_passes_an_address_while_any_link_has_it)
+{
+	struct bench *b = bench_start(router_config);
+	char params[128];
+
+	ck_assert(!filter_has_mac);
+	for (unsigned int i = 1; i < 3; i++) {
+		snprintf(params, sizeof(params),
+			"{\"name\": \"v%u\", \"type\": \"vlan\", \"parent\": \"lan\", \"vid\": %u, "
+			"\"mac\": \"02:00:00:00:00:33\"}",
+			i, i);
+		json_decref(bench_call(b, "link.add", params));
+		ck_assert(filter_has_mac);
+	}
+	json_decref(bench_call(b, "link.del", "{\"dev\": \"v1\"}"));
+	ck_assert(filter_has_mac);
+	json_decref(bench_call(b, "link.del", "{\"dev\": \"v2\"}"));
+	ck_assert(!filter_has_mac);
+	bench_discard(b);
+	bench_destroy(b);
+}
+END_TEST
+
 /* As many as there are indexes, several times over. */
 START_TEST(indexes_of_links_are_used_again)
 {
@@ -708,6 +749,7 @@ PACKET_MAIN("vlan", LOOP_TEST(packets_are_routed_between_all_links_with_their_pr
 	PLAIN_TEST(a_link_comes_and_goes_while_others_pass_packets),
 	LOOP_TEST(packets_of_a_link_that_is_gone_do_not_leave_by_the_one_below, configs),
 	PLAIN_TEST(what_others_stand_on_stays),
+	PLAIN_TEST(a_device_passes_an_address_while_any_link_has_it),
 	LOOP_TEST(a_link_is_not_added_with_wrong_addresses, bad_addresses),
 	PLAIN_TEST(indexes_of_links_are_used_again),
 	PLAIN_TEST(connections_in_vlans_are_brought_to_their_owners),
