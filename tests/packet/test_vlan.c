@@ -671,6 +671,49 @@ START_TEST(indexes_of_links_are_used_again)
 }
 END_TEST
 
+/* Adds x until it has that index. */
+static void add_with_index(struct bench *b, int64_t ifindex)
+{
+	for (unsigned int i = 0; i < 2000; i++) {
+		json_t *links;
+		bool is_it;
+
+		json_decref(bench_call(b, "link.add",
+			"{\"name\": \"x\", \"type\": \"vlan\", \"parent\": \"lan\", \"vid\": 9}"));
+		links = bench_call(b, "link.show", "{\"dev\": \"x\"}");
+		is_it = json_int_at(links, "0.ifindex") == ifindex;
+		json_decref(links);
+		if (is_it)
+			return;
+		json_decref(bench_call(b, "link.del", "{\"dev\": \"x\"}"));
+	}
+	ck_abort_msg("no link got that index");
+}
+
+/* Also what was under way when that link went. */
+START_TEST(a_link_does_not_count_what_another_of_its_index_had)
+{
+	struct bench *b = bench_start(router_config);
+	int64_t ifindex;
+	json_t *links;
+
+	json_decref(bench_call_only(b, "link.add",
+		"{\"name\": \"lan.7\", \"type\": \"vlan\", \"parent\": \"lan\", \"vid\": 7, "
+		"\"addresses\": [\"10.7.0.1/24\"]}"));
+	links = bench_call_only(b, "link.show", "{\"dev\": \"lan.7\"}");
+	ifindex = json_int_at(links, "0.ifindex");
+	json_decref(links);
+	json_decref(bench_call_only(b, "link.del", "{\"dev\": \"lan.7\"}"));
+	bench_run(b); /* its announcement is dropped */
+	add_with_index(b, ifindex);
+	links = bench_call(b, "link.show", "{\"dev\": \"x\", \"statistics\": true}");
+	ck_assert_int_eq(json_int_at(links, "0.stats64.tx.dropped"), 0);
+	json_decref(links);
+	bench_discard(b);
+	bench_destroy(b);
+}
+END_TEST
+
 /* Tagged packets, all in one queue: each flow is tracked by one worker, in both directions. */
 START_TEST(connections_in_vlans_are_brought_to_their_owners)
 {
@@ -752,5 +795,6 @@ PACKET_MAIN("vlan", LOOP_TEST(packets_are_routed_between_all_links_with_their_pr
 	PLAIN_TEST(a_device_passes_an_address_while_any_link_has_it),
 	LOOP_TEST(a_link_is_not_added_with_wrong_addresses, bad_addresses),
 	PLAIN_TEST(indexes_of_links_are_used_again),
+	PLAIN_TEST(a_link_does_not_count_what_another_of_its_index_had),
 	PLAIN_TEST(connections_in_vlans_are_brought_to_their_owners),
 	PLAIN_TEST(explain_knows_the_links))
