@@ -296,7 +296,9 @@ static int bulk_run_item(struct request *request, json_t *item)
 		return err;
 	}
 	err = request->command->run(call, request->args);
-	schema_free(request->command->args, request->args);
+	if (!call->keeps_args)
+		schema_free(request->command->args, request->args);
+	call->keeps_args = false;
 	request->args = NULL;
 	json_decref(call->result);
 	call->result = NULL;

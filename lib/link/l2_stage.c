@@ -52,10 +52,10 @@ static __rte_noinline unsigned int l2_slow(
 	const struct link_dp *link = &lw->table[ifindex];
 	uint16_t type_be, tci, upper;
 
-	for (unsigned int n = 0; vlan_is_tag(type_be = pkt_ether(m)->ether_type); n++) {
-		/* parse says so of a frame that has no type at all. */
-		if (unlikely(m->pkt_len < RTE_ETHER_HDR_LEN))
-			break;
+	/* Of a frame shorter than its header there is nothing to be known: parse says so. */
+	for (unsigned int n = 0;
+		parse_has(m, RTE_ETHER_HDR_LEN) && vlan_is_tag(type_be = pkt_ether(m)->ether_type);
+		n++) {
 		if (unlikely(!(link->flags & LINK_UP)))
 			return l2_drop(lw, meta, ifindex, LINK_DROP_DOWN);
 		if (unlikely(n == VLAN_TAGS_MAX))
@@ -111,12 +111,14 @@ static __rte_always_inline bool l2_quick(struct l2_port *p, struct rte_mbuf *m)
 
 	if (unlikely(m->port != p->port))
 		l2_set_port(p, m->port);
+	/* A type beyond the first segment cannot be read here. */
+	if (unlikely(m->data_len < VLAN_HEADER_LEN))
+		return false;
 	if (unlikely(!vlan_is_tag(pkt_ether(m)->ether_type)))
 		return !p->is_steered;
 	tci = rte_be_to_cpu_16(tag->vlan_tci);
 	if (unlikely(pkt_ether(m)->ether_type != RTE_BE16(RTE_ETHER_TYPE_VLAN)) ||
-		unlikely(vlan_is_tag(tag->eth_proto)) || unlikely(m->data_len < VLAN_HEADER_LEN) ||
-		unlikely(!pkt_writable(m)))
+		unlikely(vlan_is_tag(tag->eth_proto)) || unlikely(!pkt_writable(m)))
 		return false;
 	ifindex = __atomic_load_n(&p->upper[tci & VLAN_VID_MASK], __ATOMIC_RELAXED);
 	if (unlikely(ifindex == 0) || unlikely(p->table[ifindex].flags & LINK_STEERED))

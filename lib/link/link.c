@@ -198,12 +198,12 @@ void link_set_up(struct dp *dp, struct link *link, bool is_up)
 	link_changed(dp, link);
 }
 
-void link_sum_counters(const struct dp *dp, const struct link *link, struct link_counters *out)
+static void link_sum_all(const struct dp *dp, uint16_t ifindex, struct link_counters *out)
 {
 	*out = (struct link_counters){ 0 };
 	for (unsigned int i = 0; i < dp->n_workers; i++) {
 		const struct link_worker *lw = worker_slot(dp->workers[i], &link_module);
-		const struct link_counters *c = &lw->counters[link->ifindex];
+		const struct link_counters *c = &lw->counters[ifindex];
 
 		out->rx_packets += c->rx_packets;
 		out->rx_bytes += c->rx_bytes;
@@ -212,6 +212,19 @@ void link_sum_counters(const struct dp *dp, const struct link *link, struct link
 		out->rx_dropped += c->rx_dropped;
 		out->tx_dropped += c->tx_dropped;
 	}
+}
+
+void link_sum_counters(const struct dp *dp, const struct link *link, struct link_counters *out)
+{
+	const struct link_counters *before = &link->counted_before;
+
+	link_sum_all(dp, link->ifindex, out);
+	out->rx_packets -= before->rx_packets;
+	out->rx_bytes -= before->rx_bytes;
+	out->tx_packets -= before->tx_packets;
+	out->tx_bytes -= before->tx_bytes;
+	out->rx_dropped -= before->rx_dropped;
+	out->tx_dropped -= before->tx_dropped;
 }
 
 /* The index that has been free for longest: packets under way may still carry one that was in use. 0: none. */
@@ -249,6 +262,7 @@ int link_create(struct dp *dp, const struct link_conf *conf, const char *path, s
 	link->mtu = conf->mtu != 0 ? (uint16_t)conf->mtu : LINK_MTU_DEFAULT;
 	link->is_up = conf->is_up;
 	snprintf(link->name, sizeof(link->name), "%s", conf->name);
+	link_sum_all(dp, ifindex, &link->counted_before);
 	err = link->ops->open(dp, link, path, diag);
 	if (err < 0) {
 		free(link);
@@ -290,23 +304,11 @@ static void link_destroy(struct dp *dp, struct link *link)
 	free(link);
 }
 
-static void link_forget_counters(struct dp *dp, uint16_t ifindex)
-{
-	for (unsigned int i = 0; i < dp->n_workers; i++) {
-		struct link_worker *lw = worker_slot(dp->workers[i], &link_module);
-
-		memset(&lw->counters[ifindex], 0, sizeof(lw->counters[ifindex]));
-	}
-}
-
 void link_delete(struct dp *dp, struct link *link)
 {
-	uint16_t ifindex = link->ifindex;
-
 	log_notice("link", "deleted link=%s", link->name);
 	dp_publish(dp, EVENT_LINK_DELETED, link);
 	link_destroy(dp, link);
-	link_forget_counters(dp, ifindex);
 }
 
 static void link_watch_carrier(struct link *link, void *ctx)

@@ -104,6 +104,8 @@ struct link {
 	const struct link_conf
 		*conf;	   /* as decoded; the configuration owns it and outlives the link */
 	bool has_own_conf; /* added at runtime: it goes with the link */
+	/* By workers, for links that had this index before: theirs alone to write, so it stays. */
+	struct link_counters counted_before;
 };
 
 /* By name or index; NULL: no such link. Control thread. */

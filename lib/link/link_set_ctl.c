@@ -139,6 +139,18 @@ int link_set(struct call *call, const void *args)
 
 /* link add */
 
+/* What those above find wrong with their part of it; NULL: nothing. Heap. */
+static char *link_ext_problem(struct dp *dp, const struct link_conf *conf)
+{
+	char *problem = NULL;
+
+	for (const struct object_ext *ext = *link_object.exts; ext != NULL && problem == NULL;
+		ext = ext->next)
+		if (ext->problem != NULL)
+			problem = ext->problem(dp, conf);
+	return problem;
+}
+
 int link_add(struct call *call, const void *args)
 {
 	const struct link_conf *conf = args;
@@ -157,6 +169,12 @@ int link_add(struct call *call, const void *args)
 		return call_fail(call, -EOPNOTSUPP, "type: ports come with the configuration");
 	if (link_by_name(call->ctx, conf->name) != NULL)
 		return call_fail(call, -EEXIST, "there is a link \"%s\" already", conf->name);
+	problem = link_ext_problem(call->ctx, conf);
+	if (problem != NULL) {
+		err = call_refuse(call, "%s", problem);
+		free(problem);
+		return err;
+	}
 	diag_init(&diag, NULL);
 	err = link_create(call->ctx, conf, "", &diag, &link);
 	if (err < 0) {

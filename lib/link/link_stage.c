@@ -305,27 +305,30 @@ static __rte_always_inline uint16_t tx_tag(struct worker *w, struct stage_node *
 }
 
 /*
- * Goes down from a link that stands on others to its port, a tag at each step. The port's link; 0: the
- * packet was dropped.
+ * Goes down from a link to its port, a tag at each step. The port's link; 0: the packet was dropped. Is it
+ * up and what is it are one question: a link that is gone is neither, and its port no place to go to.
  */
 static uint16_t tx_descend(struct worker *w, struct stage_node *node, struct link_worker *lw,
 	struct rte_mbuf *m, uint16_t ifindex)
 {
-	const struct link_dp *link = &lw->table[ifindex];
-
-	for (; ifindex != 0 && link->flags & LINK_STACKED; link = &lw->table[ifindex]) {
+	for (;;) {
+		const struct link_dp *link = &lw->table[ifindex];
 		struct link_counters *counters = &lw->counters[ifindex];
+		uint16_t flags = __atomic_load_n(&link->flags, __ATOMIC_ACQUIRE);
 		uint32_t len = m->pkt_len;
 
-		if (unlikely(!(link->flags & LINK_UP))) {
+		if (unlikely(!(flags & LINK_UP))) {
 			tx_drop(w, node, m, ifindex, LINK_DROP_DOWN);
 			return 0;
 		}
+		if (!(flags & LINK_STACKED))
+			return ifindex;
 		ifindex = tx_tag(w, node, link, m, ifindex);
-		counters->tx_packets += ifindex != 0;
-		counters->tx_bytes += ifindex != 0 ? len : 0;
+		if (unlikely(ifindex == 0))
+			return 0;
+		counters->tx_packets++;
+		counters->tx_bytes += len;
 	}
-	return ifindex;
 }
 
 /* All packets of the lane leave by the same link, which stands on others: down step by step together. */
@@ -369,11 +372,10 @@ static void tx_send_mixed(struct worker *w, struct stage_node *node, struct link
 	unsigned int n_links = 0;
 
 	for (uint32_t i = 0; i < node->n; i++) {
-		uint16_t ifindex = pkt_meta(node->pkts[i])->out_link;
+		uint16_t ifindex =
+			tx_descend(w, node, lw, node->pkts[i], pkt_meta(node->pkts[i])->out_link);
 		struct link_tx *tx = &lw->tx[lw->table[ifindex].port];
 
-		if (lw->table[ifindex].flags & LINK_STACKED)
-			ifindex = tx_descend(w, node, lw, node->pkts[i], ifindex);
 		if (unlikely(ifindex == 0))
 			continue;
 		if (tx->n == 0)

@@ -32,12 +32,28 @@ static int vlan_table_make(struct dp *dp, struct link *lower)
 	return 0;
 }
 
-/* The port at the bottom, unless the VLAN has the address of the link below. */
-static void vlan_follow_mac(const struct link *link, bool is_wanted)
+struct mac_user {
+	const struct link *link;
+	bool is_there;
+};
+
+static void find_mac_user(struct link *other, void *ctx)
 {
+	struct mac_user *user = ctx;
+
+	user->is_there = user->is_there ||
+			 (other != user->link && other->port == user->link->port &&
+				 memcmp(&other->mac, &user->link->mac, sizeof(other->mac)) == 0);
+}
+
+/* The port at the bottom, unless the VLAN has the address of another link on it. */
+static void vlan_follow_mac(const struct dp *dp, const struct link *link, bool is_wanted)
+{
+	struct mac_user user = { .link = link };
 	const struct link *port = link;
 
-	if (memcmp(&link->mac, &link->lower->mac, sizeof(link->mac)) == 0)
+	link_each(dp, find_mac_user, &user);
+	if (user.is_there)
 		return;
 	while (port->lower != NULL)
 		port = port->lower;
@@ -71,7 +87,7 @@ static int vlan_open(struct dp *dp, struct link *link, const char *path, struct 
 	lower->n_uppers++;
 	link->port = lower->port;
 	link->mac = mac_addr_is_zero(&conf->mac) ? lower->mac : conf->mac;
-	vlan_follow_mac(link, true);
+	vlan_follow_mac(dp, link, true);
 	link->is_running = vlan_ops.has_carrier(link);
 	link->is_open = true;
 	port_follow_steering(dp, link);
@@ -87,7 +103,7 @@ static void vlan_close(struct dp *dp, struct link *link)
 	struct link *lower = link->lower;
 
 	__atomic_store_n(vlan_entry(link), 0, __ATOMIC_RELAXED);
-	vlan_follow_mac(link, false);
+	vlan_follow_mac(dp, link, false);
 	lower->n_uppers--;
 	port_follow_exit(dp, lower);
 }

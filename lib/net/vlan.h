@@ -106,7 +106,8 @@ static __rte_always_inline bool vlan_push(struct rte_mbuf *m, uint32_t tag_be)
 static inline void vlan_pop_priority(struct rte_mbuf *m)
 {
 	for (unsigned int n = 0; n < VLAN_TAGS_MAX; n++) {
-		if (!vlan_is_tag(pkt_ether(m)->ether_type) || !parse_has(m, VLAN_HEADER_LEN) ||
+		/* In that order: before, there may be what another frame left behind. */
+		if (!parse_has(m, VLAN_HEADER_LEN) || !vlan_is_tag(pkt_ether(m)->ether_type) ||
 			(vlan_tci(m) & VLAN_VID_MASK) != 0 || !pkt_writable(m))
 			return;
 		vlan_pop(m, vlan_tci(m));

@@ -4,6 +4,7 @@
  * What users see of addresses: the field `addresses` of a link, `addr show|add|del` in the shapes
  * of `ip -j addr`, and the checks across links. Control thread.
  */
+#include "base/mem.h"
 #include "ns/ns_priv.h"
 
 static const struct field ns_link_fields[] = {
@@ -14,11 +15,6 @@ static const struct field ns_link_fields[] = {
 		.help = "addresses with prefix length of either family, the first is the primary "
 			"one" },
 	{ .type = FIELD_END },
-};
-
-struct object_ext ns_link_ext = {
-	.fields = ns_link_fields,
-	.size = sizeof(struct ns_link_conf),
 };
 
 static bool addr_is_link_local(const struct ip_addr *addr)
@@ -77,6 +73,8 @@ static bool addr_is_earlier(const struct conf_section *links, unsigned int i, un
 	return false;
 }
 
+static const char addr_is_used[] = "this address is already used in this namespace";
+
 static void ns_check(const struct config *config, struct diag *diag)
 {
 	const struct conf_section *links = conf_section(config, "links");
@@ -93,11 +91,38 @@ static void ns_check(const struct config *config, struct diag *diag)
 			if (problem != NULL)
 				conf_error(config, diag, path, "%s", problem);
 			else if (addr_is_earlier(links, i, j, &prefixes[j]))
-				conf_error(config, diag, path,
-					"this address is already used in this namespace");
+				conf_error(config, diag, path, "%s", addr_is_used);
 		}
 	}
 }
+
+/* The same for a link that is added to those that run. */
+static char *ns_link_problem(void *ctx, const void *object)
+{
+	const struct ns_link_conf *conf = object_ext_of(object, &ns_link_ext);
+	const struct ip_prefix *prefixes = conf->addresses.items;
+	void *objects[] = { (void *)(uintptr_t)object };
+	const struct conf_section link = { .objects = objects, .n_objects = 1 };
+
+	for (unsigned int i = 0; i < conf->addresses.n; i++) {
+		const char *problem = addr_problem(&prefixes[i]);
+		bool is_used = addr_is_earlier(&link, 0, i, &prefixes[i]) ||
+			       (!addr_is_link_local(&prefixes[i].addr) &&
+				       ns_addr_lookup(ctx, NS_DEFAULT, &prefixes[i].addr) != NULL);
+
+		if (problem == NULL && is_used)
+			problem = addr_is_used;
+		if (problem != NULL)
+			return mem_printf("addresses[%u]: %s", i, problem);
+	}
+	return NULL;
+}
+
+struct object_ext ns_link_ext = {
+	.fields = ns_link_fields,
+	.size = sizeof(struct ns_link_conf),
+	.problem = ns_link_problem,
+};
 
 const struct section ns_sections[] = {
 	{ .key = "namespaces",
@@ -222,7 +247,7 @@ static int addr_add(struct call *call, const void *args)
 		return call_fail(call, -EINVAL, "%s", problem);
 	err = ns_addr_add(call->ctx, link, &a->prefix);
 	if (err == -EEXIST)
-		return call_fail(call, err, "this address is already used in this namespace");
+		return call_fail(call, err, "%s", addr_is_used);
 	return err;
 }
 

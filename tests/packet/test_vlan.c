@@ -279,6 +279,31 @@ START_TEST(a_frame_that_ends_within_its_tags_is_dropped)
 }
 END_TEST
 
+/* Headers that are cut into segments anywhere are found all the same. */
+START_TEST(a_tag_is_found_across_segments)
+{
+	struct bench *b = bench_start(configs[_i]);
+	struct drops drops = drops_take(b);
+	struct frame frame, want;
+
+	for (unsigned int i = 0; i < RTE_DIM(places); i++)
+		for (uint16_t first = 1; first < 24; first++) {
+			const struct place *to = &places[i == 1 ? 2 : 1];
+
+			make_packet(&frame, &places[i], to);
+			want = frame;
+			frame_forward(&want, to->own_mac, to->mac);
+			place_tag(&frame, &places[i], 0);
+			place_tag(&want, to, 0);
+			bench_push_split(b, places[i].port, &frame, first);
+			bench_expect_bytes(b, to->port, &want);
+		}
+	bench_expect_nothing(b);
+	drops_expect_none(b, &drops);
+	bench_destroy(b);
+}
+END_TEST
+
 /* The bytes of a frame in a buffer made by hand, for a port's ring. */
 static struct rte_mbuf *make_mbuf(struct bench *b, const struct frame *frame, uint16_t headroom)
 {
@@ -508,6 +533,36 @@ START_TEST(a_link_comes_and_goes_while_others_pass_packets)
 }
 END_TEST
 
+/*
+ * Packets of a link that is gone by the time they are sent go nowhere: neither untagged out of the port below,
+ * nor do others of that port go with them. Announcements are under way here; of two links, in either order.
+ */
+START_TEST(packets_of_a_link_that_is_gone_do_not_leave_by_the_one_below)
+{
+	static const char add_link[] =
+		"{\"name\": \"lan.7\", \"type\": \"vlan\", \"parent\": \"lan\", \"vid\": 7, "
+		"\"addresses\": [\"10.7.0.1/24\"]}";
+	static const char add_addr[] = "{\"local\": \"192.0.2.77/24\", \"dev\": \"lan\"}";
+	struct bench *b = bench_start(router_config);
+	struct drops drops = drops_take(b);
+	struct frame want;
+
+	if (_i == 0)
+		json_decref(bench_call_only(b, "addr.add", add_addr));
+	json_decref(bench_call_only(b, "link.add", add_link));
+	if (_i == 1)
+		json_decref(bench_call_only(b, "addr.add", add_addr));
+	json_decref(bench_call_only(b, "link.del", "{\"dev\": \"lan.7\"}"));
+	bench_run(b);
+	frame_arp(&want, LAN_MAC, ANY_MAC, RTE_ARP_OP_REQUEST, LAN_MAC, "192.0.2.77", NO_MAC,
+		"192.0.2.77");
+	bench_expect_bytes(b, LAN, &want);
+	bench_expect_nothing(b);
+	drops_expect(b, &drops, "link_down", 1);
+	bench_destroy(b);
+}
+END_TEST
+
 START_TEST(what_others_stand_on_stays)
 {
 	struct bench *b = bench_start(vlan_config);
@@ -521,6 +576,77 @@ START_TEST(what_others_stand_on_stays)
 	bench_run(b);
 	push_between(b, 2, 1);
 	ck_assert_uint_eq(bench_count(b, WAN), 1);
+	bench_destroy(b);
+}
+END_TEST
+
+/* Addresses that the configuration could not give it, and that addr add would refuse. */
+static const struct {
+	const char *addresses, *problem;
+} bad_addresses[] = {
+	{ "\"192.0.2.1/24\"", "addresses[0]: this address is already used in this namespace" },
+	{ "\"10.9.0.1/24\", \"10.9.0.1/25\"",
+		"addresses[1]: this address is already used in this namespace" },
+	{ "\"10.9.0.1/24\", \"224.0.0.1/24\"",
+		"addresses[1]: not a unicast address that a link can have" },
+	{ "\"10.9.0.255/24\"", "addresses[0]: this is the network's broadcast address" },
+	{ "\"ff02::1/64\"", "addresses[0]: not a unicast address that a link can have" },
+	{ "\"fe80::1/64\", \"fe80::1/64\"",
+		"addresses[1]: this address is already used in this namespace" },
+};
+
+START_TEST(a_link_is_not_added_with_wrong_addresses)
+{
+	struct bench *b = bench_start(router_config);
+	char params[160];
+
+	snprintf(params, sizeof(params),
+		"{\"name\": \"x\", \"type\": \"vlan\", \"parent\": \"lan\", \"vid\": 9, "
+		"\"addresses\": [%s]}",
+		bad_addresses[_i].addresses);
+	bench_expect_error(b, "link.add", params, bad_addresses[_i].problem);
+	bench_expect_error(b, "link.show", "{\"dev\": \"x\"}", "does not exist");
+	bench_destroy(b);
+}
+END_TEST
+
+static const struct rte_ether_addr filtered_mac = { { 2, 0, 0, 0, 0, 0x33 } };
+static bool filter_has_mac; /* as a device that has a filter would */
+
+int __wrap_rte_eth_dev_mac_addr_add(uint16_t port, struct rte_ether_addr *addr, uint32_t pool);
+int __wrap_rte_eth_dev_mac_addr_remove(uint16_t port, struct rte_ether_addr *addr);
+
+int __wrap_rte_eth_dev_mac_addr_add(uint16_t port, struct rte_ether_addr *addr, uint32_t pool)
+{
+	filter_has_mac = filter_has_mac || rte_is_same_ether_addr(addr, &filtered_mac);
+	return 0;
+}
+
+int __wrap_rte_eth_dev_mac_addr_remove(uint16_t port, struct rte_ether_addr *addr)
+{
+	filter_has_mac = filter_has_mac && !rte_is_same_ether_addr(addr, &filtered_mac);
+	return 0;
+}
+
+START_TEST(a_device_passes_an_address_while_any_link_has_it)
+{
+	struct bench *b = bench_start(router_config);
+	char params[128];
+
+	ck_assert(!filter_has_mac);
+	for (unsigned int i = 1; i < 3; i++) {
+		snprintf(params, sizeof(params),
+			"{\"name\": \"v%u\", \"type\": \"vlan\", \"parent\": \"lan\", \"vid\": %u, "
+			"\"mac\": \"02:00:00:00:00:33\"}",
+			i, i);
+		json_decref(bench_call(b, "link.add", params));
+		ck_assert(filter_has_mac);
+	}
+	json_decref(bench_call(b, "link.del", "{\"dev\": \"v1\"}"));
+	ck_assert(filter_has_mac);
+	json_decref(bench_call(b, "link.del", "{\"dev\": \"v2\"}"));
+	ck_assert(!filter_has_mac);
+	bench_discard(b);
 	bench_destroy(b);
 }
 END_TEST
@@ -541,6 +667,49 @@ START_TEST(indexes_of_links_are_used_again)
 	bench_run(b);
 	push_between(b, 2, 1);
 	ck_assert_uint_eq(bench_count(b, WAN), 1);
+	bench_destroy(b);
+}
+END_TEST
+
+/* Adds x until it has that index. */
+static void add_with_index(struct bench *b, int64_t ifindex)
+{
+	for (unsigned int i = 0; i < 2000; i++) {
+		json_t *links;
+		bool is_it;
+
+		json_decref(bench_call(b, "link.add",
+			"{\"name\": \"x\", \"type\": \"vlan\", \"parent\": \"lan\", \"vid\": 9}"));
+		links = bench_call(b, "link.show", "{\"dev\": \"x\"}");
+		is_it = json_int_at(links, "0.ifindex") == ifindex;
+		json_decref(links);
+		if (is_it)
+			return;
+		json_decref(bench_call(b, "link.del", "{\"dev\": \"x\"}"));
+	}
+	ck_abort_msg("no link got that index");
+}
+
+/* Also what was under way when that link went. */
+START_TEST(a_link_does_not_count_what_another_of_its_index_had)
+{
+	struct bench *b = bench_start(router_config);
+	int64_t ifindex;
+	json_t *links;
+
+	json_decref(bench_call_only(b, "link.add",
+		"{\"name\": \"lan.7\", \"type\": \"vlan\", \"parent\": \"lan\", \"vid\": 7, "
+		"\"addresses\": [\"10.7.0.1/24\"]}"));
+	links = bench_call_only(b, "link.show", "{\"dev\": \"lan.7\"}");
+	ifindex = json_int_at(links, "0.ifindex");
+	json_decref(links);
+	json_decref(bench_call_only(b, "link.del", "{\"dev\": \"lan.7\"}"));
+	bench_run(b); /* its announcement is dropped */
+	add_with_index(b, ifindex);
+	links = bench_call(b, "link.show", "{\"dev\": \"x\", \"statistics\": true}");
+	ck_assert_int_eq(json_int_at(links, "0.stats64.tx.dropped"), 0);
+	json_decref(links);
+	bench_discard(b);
 	bench_destroy(b);
 }
 END_TEST
@@ -614,12 +783,18 @@ PACKET_MAIN("vlan", LOOP_TEST(packets_are_routed_between_all_links_with_their_pr
 	PLAIN_TEST(a_priority_tag_is_the_link_s_own),
 	LOOP_TEST(a_wrong_tag_is_dropped_by_name, refused),
 	PLAIN_TEST(a_frame_that_ends_within_its_tags_is_dropped),
+	LOOP_TEST(a_tag_is_found_across_segments, configs),
 	PLAIN_TEST(a_tag_stays_on_bytes_that_others_read),
 	PLAIN_TEST(a_tag_that_has_no_room_drops_its_packet),
 	PLAIN_TEST(a_vlan_goes_down_alone_and_with_its_link),
 	PLAIN_TEST(each_link_counts_its_own_packets),
 	PLAIN_TEST(an_mtu_is_at_most_that_of_the_link_below),
 	PLAIN_TEST(a_link_comes_and_goes_while_others_pass_packets),
-	PLAIN_TEST(what_others_stand_on_stays), PLAIN_TEST(indexes_of_links_are_used_again),
+	LOOP_TEST(packets_of_a_link_that_is_gone_do_not_leave_by_the_one_below, configs),
+	PLAIN_TEST(what_others_stand_on_stays),
+	PLAIN_TEST(a_device_passes_an_address_while_any_link_has_it),
+	LOOP_TEST(a_link_is_not_added_with_wrong_addresses, bad_addresses),
+	PLAIN_TEST(indexes_of_links_are_used_again),
+	PLAIN_TEST(a_link_does_not_count_what_another_of_its_index_had),
 	PLAIN_TEST(connections_in_vlans_are_brought_to_their_owners),
 	PLAIN_TEST(explain_knows_the_links))
