@@ -502,11 +502,12 @@ WEIR_LAN_MAC, WEIR_WAN_MAC = "02:00:00:00:00:01", "02:00:00:00:00:02"
 
 
 @contextlib.contextmanager
-def pings_go_on(router):
-    """Fails when one ping is lost while the body runs."""
-    router.lan.ping("10.2.0.2", count=1)
-    child = router.lan.popen("ping", "-n", "-i", "0.01", "-W", "2", "10.2.0.2", stdout=subprocess.PIPE,
-                             stderr=subprocess.STDOUT)
+def pings_go_on(router, host=None):
+    """Fails when one ping of the host, lan if none is given, to wan is lost while the body runs."""
+    host = host or router.lan
+    host.ping("10.2.0.2", count=1)
+    child = host.popen("ping", "-n", "-i", "0.01", "-W", "2", "10.2.0.2", stdout=subprocess.PIPE,
+                       stderr=subprocess.STDOUT)
     try:
         assert "bytes of data" in child.stdout.readline()
         assert "bytes from" in child.stdout.readline()

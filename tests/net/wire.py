@@ -6,18 +6,33 @@ frame is an in-process call away. Absence is shown by order, not by waiting: sen
 come through, then a marker, and look at all that came before the marker.
 """
 import socket
+import struct
 import time
 
 from scapy.layers.l2 import Ether
 
 ETH_P_ALL = 3
 PACKET_OUTGOING = 4
+SOL_PACKET, PACKET_AUXDATA = 263, 8
+AUXDATA = struct.Struct("=IIIHHHH")  # status, length, length captured, offsets of MAC and network, TCI, TPID
+VLAN_VALID = 0x10
+
+
+def with_tag(data, ancillary):
+    """The kernel takes the outer VLAN tag off and tells it beside the frame: puts it back."""
+    for level, kind, value in ancillary:
+        if (level, kind) == (SOL_PACKET, PACKET_AUXDATA):
+            status, *_, tci, tpid = AUXDATA.unpack(value[:AUXDATA.size])
+            if status & VLAN_VALID:
+                return data[:12] + struct.pack("!HH", tpid, tci) + data[12:]
+    return data
 
 
 class Wire:
     def __init__(self, dev):
         self.sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_P_ALL))
         self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
+        self.sock.setsockopt(SOL_PACKET, PACKET_AUXDATA, 1)
         self.sock.bind((dev, 0))
 
     def __enter__(self):
@@ -36,11 +51,11 @@ class Wire:
         while True:
             self.sock.settimeout(max(deadline - time.monotonic(), 0.001))
             try:
-                data, address = self.sock.recvfrom(65536)
+                data, ancillary, _, address = self.sock.recvmsg(65536, 256)
             except (socket.timeout, BlockingIOError):
                 return None
             if address[2] != PACKET_OUTGOING:
-                return data
+                return with_tag(data, ancillary)
             if time.monotonic() > deadline:
                 return None
 
