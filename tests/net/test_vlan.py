@@ -483,30 +483,3 @@ def test_a_rule_about_a_vlan_is_about_no_other_link(nat, name):
     before = nat.weir.drops()
     assert host.ping("10.2.0.2", count=1, wait=1)[1] == 0
     assert nat.weir.drops() > before
-
-
-# What does not hold yet
-
-
-@pytest.mark.xfail(strict=True, reason="rules keep to the index that the link had when they were loaded")
-def test_a_rule_that_names_a_vlan_holds_for_one_made_anew(lab):
-    vlan = VLANS["lan.100"]
-    weir = lab.router(firewall={"forward": {"rules": [{"in": vlan.name, "action": "drop"}]}}, **SETTINGS).weir
-    weir.ctl("link", "del", vlan.name)
-    weir.ctl("link", "add", "name", vlan.name, "type", "vlan", "parent", "lan", "vid", 100,
-             "addresses", f"{vlan.gateway}/24")
-    with lab.lan.wire() as wire:
-        wire.send(*[vlan.frame(ip_of(vlan))] * 5)
-        vlan.converse(wire, vlan.frame(echo(vlan, vlan.gateway, 1)), is_icmp(0))
-    weir.quiet()
-    assert weir.drops() == 5, weir.drop_reasons()
-
-
-@pytest.mark.xfail(strict=True, reason="a link that rules name may go, and what is shown then is refused")
-def test_what_config_show_prints_without_a_link_that_rules_name_passes_the_check(lab):
-    weir = lab.router(firewall=FIREWALL, **SETTINGS).weir
-    weir.ctl("link", "del", "lan.100")
-    path = lab.dir / "shown.conf"
-    path.write_text(weir.weirctl("config", "show").stdout, encoding="utf-8")
-    done = run(program("weir"), "-c", path, "--check", check=False)
-    assert (done.returncode, done.stderr) == (0, "")
