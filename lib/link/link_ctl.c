@@ -175,31 +175,32 @@ static const struct {
 	{ "protocol", 1 << LINK_KIND_VLAN, 0 },
 };
 
-char *link_conf_problem(const struct link_conf *conf, const char **field)
+void link_conf_judge(const struct link_conf *conf, struct diag *found)
 {
-	*field = "name";
+	const char *kind = link_kinds[conf->kind].name;
+
 	if (!link_name_is_valid(conf->name))
-		return mem_printf("a name has 1 to %u characters without '/', ':' and spaces",
+		diag_error(found, 0, "name",
+			"a name has 1 to %u characters without '/', ':' and spaces",
 			LINK_NAME_MAX - 1);
-	*field = "type";
-	if (conf->kind != LINK_KIND_PORT && conf->kind != LINK_KIND_VLAN)
-		return mem_printf(
-			"type \"%s\" is in the contract but not yet in weir; allowed: port, vlan",
-			link_kinds[conf->kind].name);
-	*field = "mac";
 	if (rte_is_multicast_ether_addr((const struct rte_ether_addr *)&conf->mac))
-		return mem_printf("a link's own address cannot be multicast");
+		diag_error(found, 0, "mac", "a link's own address cannot be multicast");
+	if (conf->kind != LINK_KIND_PORT && conf->kind != LINK_KIND_VLAN) {
+		diag_error(found, 0, "type",
+			"type \"%s\" is in the contract but not yet in weir; allowed: port, vlan",
+			kind);
+		return;
+	}
 	for (unsigned int i = 0; i < RTE_DIM(link_special); i++) {
 		bool is_given = object_has(&link_object, conf, link_special[i].name);
 
-		*field = link_special[i].name;
 		if (is_given && !(link_special[i].kinds & 1u << conf->kind))
-			return mem_printf("a %s has no such setting", link_kinds[conf->kind].name);
+			diag_error(
+				found, 0, link_special[i].name, "a %s has no such setting", kind);
 		if (!is_given && (link_special[i].needed_by & 1u << conf->kind))
-			return mem_printf("a %s needs a %s", link_kinds[conf->kind].name,
+			diag_error(found, 0, link_special[i].name, "a %s needs a %s", kind,
 				link_special[i].name);
 	}
-	return NULL;
 }
 
 /* The link of that name among the first n. NULL: none. */
@@ -283,28 +284,37 @@ static void link_check_parent(const struct config *config, struct diag *diag, un
 	}
 }
 
+/* What is wrong with a link by itself, told at its place. Unless its kind is wrong: what it needs is unknown then. */
+static void link_check_one(const struct config *config, struct diag *diag, unsigned int i,
+	const struct link_conf *conf)
+{
+	struct diag found;
+	char path[64];
+
+	snprintf(path, sizeof(path), "links[%u].type", i);
+	if (conf_is_wrong(config, diag, path))
+		return;
+	diag_init(&found, NULL);
+	link_conf_judge(conf, &found);
+	for (unsigned int k = 0; k < found.n_entries; k++) {
+		snprintf(path, sizeof(path), "links[%u].%s", i, found.entries[k].path);
+		conf_error(config, diag, path, "%s", found.entries[k].text);
+	}
+	diag_fini(&found);
+}
+
 static void link_check(const struct config *config, struct diag *diag)
 {
 	const struct conf_section *links = conf_section(config, "links");
-	const char *field;
-	char path[64], *problem;
 
 	if (links->n_objects >= LINK_MAX)
 		conf_error(config, diag, "links", "at most %u links are possible", LINK_MAX - 1);
 	for (unsigned int i = 0; i < links->n_objects; i++) {
 		const struct link_conf *conf = links->objects[i];
 
-		snprintf(path, sizeof(path), "links[%u].type", i);
-		/* What belongs to it, is not known then. */
-		problem =
-			conf_is_wrong(config, diag, path) ? NULL : link_conf_problem(conf, &field);
-		if (problem != NULL) {
-			snprintf(path, sizeof(path), "links[%u].%s", i, field);
-			conf_error(config, diag, path, "%s", problem);
-			free(problem);
-		} else if (conf->parent != NULL) {
+		link_check_one(config, diag, i, conf);
+		if (conf->kind == LINK_KIND_VLAN && conf->parent != NULL)
 			link_check_parent(config, diag, i, conf);
-		}
 		for (unsigned int j = 0; j < i; j++)
 			link_check_pair(config, diag, i, conf, links->objects[j]);
 	}

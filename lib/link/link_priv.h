@@ -199,8 +199,8 @@ int link_del(struct call *call, const void *args);
 
 /* link_ctl.c */
 bool link_name_is_valid(const char *name);
-/* What is wrong with a link by itself; NULL: nothing. *field: the setting. Heap. */
-char *link_conf_problem(const struct link_conf *conf, const char **field);
+/* Finds what is wrong with a link by itself; the paths are names of settings. */
+void link_conf_judge(const struct link_conf *conf, struct diag *found);
 extern const struct section link_sections[];
 extern const struct command link_commands[];
 extern const struct counter_table link_counter_tables[];

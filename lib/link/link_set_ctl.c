@@ -151,20 +151,29 @@ static char *link_ext_problem(struct dp *dp, const struct link_conf *conf)
 	return problem;
 }
 
+/* Tells what was found, as a failure (err) or as a wrong request (0), and is done with it. */
+static int link_refuse(struct call *call, struct diag *found, int err)
+{
+	char *text = diag_text(found);
+
+	err = err < 0 ? call_fail(call, err, "%s", text) : call_refuse(call, "%s", text);
+	free(text);
+	diag_fini(found);
+	return err;
+}
+
 int link_add(struct call *call, const void *args)
 {
 	const struct link_conf *conf = args;
-	const char *field;
-	char *problem = link_conf_problem(conf, &field), *why;
 	struct link *link;
 	struct diag diag;
+	char *problem;
 	int err;
 
-	if (problem != NULL) {
-		err = call_refuse(call, "%s: %s", field, problem);
-		free(problem);
-		return err;
-	}
+	diag_init(&diag, NULL);
+	link_conf_judge(conf, &diag);
+	if (diag.n_entries > 0)
+		return link_refuse(call, &diag, 0);
 	if (conf->kind == LINK_KIND_PORT)
 		return call_fail(call, -EOPNOTSUPP, "type: ports come with the configuration");
 	if (link_by_name(call->ctx, conf->name) != NULL)
@@ -175,18 +184,12 @@ int link_add(struct call *call, const void *args)
 		free(problem);
 		return err;
 	}
-	diag_init(&diag, NULL);
 	err = link_create(call->ctx, conf, "", &diag, &link);
-	if (err < 0) {
-		why = diag_text(&diag);
-		call_fail(call, err, "%s", why);
-		free(why);
-	} else {
-		link->has_own_conf = true;
-		call->keeps_args = true;
-	}
-	diag_fini(&diag);
-	return err;
+	if (err < 0)
+		return link_refuse(call, &diag, err);
+	link->has_own_conf = true;
+	call->keeps_args = true;
+	return 0;
 }
 
 /* link del */

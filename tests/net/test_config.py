@@ -176,7 +176,7 @@ def test_what_is_not_yet_there_is_refused(judge, case):
     assert "not yet" in errors[0][2]
 
 
-@pytest.mark.parametrize("kind", ["vlan", "bridge", "bond", "veth"])
+@pytest.mark.parametrize("kind", ["bridge", "bond", "veth"])
 def test_kinds_of_link_that_are_not_yet_there_are_refused(judge, kind):
     status, errors = judge(f'links = ( {{ name = "x";\n type = "{kind}"; }} );')
     assert status == 2
@@ -219,7 +219,7 @@ def test_errors_of_settings_and_between_objects_are_told_together(judge):
     status, errors = judge("""\
 links = ( { name = "a"; device = "net_null0"; mtu = 10; addresses = [ "10.1.0.1/24" ]; },
           { name = "a"; device = "net_null0"; colour = "red"; },
-          { name = "b"; type = "vlan"; vid = 5;
+          { name = "b"; type = "vlan"; device = "x";
             addresses = [ "10.1.0.1/16" ]; } );
 routes = ( { to = "10.9.0.0/16"; via = "172.16.0.1"; },
            { to = "10.8.0.0/16"; dev = "c"; metric = -1; },
@@ -232,7 +232,7 @@ memory: { mbufs = 1; };
     assert status == 2
     assert sorted(error[:2] for error in errors) == sorted([
         (1, "links[0].mtu"), (2, "links[1].name"), (2, "links[1].device"), (2, "links[1].colour"),
-        (3, "links[2].type"), (3, "links[2].vid"), (4, "links[2].addresses[0]"), (5, "routes[0].via"),
+        (3, "links[2].parent"), (3, "links[2].vid"), (3, "links[2].device"), (4, "links[2].addresses[0]"), (5, "routes[0].via"),
         (6, "routes[1].dev"), (6, "routes[1].metric"), (7, "routes[2].type"), (8, "routes[3].to"),
         (9, "neighbors[0].dev"), (9, "neighbors[0].lladdr"), (9, "neighbors[1]"), (10, "qdiscs"),
         (11, "memory.mbufs")]), errors

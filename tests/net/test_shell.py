@@ -274,7 +274,7 @@ def bash(weir, line, socket=None):
 
 @pytest.mark.parametrize("line, wanted", [
     ("weirctl lin", ["link"]),
-    ("weirctl link ", ["show", "set"]),
+    ("weirctl link ", ["show", "set", "add", "del"]),
     ("weirctl link set ", ["lan", "wan", "dev", "up", "down", "mtu"]),
     ("weirctl -j link show dev w", ["wan"]),
     ("weirctl link set lan d", ["down"]),
