@@ -49,7 +49,7 @@ class Router:
     def stop(self):
         """(exit code, log)"""
         self.guest.run("kill $(pidof weir)")
-        status = int(self.guest.wait("cat /tmp/weir.status", 60))
+        status = int(self.guest.wait("grep . /tmp/weir.status", 60))
         log = self.log()
         assert status == 0, f"weir ended with {status}:\n{log}"
         assert not re.search(r"Sanitizer|runtime error|leak|^ERR", log, re.MULTILINE), log
