@@ -276,6 +276,15 @@ void frame_ether_type(struct frame *frame, uint16_t type, uint32_t n)
 	frame->len = sizeof(*ether) + n;
 }
 
+void frame_tag(struct frame *frame, uint16_t tpid, uint16_t tci)
+{
+	uint16_t tag[] = { rte_cpu_to_be_16(tpid), rte_cpu_to_be_16(tci) };
+
+	memmove(frame->bytes + 16, frame->bytes + 12, frame->len - 12);
+	memcpy(frame->bytes + 12, tag, sizeof(tag));
+	frame->len += sizeof(tag);
+}
+
 void frame_forward(struct frame *frame, const char *src_mac, const char *dst_mac)
 {
 	struct rte_ether_hdr *ether = frame_ether(frame);

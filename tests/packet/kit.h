@@ -61,6 +61,8 @@ void drops_expect_none(const struct bench *b, const struct drops *before);
 
 /* Ethernet of that type with n bytes of a counting pattern behind it. */
 void frame_ether_type(struct frame *frame, uint16_t type, uint32_t n);
+/* Puts a VLAN tag behind the MAC addresses. */
+void frame_tag(struct frame *frame, uint16_t tpid, uint16_t tci);
 /* Turns a frame into what it must be when it has been forwarded. */
 void frame_forward(struct frame *frame, const char *src_mac, const char *dst_mac);
 static inline uint8_t *frame_l4(struct frame *frame)

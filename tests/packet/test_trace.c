@@ -259,9 +259,7 @@ static void see_tagged(void)
 
 	bench_advance(b, 2000);
 	frame_ip4(&frame, &(struct ip4_spec){ .src = "192.0.2.10", .dst = "192.0.2.1" });
-	memmove(frame.bytes + 16, frame.bytes + 12, frame.len - 12);
-	memcpy(frame.bytes + 12, "\x81\x00\x00\x07", 4);
-	frame.len += 4;
+	frame_tag(&frame, RTE_ETHER_TYPE_VLAN, 7);
 	see(b, client, &frame, 0);
 	bench_discard(b);
 	client_close(client);

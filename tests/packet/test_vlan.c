@@ -40,16 +40,6 @@
 static const char vlan_config[] = LINKS;
 static const char tracked_config[] = LINKS TRACKED;
 
-/* Puts a tag behind the MAC addresses. */
-static void frame_tag(struct frame *frame, uint16_t tpid, uint16_t tci)
-{
-	uint16_t tag[] = { rte_cpu_to_be_16(tpid), rte_cpu_to_be_16(tci) };
-
-	memmove(frame->bytes + 16, frame->bytes + 12, frame->len - 12);
-	memcpy(frame->bytes + 12, tag, sizeof(tag));
-	frame->len += sizeof(tag);
-}
-
 /* Where a frame comes from or goes to: its tags, outermost last. */
 struct place {
 	const char *name, *host, *mac;
