@@ -98,10 +98,18 @@ static struct request *request_create(
 	return request;
 }
 
+/* Unless the last run() kept them. */
+static void request_free_args(struct request *request)
+{
+	if (!request->call.keeps_args)
+		schema_free(request->command->args, request->args);
+	request->call.keeps_args = false;
+	request->args = NULL;
+}
+
 static void request_destroy(struct request *request)
 {
-	if (request->args != NULL && !request->call.keeps_args)
-		schema_free(request->command->args, request->args);
+	request_free_args(request);
 	json_decref(request->id);
 	json_decref(request->bulk);
 	json_decref(request->common);
@@ -296,10 +304,7 @@ static int bulk_run_item(struct request *request, json_t *item)
 		return err;
 	}
 	err = request->command->run(call, request->args);
-	if (!call->keeps_args)
-		schema_free(request->command->args, request->args);
-	call->keeps_args = false;
-	request->args = NULL;
+	request_free_args(request);
 	json_decref(call->result);
 	call->result = NULL;
 	if (err >= 0)

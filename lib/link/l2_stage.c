@@ -17,8 +17,7 @@ static unsigned int l2_drop(
 	struct link_worker *lw, struct pkt_meta *meta, uint16_t ifindex, enum link_drop reason)
 {
 	*meta = (struct pkt_meta){ .in_link = ifindex, .ns = lw->table[ifindex].ns };
-	lw->counters[ifindex].rx_dropped++;
-	return pkt_drop(meta, &link_module, reason);
+	return link_drop_received(lw, meta, reason);
 }
 
 /* The link of the VLAN, or 0. Without an id it is the link itself. */
@@ -39,15 +38,16 @@ static __rte_always_inline void l2_enter(
 	struct link_worker *lw, struct rte_mbuf *m, uint16_t ifindex, uint16_t tci)
 {
 	vlan_pop(m, tci);
-	m->port = (uint16_t)(RTE_MAX_ETHPORTS + ifindex);
+	m->port = link_stacked_input(ifindex);
 	lw->counters[ifindex].rx_packets++;
 	lw->counters[ifindex].rx_bytes += m->pkt_len;
 }
 
 /* Any frame, tag by tag. */
 static __rte_noinline unsigned int l2_slow(
-	struct worker *w, struct link_worker *lw, struct rte_mbuf *m, struct pkt_meta *meta)
+	struct worker *w, void *ctx, struct rte_mbuf *m, struct pkt_meta *meta)
 {
+	struct link_worker *lw = ctx;
 	uint16_t ifindex = lw->input_link[m->port];
 	const struct link_dp *link = &lw->table[ifindex];
 	uint16_t type_be, tci, upper;
@@ -135,20 +135,14 @@ static __rte_always_inline unsigned int l2_one(
 	return likely(l2_quick(p, m)) ? L2_OWN : l2_slow(w, p->lw, m, meta);
 }
 
-/* The short way has nothing to tell. */
-static unsigned int l2_traced(
-	struct worker *w, void *ctx, struct rte_mbuf *m, struct pkt_meta *meta)
-{
-	return l2_slow(w, ctx, m, meta);
-}
-
 static void l2_run(struct worker *w, struct stage_node *node)
 {
 	struct link_worker *lw = worker_slot(w, &link_module);
 	struct l2_port p = { .lw = lw, .table = lw->table };
 
 	if (unlikely(w->trace != NULL)) {
-		stage_each_traced(w, node, l2_traced, lw);
+		/* The short way has nothing to tell. */
+		stage_each_traced(w, node, l2_slow, lw);
 		return;
 	}
 	l2_set_port(&p, node->pkts[0]->port);

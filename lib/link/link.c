@@ -420,7 +420,7 @@ static int link_worker_init(struct dp *dp, struct worker *w)
 	for (unsigned int i = 0; i < RTE_MAX_ETHPORTS; i++)
 		lw->tx[i].queue = LINK_NO_QUEUE;
 	for (uint16_t i = 0; i < LINK_MAX; i++)
-		lw->input_link[RTE_MAX_ETHPORTS + i] = i;
+		lw->input_link[link_stacked_input(i)] = i;
 	link_each(dp, worker_add_link, lw);
 	return 0;
 }

@@ -139,10 +139,16 @@ void link_set_bucket_mover(struct dp *dp, const struct bucket_mover *mover);
 /* From now on packets of the bucket are steered to that worker. A release: what was written before is seen. */
 void link_own_bucket(struct dp *dp, unsigned int bucket, unsigned int to);
 
-/* What mbuf->port is of a packet that came in by this link. */
+/* What mbuf->port is of a packet that came in by a link that stands on another one. Any thread. */
+static inline uint16_t link_stacked_input(uint16_t ifindex)
+{
+	return (uint16_t)(RTE_MAX_ETHPORTS + ifindex);
+}
+
+/* The same for any link. Control thread. */
 static inline uint16_t link_input(const struct link *link)
 {
-	return link->lower == NULL ? link->port : (uint16_t)(RTE_MAX_ETHPORTS + link->ifindex);
+	return link->lower == NULL ? link->port : link_stacked_input(link->ifindex);
 }
 
 /* The array that workers read, by ifindex (LINK_MAX entries). */

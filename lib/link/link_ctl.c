@@ -156,7 +156,7 @@ static void link_check_pair(const struct config *config, struct diag *diag, unsi
 	}
 }
 
-bool link_name_is_valid(const char *name)
+static bool link_name_is_valid(const char *name)
 {
 	return name[0] != '\0' && strcmp(name, ".") != 0 && strcmp(name, "..") != 0 &&
 	       name[strcspn(name, "/: \t")] == '\0';
@@ -527,15 +527,15 @@ static int link_show(struct call *call, const void *args)
 
 /* xstats show */
 
-static const struct object xstats_object = {
-	.name = "xstats",
-	.size = sizeof(struct link_show_args),
+const struct object link_dev_object = {
+	.name = "link",
+	.size = sizeof(struct link_dev_args),
 	.fields =
 		(const struct field[]){
 			{ .name = "dev",
 				.type = FIELD_STRING,
 				.flags = FIELD_REQUIRED | FIELD_POSITIONAL,
-				.offset = offsetof(struct link_show_args, dev),
+				.offset = offsetof(struct link_dev_args, dev),
 				.complete = "link.show:ifname",
 				.help = "the link" },
 			{ .type = FIELD_END },
@@ -544,7 +544,7 @@ static const struct object xstats_object = {
 
 static int xstats_show(struct call *call, const void *args)
 {
-	const struct link_show_args *a = args;
+	const struct link_dev_args *a = args;
 	const struct link *link = link_by_name(call->ctx, a->dev);
 	struct rte_eth_xstat_name *names;
 	struct rte_eth_xstat *values;
@@ -615,12 +615,12 @@ const struct command link_commands[] = {
 	{ .object = "link",
 		.verb = "del",
 		.help = "takes a link away that stands on another one",
-		.args = &link_del_object,
+		.args = &link_dev_object,
 		.run = link_del },
 	{ .object = "xstats",
 		.verb = "show",
 		.help = "the driver's own counters",
-		.args = &xstats_object,
+		.args = &link_dev_object,
 		.columns = xstats_columns,
 		.run = xstats_show,
 		.is_read_only = true },

@@ -25,19 +25,12 @@ struct mtu_change {
 	void *ctx;
 };
 
-struct mtu_limit {
-	struct dp *dp;
-	uint16_t mtu;
-};
-
 static void mtu_limit_upper(struct link *link, void *ctx);
 
 static void mtu_set(struct dp *dp, struct link *link, uint16_t mtu)
 {
-	struct mtu_limit limit = { .dp = dp, .mtu = mtu };
-
-	link_each_upper(dp, link, mtu_limit_upper, &limit);
 	link->mtu = mtu;
+	link_each_upper(dp, link, mtu_limit_upper, dp);
 	log_notice("link", "mtu link=%s mtu=%u", link->name, mtu);
 	link_changed(dp, link);
 }
@@ -45,10 +38,8 @@ static void mtu_set(struct dp *dp, struct link *link, uint16_t mtu)
 /* As in Linux, what stands on a link has no larger MTU. */
 static void mtu_limit_upper(struct link *link, void *ctx)
 {
-	const struct mtu_limit *limit = ctx;
-
-	if (link->mtu > limit->mtu)
-		mtu_set(limit->dp, link, limit->mtu);
+	if (link->mtu > link->lower->mtu)
+		mtu_set(ctx, link, link->lower->mtu);
 }
 
 /*

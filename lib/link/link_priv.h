@@ -6,6 +6,7 @@
 
 #include "link/link.h"
 #include "link/steer.h"
+#include "dp/worker.h"
 #include "net/parse.h"
 
 enum link_kind { LINK_KIND_PORT, LINK_KIND_VLAN, LINK_KIND_BRIDGE, LINK_KIND_BOND, LINK_KIND_VETH };
@@ -60,7 +61,7 @@ enum { VLAN_IDS = 4096 };
  * stays until its link goes.
  */
 struct vlan_table {
-	uint16_t link[2][VLAN_IDS]; /* by VLAN_TPID_INDEX() */
+	uint16_t link[2][VLAN_IDS]; /* by vlan_tpid_index() */
 };
 
 /* Control state of the module. */
@@ -192,13 +193,17 @@ int link_set_mtu(struct dp *dp, struct link *link, uint16_t mtu, link_mtu_done_f
 void link_cancel_mtu(struct link *link);
 
 /* link_set_ctl.c */
-extern const struct object link_set_object, link_del_object;
+extern const struct object link_set_object;
 int link_set(struct call *call, const void *args);
 int link_add(struct call *call, const void *args);
 int link_del(struct call *call, const void *args);
 
 /* link_ctl.c */
-bool link_name_is_valid(const char *name);
+struct link_dev_args {
+	struct object_head head;
+	char *dev;
+};
+extern const struct object link_dev_object; /* of commands about one link */
 /* Finds what is wrong with a link by itself; the paths are names of settings. */
 void link_conf_judge(const struct link_conf *conf, struct diag *found);
 extern const struct section link_sections[];
@@ -210,6 +215,14 @@ extern const struct counter link_worker_counters[]; /* link.c */
 extern const struct object steer_rebalance_object;
 extern const struct column steer_rebalance_columns[];
 int steer_rebalance(struct call *call, const void *args);
+
+/* Datapath: drops a received frame; meta->in_link is known. */
+static inline unsigned int link_drop_received(
+	struct link_worker *lw, struct pkt_meta *meta, unsigned int reason)
+{
+	lw->counters[meta->in_link].rx_dropped++;
+	return pkt_drop(meta, &link_module, reason);
+}
 
 static inline struct link_state *link_state(const struct dp *dp)
 {

@@ -139,16 +139,12 @@ int link_set(struct call *call, const void *args)
 
 /* link add */
 
-/* What those above find wrong with their part of it; NULL: nothing. Heap. */
-static char *link_ext_problem(struct dp *dp, const struct link_conf *conf)
+/* Finds what those above have against their part of it. */
+static void link_judge_exts(struct dp *dp, const struct link_conf *conf, struct diag *found)
 {
-	char *problem = NULL;
-
-	for (const struct object_ext *ext = *link_object.exts; ext != NULL && problem == NULL;
-		ext = ext->next)
-		if (ext->problem != NULL)
-			problem = ext->problem(dp, conf);
-	return problem;
+	for (const struct object_ext *ext = *link_object.exts; ext != NULL; ext = ext->next)
+		if (ext->judge != NULL)
+			ext->judge(dp, conf, found);
 }
 
 /* Tells what was found, as a failure (err) or as a wrong request (0), and is done with it. */
@@ -167,7 +163,6 @@ int link_add(struct call *call, const void *args)
 	const struct link_conf *conf = args;
 	struct link *link;
 	struct diag diag;
-	char *problem;
 	int err;
 
 	diag_init(&diag, NULL);
@@ -178,12 +173,9 @@ int link_add(struct call *call, const void *args)
 		return call_fail(call, -EOPNOTSUPP, "type: ports come with the configuration");
 	if (link_by_name(call->ctx, conf->name) != NULL)
 		return call_fail(call, -EEXIST, "there is a link \"%s\" already", conf->name);
-	problem = link_ext_problem(call->ctx, conf);
-	if (problem != NULL) {
-		err = call_refuse(call, "%s", problem);
-		free(problem);
-		return err;
-	}
+	link_judge_exts(call->ctx, conf, &diag);
+	if (diag.n_entries > 0)
+		return link_refuse(call, &diag, 0);
 	err = link_create(call->ctx, conf, "", &diag, &link);
 	if (err < 0)
 		return link_refuse(call, &diag, err);
@@ -193,26 +185,6 @@ int link_add(struct call *call, const void *args)
 }
 
 /* link del */
-
-struct link_del_args {
-	struct object_head head;
-	char *dev;
-};
-
-const struct object link_del_object = {
-	.name = "link",
-	.size = sizeof(struct link_del_args),
-	.fields =
-		(const struct field[]){
-			{ .name = "dev",
-				.type = FIELD_STRING,
-				.flags = FIELD_REQUIRED | FIELD_POSITIONAL,
-				.offset = offsetof(struct link_del_args, dev),
-				.complete = "link.show:ifname",
-				.help = "the link" },
-			{ .type = FIELD_END },
-		},
-};
 
 struct upper_names {
 	char text[128];
@@ -231,7 +203,7 @@ static void put_upper_name(struct link *link, void *ctx)
 
 int link_del(struct call *call, const void *args)
 {
-	const struct link_del_args *a = args;
+	const struct link_dev_args *a = args;
 	struct link *link = link_by_name(call->ctx, a->dev);
 	struct upper_names names = { .len = 0 };
 

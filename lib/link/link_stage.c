@@ -129,12 +129,6 @@ const struct stage rx_stage = {
 
 enum { PARSE_EXIT_IP4 = 1, PARSE_EXIT_ARP, PARSE_EXIT_IP6 };
 
-static unsigned int parse_drop(struct link_worker *lw, struct pkt_meta *meta, unsigned int reason)
-{
-	lw->counters[meta->in_link].rx_dropped++;
-	return pkt_drop(meta, &link_module, reason);
-}
-
 /* Whom is the frame for? LINK_N_DROPS: us. */
 static enum link_drop parse_ether_addresses(
 	const struct link_dp *link, const struct rte_ether_hdr *ether, struct pkt_meta *meta)
@@ -187,34 +181,34 @@ static unsigned int parse_one(
 		.l3 = rte_pktmbuf_mtod_offset(m, void *, sizeof(*ether)),
 	};
 	if (!(link->flags & LINK_UP))
-		return parse_drop(lw, meta, LINK_DROP_DOWN);
+		return link_drop_received(lw, meta, LINK_DROP_DOWN);
 	if (!parse_has(m, sizeof(*ether)))
-		return parse_drop(lw, meta, LINK_DROP_PARSE + PARSE_ETH_TRUNCATED);
+		return link_drop_received(lw, meta, LINK_DROP_PARSE + PARSE_ETH_TRUNCATED);
 	ether = pkt_ether(m);
 	if (unlikely(vlan_is_tag(ether->ether_type))) {
 		ether = parse_untag(m, meta);
 		if (vlan_is_tag(ether->ether_type))
-			return parse_drop(lw, meta, parse_tag_problem(m));
+			return link_drop_received(lw, meta, parse_tag_problem(m));
 	}
 	reason = parse_ether_addresses(link, ether, meta);
 	if (reason != LINK_N_DROPS)
-		return parse_drop(lw, meta, reason);
+		return link_drop_received(lw, meta, reason);
 	meta->ethertype = rte_be_to_cpu_16(ether->ether_type);
 	if (meta->ethertype == RTE_ETHER_TYPE_IPV4 || meta->ethertype == RTE_ETHER_TYPE_IPV6) {
 		bool is_ip4 = meta->ethertype == RTE_ETHER_TYPE_IPV4;
 
 		err = is_ip4 ? parse_ip4(m, meta) : parse_ip6(m, meta);
 		if (err != PARSE_OK)
-			return parse_drop(lw, meta, LINK_DROP_PARSE + err);
+			return link_drop_received(lw, meta, LINK_DROP_PARSE + err);
 		if (meta->l3_len > link->mtu)
-			return parse_drop(lw, meta, LINK_DROP_OVERSIZE);
+			return link_drop_received(lw, meta, LINK_DROP_OVERSIZE);
 		return is_ip4 ? PARSE_EXIT_IP4 : PARSE_EXIT_IP6;
 	}
 	if (m->pkt_len > (uint32_t)link->mtu + sizeof(*ether))
-		return parse_drop(lw, meta, LINK_DROP_OVERSIZE);
+		return link_drop_received(lw, meta, LINK_DROP_OVERSIZE);
 	if (meta->ethertype == RTE_ETHER_TYPE_ARP)
 		return PARSE_EXIT_ARP;
-	return parse_drop(lw, meta,
+	return link_drop_received(lw, meta,
 		meta->ethertype < 0x600 ? LINK_DROP_PARSE + PARSE_ETH_NOT_ETHERNET2
 					: (unsigned int)LINK_DROP_TYPE_UNKNOWN);
 }

@@ -77,13 +77,9 @@ static int vlan_open(struct dp *dp, struct link *link, const char *path, struct 
 		return diag_error(diag, 0, path, "MTU %u is larger than the %u of \"%s\" below",
 			link->mtu, lower->mtu, lower->name);
 	link->lower = lower;
-	if (*vlan_entry(link) != 0) {
-		link->lower = NULL;
+	if (*vlan_entry(link) != 0)
 		return diag_error(diag, 0, path, "VLAN %u of \"%s\" is already link \"%s\"",
-			(unsigned int)conf->vid, lower->name,
-			link_name(dp,
-				lower->vlans->link[conf->tpid == RTE_ETHER_TYPE_QINQ][conf->vid]));
-	}
+			(unsigned int)conf->vid, lower->name, link_name(dp, *vlan_entry(link)));
 	lower->n_uppers++;
 	link->port = lower->port;
 	link->mac = mac_addr_is_zero(&conf->mac) ? lower->mac : conf->mac;

@@ -4,7 +4,6 @@
  * What users see of addresses: the field `addresses` of a link, `addr show|add|del` in the shapes
  * of `ip -j addr`, and the checks across links. Control thread.
  */
-#include "base/mem.h"
 #include "ns/ns_priv.h"
 
 static const struct field ns_link_fields[] = {
@@ -97,12 +96,13 @@ static void ns_check(const struct config *config, struct diag *diag)
 }
 
 /* The same for a link that is added to those that run. */
-static char *ns_link_problem(void *ctx, const void *object)
+static void ns_link_judge(void *ctx, const void *object, struct diag *found)
 {
 	const struct ns_link_conf *conf = object_ext_of(object, &ns_link_ext);
 	const struct ip_prefix *prefixes = conf->addresses.items;
 	void *objects[] = { (void *)(uintptr_t)object };
 	const struct conf_section link = { .objects = objects, .n_objects = 1 };
+	char path[32];
 
 	for (unsigned int i = 0; i < conf->addresses.n; i++) {
 		const char *problem = addr_problem(&prefixes[i]);
@@ -112,16 +112,16 @@ static char *ns_link_problem(void *ctx, const void *object)
 
 		if (problem == NULL && is_used)
 			problem = addr_is_used;
+		snprintf(path, sizeof(path), "addresses[%u]", i);
 		if (problem != NULL)
-			return mem_printf("addresses[%u]: %s", i, problem);
+			diag_error(found, 0, path, "%s", problem);
 	}
-	return NULL;
 }
 
 struct object_ext ns_link_ext = {
 	.fields = ns_link_fields,
 	.size = sizeof(struct ns_link_conf),
-	.problem = ns_link_problem,
+	.judge = ns_link_judge,
 };
 
 const struct section ns_sections[] = {

@@ -93,8 +93,8 @@ struct object_ext {
 	const struct field *fields; /* offsets are into the extension's own struct */
 	size_t size;		    /* of that struct */
 	size_t offset;		    /* set by object_extend() */
-	/* What is wrong with them in an object that is about to be made at runtime; NULL: nothing. Heap. */
-	char *(*problem)(void *ctx, const void *object);
+	/* Finds what is wrong with them in an object that is about to be made at runtime. NULL: nothing can be. */
+	void (*judge)(void *ctx, const void *object, struct diag *found);
 	struct object_ext *next;
 };
 
