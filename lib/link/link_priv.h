@@ -192,6 +192,18 @@ int link_set_mtu(struct dp *dp, struct link *link, uint16_t mtu, link_mtu_done_f
 /* The link goes: ends a change that is under way. */
 void link_cancel_mtu(struct link *link);
 
+/* link_check.c */
+/* Finds what is wrong with a link by itself; the paths are names of settings. */
+void link_conf_judge(const struct link_conf *conf, struct diag *found);
+void link_check(const struct config *config, struct diag *diag); /* of the section `links` */
+
+/* polls.c: what workers poll. */
+void polls_add(
+	struct dp *dp, struct worker *w, const struct link *link, uint16_t queue, bool is_unmarked);
+void polls_remove(struct dp *dp, struct worker *w, const struct link *link);
+/* Packets of the link go first where its steering, and whether links stand on it, want them now. */
+void polls_follow_exit(struct dp *dp, struct worker *w, const struct link *link);
+
 /* link_set_ctl.c */
 extern const struct object link_set_object;
 int link_set(struct call *call, const void *args);
@@ -203,9 +215,8 @@ struct link_dev_args {
 	struct object_head head;
 	char *dev;
 };
-extern const struct object link_dev_object; /* of commands about one link */
-/* Finds what is wrong with a link by itself; the paths are names of settings. */
-void link_conf_judge(const struct link_conf *conf, struct diag *found);
+extern const struct object link_dev_object;  /* of commands about one link */
+extern const struct field_enum link_kinds[]; /* by enum link_kind */
 extern const struct section link_sections[];
 extern const struct command link_commands[];
 extern const struct counter_table link_counter_tables[];

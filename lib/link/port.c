@@ -7,13 +7,12 @@
  *
  * Receive queue q of a port goes to worker (ifindex - 1 + q) modulo the number of workers. Where the
  * driver has RSS it is given our key and table (steer.h), and both are read back: what it did not
- * take it is not trusted with. Queues with a descriptor wake their worker. Every worker gets a
+ * take it is not trusted with. Every worker gets a
  * transmit queue of its own while the device has enough; the others hand over to the owner of one. Some drivers cannot do what others can; port_quirks lists them.
  */
 #include <rte_bus_vdev.h>
 #include <rte_dev.h>
 #include <rte_errno.h>
-#include <sys/epoll.h>
 
 #include "base/log.h"
 #include "base/mem.h"
@@ -177,110 +176,6 @@ static void port_choose_mac(struct link *link)
 		rte_eth_dev_default_mac_addr_set(link->port, &mac);
 }
 
-static struct link_polls *polls_alloc(unsigned int n)
-{
-	return mem_zalloc(
-		sizeof(struct link_polls) + n * sizeof(((struct link_polls *)0)->poll[0]));
-}
-
-static void polls_publish(struct dp *dp, struct worker *w, struct link_polls *polls)
-{
-	struct link_worker *lw = worker_slot(w, &link_module);
-	struct link_polls *old = atomic_load_explicit(&lw->polls, memory_order_relaxed);
-
-	/* Pairs with the acquire in rx_run(). */
-	atomic_store_explicit(&lw->polls, polls, memory_order_release);
-	/* Asleep it would wait for the queues of the old list. */
-	worker_wake(w);
-	dp_retire_heap(dp, old);
-}
-
-/* A worker sleeps on interrupts only if every queue that it polls has them. */
-static void polls_count_interrupts(struct link_polls *polls)
-{
-	polls->can_interrupt = true;
-	for (unsigned int i = 0; i < polls->n; i++)
-		polls->can_interrupt = polls->can_interrupt && polls->poll[i].fd >= 0;
-}
-
-/* The descriptor of a receive queue, or -1. That most have none is no error: ethdev says it is. */
-static int queue_fd(uint16_t port, uint16_t queue)
-{
-	int type = rte_log_register("lib.ethdev"), level = rte_log_get_level((uint32_t)type), fd;
-
-	rte_log_set_level((uint32_t)type, RTE_LOG_EMERG);
-	fd = rte_eth_dev_rx_intr_ctl_q_get_fd(port, queue);
-	rte_log_set_level((uint32_t)type, (uint32_t)level);
-	return fd;
-}
-
-/*
- * Lets a queue wake the worker. An interrupt is an edge, and nothing has to be read for the next one.
- * Where there is none to switch, the descriptor is the queue itself (net_tap): level-triggered, since
- * that driver may show a packet later than its descriptor does. Its descriptor, or -1.
- */
-static int poll_watch(const struct worker *w, uint16_t port, uint16_t queue)
-{
-	struct epoll_event event = { .events = EPOLLIN };
-	int fd;
-
-	if (!w->is_adaptive)
-		return -1;
-	fd = queue_fd(port, queue);
-	event.data.fd = fd;
-	if (rte_eth_dev_rx_intr_disable(port, queue) != -ENOTSUP)
-		event.events |= EPOLLET;
-	return fd >= 0 && epoll_ctl(w->epoll_fd, EPOLL_CTL_ADD, fd, &event) == 0 ? fd : -1;
-}
-
-static uint8_t poll_exit(const struct link *link)
-{
-	if (link->n_uppers > 0)
-		return RX_L2;
-	return link->is_sw_steered ? RX_STEER : RX_FRAMES;
-}
-
-static void polls_add(struct dp *dp, struct worker *w, const struct link *link, uint16_t queue)
-{
-	struct link_worker *lw = worker_slot(w, &link_module);
-	const struct link_polls *old = atomic_load_explicit(&lw->polls, memory_order_relaxed);
-	unsigned int n = old == NULL ? 0 : old->n;
-	struct link_polls *polls = polls_alloc(n + 1);
-
-	for (unsigned int i = 0; i < n; i++)
-		polls->poll[i] = old->poll[i];
-	polls->n = n + 1;
-	polls->poll[n] = (struct link_poll){
-		.port = link->port,
-		.queue = queue,
-		.ifindex = link->ifindex,
-		.is_unmarked = (port_quirks_of(link->port) & QUIRK_UNMARKED) != 0,
-		.exit = poll_exit(link),
-		.fd = poll_watch(w, link->port, queue),
-	};
-	polls_count_interrupts(polls);
-	polls_publish(dp, w, polls);
-}
-
-static void polls_remove(struct dp *dp, struct worker *w, const struct link *link)
-{
-	struct link_worker *lw = worker_slot(w, &link_module);
-	const struct link_polls *old = atomic_load_explicit(&lw->polls, memory_order_relaxed);
-	struct link_polls *polls;
-
-	if (old == NULL)
-		return;
-	polls = polls_alloc(old->n);
-	for (unsigned int i = 0; i < old->n; i++) {
-		if (old->poll[i].port != link->port)
-			polls->poll[polls->n++] = old->poll[i];
-		else if (old->poll[i].fd >= 0)
-			(void)epoll_ctl(w->epoll_fd, EPOLL_CTL_DEL, old->poll[i].fd, NULL);
-	}
-	polls_count_interrupts(polls);
-	polls_publish(dp, w, polls);
-}
-
 /* The worker that polls a receive queue of a link. */
 static unsigned int queue_worker(const struct dp *dp, const struct link *link, unsigned int queue)
 {
@@ -362,26 +257,6 @@ static bool needs_sw_steering(const struct dp *dp, const struct link *link)
 	       (link_state(dp)->is_tracked[link->ns] && !link->is_hw_steered);
 }
 
-/* The same list, with where packets of the link go now. */
-static void polls_follow_exit(struct dp *dp, struct worker *w, const struct link *link)
-{
-	struct link_worker *lw = worker_slot(w, &link_module);
-	const struct link_polls *old = atomic_load_explicit(&lw->polls, memory_order_relaxed);
-	struct link_polls *polls;
-
-	if (old == NULL)
-		return;
-	polls = polls_alloc(old->n);
-	polls->n = old->n;
-	for (unsigned int i = 0; i < old->n; i++) {
-		polls->poll[i] = old->poll[i];
-		if (polls->poll[i].ifindex == link->ifindex)
-			polls->poll[i].exit = poll_exit(link);
-	}
-	polls_count_interrupts(polls);
-	polls_publish(dp, w, polls);
-}
-
 void port_follow_exit(struct dp *dp, const struct link *link)
 {
 	for (unsigned int i = 0; link->lower == NULL && i < dp->n_workers; i++)
@@ -423,7 +298,8 @@ static void port_assign_queues(struct dp *dp, struct link *link, uint16_t n_rx, 
 	port_program_steering(dp, link);
 	link->is_sw_steered = needs_sw_steering(dp, link);
 	for (uint16_t q = 0; q < n_rx; q++)
-		polls_add(dp, dp->workers[queue_worker(dp, link, q)], link, q);
+		polls_add(dp, dp->workers[queue_worker(dp, link, q)], link, q,
+			(port_quirks_of(link->port) & QUIRK_UNMARKED) != 0);
 }
 
 static bool port_has_carrier(const struct link *link)

@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+/*
+ * What can be wrong with links: each by itself, when the configuration is read and when one is added, and
+ * those of a configuration among each other. Changes nothing. Control thread.
+ */
+#include "link/link_priv.h"
+#include "net/vlan.h"
+
+/* The device of a string: what stands before the first comma. */
+static bool device_is_same(const char *a, const char *b)
+{
+	size_t len = strcspn(a, ",");
+
+	return len == strcspn(b, ",") && strncmp(a, b, len) == 0;
+}
+
+static void link_check_pair(const struct config *config, struct diag *diag, unsigned int i,
+	const struct link_conf *conf, const struct link_conf *earlier)
+{
+	char path[64];
+
+	if (strcmp(conf->name, earlier->name) == 0) {
+		snprintf(path, sizeof(path), "links[%u].name", i);
+		conf_error(config, diag, path, "\"%s\" is already the name of another link",
+			conf->name);
+	}
+	if (conf->device != NULL && earlier->device != NULL &&
+		device_is_same(conf->device, earlier->device)) {
+		snprintf(path, sizeof(path), "links[%u].device", i);
+		conf_error(config, diag, path, "this device already belongs to link \"%s\"",
+			earlier->name);
+	}
+}
+
+static bool link_name_is_valid(const char *name)
+{
+	return name[0] != '\0' && strcmp(name, ".") != 0 && strcmp(name, "..") != 0 &&
+	       name[strcspn(name, "/: \t")] == '\0';
+}
+
+/* Settings that not every kind has. */
+static const struct {
+	const char *name;
+	unsigned int kinds, needed_by; /* bits by number of kind */
+} link_special[] = {
+	{ "device", 1 << LINK_KIND_PORT, 1 << LINK_KIND_PORT },
+	{ "queues", 1 << LINK_KIND_PORT, 0 },
+	{ "promiscuous", 1 << LINK_KIND_PORT, 0 },
+	{ "parent", 1 << LINK_KIND_VLAN, 1 << LINK_KIND_VLAN },
+	{ "vid", 1 << LINK_KIND_VLAN, 1 << LINK_KIND_VLAN },
+	{ "protocol", 1 << LINK_KIND_VLAN, 0 },
+};
+
+void link_conf_judge(const struct link_conf *conf, struct diag *found)
+{
+	const char *kind = link_kinds[conf->kind].name;
+
+	if (!link_name_is_valid(conf->name))
+		diag_error(found, 0, "name",
+			"a name has 1 to %u characters without '/', ':' and spaces",
+			LINK_NAME_MAX - 1);
+	if (rte_is_multicast_ether_addr((const struct rte_ether_addr *)&conf->mac))
+		diag_error(found, 0, "mac", "a link's own address cannot be multicast");
+	if (conf->kind != LINK_KIND_PORT && conf->kind != LINK_KIND_VLAN) {
+		diag_error(found, 0, "type",
+			"type \"%s\" is in the contract but not yet in weir; allowed: port, vlan",
+			kind);
+		return;
+	}
+	for (unsigned int i = 0; i < RTE_DIM(link_special); i++) {
+		bool is_given = object_has(&link_object, conf, link_special[i].name);
+
+		if (is_given && !(link_special[i].kinds & 1u << conf->kind))
+			diag_error(
+				found, 0, link_special[i].name, "a %s has no such setting", kind);
+		if (!is_given && (link_special[i].needed_by & 1u << conf->kind))
+			diag_error(found, 0, link_special[i].name, "a %s needs a %s", kind,
+				link_special[i].name);
+	}
+}
+
+/* The link of that name among the first n. NULL: none. */
+static const struct link_conf *link_conf_find(
+	const struct conf_section *links, unsigned int n, const char *name)
+{
+	for (unsigned int i = 0; i < n; i++) {
+		const struct link_conf *conf = links->objects[i];
+
+		if (strcmp(conf->name, name) == 0)
+			return conf;
+	}
+	return NULL;
+}
+
+/* What it will be when it is made. */
+static unsigned int link_conf_mtu(const struct conf_section *links, const struct link_conf *conf)
+{
+	while (conf != NULL && conf->mtu == 0 && conf->parent != NULL)
+		conf = link_conf_find(links, links->n_objects, conf->parent);
+	return conf != NULL && conf->mtu != 0 ? (unsigned int)conf->mtu : LINK_MTU_DEFAULT;
+}
+
+static unsigned int link_conf_depth(
+	const struct conf_section *links, unsigned int n, const struct link_conf *conf)
+{
+	unsigned int depth = 0;
+
+	while (conf != NULL && conf->parent != NULL && depth <= n) {
+		conf = link_conf_find(links, n, conf->parent);
+		depth++;
+	}
+	return depth;
+}
+
+/* Who else has that VLAN of the parent, among the first n? */
+static const struct link_conf *link_conf_twin(
+	const struct conf_section *links, unsigned int n, const struct link_conf *conf)
+{
+	for (unsigned int i = 0; i < n; i++) {
+		const struct link_conf *other = links->objects[i];
+
+		if (other->parent != NULL && strcmp(other->parent, conf->parent) == 0 &&
+			other->vid == conf->vid && other->tpid == conf->tpid)
+			return other;
+	}
+	return NULL;
+}
+
+/* The link below comes first in the file: so none can stand on itself, and they are made in that order. */
+static void link_check_parent(const struct config *config, struct diag *diag, unsigned int i,
+	const struct link_conf *conf)
+{
+	const struct conf_section *links = conf_section(config, "links");
+	const struct link_conf *parent = link_conf_find(links, i, conf->parent), *twin;
+	char path[64];
+
+	snprintf(path, sizeof(path), "links[%u].parent", i);
+	if (parent == NULL) {
+		bool is_later = link_conf_find(links, links->n_objects, conf->parent) != NULL;
+
+		conf_error(config, diag, path,
+			is_later ? "link \"%s\" must stand above this one in the list"
+				 : "there is no link \"%s\"",
+			conf->parent);
+		return;
+	}
+	if (link_conf_depth(links, i, conf) > VLAN_TAGS_MAX)
+		conf_error(config, diag, path, "at most %u tags on a frame are possible",
+			VLAN_TAGS_MAX);
+	twin = link_conf_twin(links, i, conf);
+	if (twin != NULL) {
+		snprintf(path, sizeof(path), "links[%u].vid", i);
+		conf_error(config, diag, path, "VLAN %u of \"%s\" is already link \"%s\"",
+			(unsigned int)conf->vid, conf->parent, twin->name);
+	}
+	if (conf->mtu > link_conf_mtu(links, parent)) {
+		snprintf(path, sizeof(path), "links[%u].mtu", i);
+		conf_error(config, diag, path, "larger than the %u of \"%s\" below",
+			link_conf_mtu(links, parent), parent->name);
+	}
+}
+
+/* What is wrong with a link by itself, told at its place. Unless its kind is wrong: what it needs is unknown then. */
+static void link_check_one(const struct config *config, struct diag *diag, unsigned int i,
+	const struct link_conf *conf)
+{
+	struct diag found;
+	char path[64];
+
+	snprintf(path, sizeof(path), "links[%u].type", i);
+	if (conf_is_wrong(config, diag, path))
+		return;
+	diag_init(&found, NULL);
+	link_conf_judge(conf, &found);
+	for (unsigned int k = 0; k < found.n_entries; k++) {
+		snprintf(path, sizeof(path), "links[%u].%s", i, found.entries[k].path);
+		conf_error(config, diag, path, "%s", found.entries[k].text);
+	}
+	diag_fini(&found);
+}
+
+void link_check(const struct config *config, struct diag *diag)
+{
+	const struct conf_section *links = conf_section(config, "links");
+
+	if (links->n_objects >= LINK_MAX)
+		conf_error(config, diag, "links", "at most %u links are possible", LINK_MAX - 1);
+	for (unsigned int i = 0; i < links->n_objects; i++) {
+		const struct link_conf *conf = links->objects[i];
+
+		link_check_one(config, diag, i, conf);
+		if (conf->kind == LINK_KIND_VLAN && conf->parent != NULL)
+			link_check_parent(config, diag, i, conf);
+		for (unsigned int j = 0; j < i; j++)
+			link_check_pair(config, diag, i, conf, links->objects[j]);
+	}
+}
