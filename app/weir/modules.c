@@ -5,6 +5,7 @@
  * pipeline.c) removes the feature with its settings, commands and drop reasons.
  */
 #include "app.h"
+#include "bridge/bridge.h"
 #include "dp/dp.h"
 #include "dp/sysctl.h"
 #include "dp/trace.h"
@@ -25,6 +26,7 @@ struct module *const modules[] = {
 	&trace_module,
 	&sysctl_module,
 	&link_module,
+	&bridge_module,
 	&ns_module,
 	&neigh_module,
 	&fib_module,

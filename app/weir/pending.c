@@ -17,9 +17,6 @@ static const struct section pending_sections[] = {
 	}
 
 static const struct command pending_commands[] = {
-	PENDING("fdb", "show", "learned and static bridge entries"),
-	PENDING("fdb", "add", "adds a static bridge entry"),
-	PENDING("fdb", "del", "deletes a bridge entry"),
 	PENDING("qdisc", "show", "queueing disciplines"),
 	PENDING("class", "show", "classes of queueing disciplines"),
 	PENDING("xdp", "show", "attached XDP programs"),

@@ -5,6 +5,7 @@
  * further down this list; that is checked at start. Reorder weir here.
  */
 #include "app.h"
+#include "bridge/bridge.h"
 #include "dp/dp.h"
 #include "firewall/firewall.h"
 #include "flow/flow.h"
@@ -23,6 +24,8 @@ const struct stage *const pipeline[] = {
 	&flow_take_stage,
 	/* which link it belongs to, of those on a port */
 	&l2_stage,
+	/* between the members of a bridge */
+	&bridge_stage,
 	/* to the worker that owns the flow */
 	&steer_stage,
 	/* the short way of most packets */
@@ -71,6 +74,8 @@ const struct stage *const pipeline[] = {
 	/* out */
 	&hold_stage,
 	&tx_stage,
+	&bridge_output_stage,
+	&tx_member_stage,
 	&drop_stage,
 	NULL,
 };

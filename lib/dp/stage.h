@@ -28,7 +28,8 @@ enum {
 	STAGE_EXITS_MAX = 8,  /* exits of one stage, STAGE_DROP among them */
 	STAGE_MAX = 64,	      /* stages of a pipeline: one bit each in worker->pending */
 	STAGE_CONSUMED = 255, /* not an exit: the stage kept or freed the packet, and counted it */
-	LANE_SIZE = 256,      /* packets that one pass can hold; sources take no more */
+	LANE_SIZE = 256,      /* packets that one pass takes in; sources take no more */
+	LANE_ROOM = 1024,     /* with those that stages make of them on the way to tx */
 	STAGE_PREFETCH = 6,   /* packets ahead */
 };
 
@@ -44,6 +45,7 @@ struct stage {
 	/* Handles all of node->pkts[0..n). Sources are called with an empty lane, once a pass. */
 	void (*run)(struct worker *w, struct stage_node *node);
 	bool is_source;
+	bool is_end; /* what it keeps has left weir, though it has exits for some */
 	/*
 	 * Sources, or NULL: the worker is about to sleep. Arranges that what comes wakes it, and says
 	 * whether that holds for everything; else the worker sleeps for a short time only. disarm
@@ -69,17 +71,20 @@ struct stage_node {
 	uint64_t calls, packets;		  /* since start */
 	uint64_t sampled_packets, sampled_cycles; /* in passes that measured (worker.h) */
 	struct stage_node *next[STAGE_EXITS_MAX];
-	struct rte_mbuf *pkts[LANE_SIZE] __rte_cache_aligned;
+	struct rte_mbuf *pkts[LANE_ROOM] __rte_cache_aligned;
 } __rte_cache_aligned;
 
 /* One packet: decide, change what has to change, return an exit (or STAGE_CONSUMED). */
 typedef unsigned int stage_pkt_fn(
 	struct worker *w, void *ctx, struct rte_mbuf *m, struct pkt_meta *meta);
 
-/* Puts a packet into a lane of a later stage. Lanes cannot overflow: sources bound the pass. */
+/*
+ * Puts a packet into a lane of a later stage. Lanes cannot overflow: sources bound the pass, and who makes
+ * packets takes from worker->spare.
+ */
 static inline void stage_push(uint64_t *pending, struct stage_node *to, struct rte_mbuf *m)
 {
-	RTE_ASSERT(to->n < LANE_SIZE);
+	RTE_ASSERT(to->n < LANE_ROOM);
 	to->pkts[to->n++] = m;
 	*pending |= UINT64_C(1) << to->index;
 }

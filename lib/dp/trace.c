@@ -301,7 +301,8 @@ static bool packet_is_done(
 
 	if (packet->seen_tick == session->n_ticks)
 		return false;
-	if (last->exit == STAGE_CONSUMED && stage->exits[1].name == NULL && !stage->is_source &&
+	if (last->exit == STAGE_CONSUMED && !stage->is_source &&
+		(stage->exits[1].name == NULL || stage->is_end) &&
 		last->extra.to == TRACE_NO_WORKER && strcmp(stage->name, "neigh_hold") != 0)
 		return true;
 	return age_ns > (uint64_t)TRACE_LINGER_MS * 1000000;

@@ -63,6 +63,7 @@ unsigned int worker_pass(struct worker *w)
 
 	w->now = rte_rdtsc();
 	w->room = LANE_SIZE;
+	w->spare = LANE_ROOM - LANE_SIZE;
 	w->is_sampling = (w->n_passes++ & (WORKER_SAMPLE_EVERY - 1)) == 0;
 	if (unlikely(!rte_ring_empty(w->mail_in)))
 		worker_read_mail(w);
@@ -117,7 +118,7 @@ static inline void handover_put_frame(struct handover *slot, const struct rte_mb
 static __rte_always_inline unsigned int hand_over(struct worker *to, struct worker *from,
 	unsigned int stage, struct rte_mbuf **pkts, unsigned int n, const bool are_frames)
 {
-	void *freed[LANE_SIZE];
+	void *freed[LANE_ROOM];
 	unsigned int sent, n_freed = 0;
 	struct rte_ring_zc_data zc;
 

@@ -47,6 +47,7 @@ struct worker {
 	uint64_t pending;	      /* bit i: the lane of stage i has packets */
 	uint64_t now;		      /* TSC at the start of the pass */
 	uint32_t room;		      /* packets that sources may still bring into this pass */
+	uint32_t spare;		      /* packets that stages may still make in it, for tx only */
 	uint32_t n_passes;	      /* low bits choose the passes that measure */
 	struct trace *trace;	      /* non-NULL while a trace is armed */
 	uint64_t *drops;	      /* [reason * n_stages + stage] */

@@ -50,11 +50,11 @@ static struct rte_mbuf *cut_next(struct worker *w, struct ip_cut *cut)
 bool ip_cut_all(struct worker *w, const struct ip_worker *ip_worker, struct ip_cut *cut)
 {
 	unsigned int n_max = cut_count_max(cut);
-	bool has_room = w->room >= n_max;
+	bool has_room = w->spare >= n_max;
 	struct rte_mbuf *piece;
 
 	if (has_room)
-		w->room -= n_max;
+		w->spare -= n_max;
 	while (cut->done < cut->payload_len) {
 		piece = cut_next(w, cut);
 		if (piece == NULL)

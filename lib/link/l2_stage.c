@@ -3,7 +3,8 @@
 /*
  * l2: finds the link that a frame belongs to, on ports that other links stand on, and takes the tags off
  * that say so. In front of all that looks at packets (steer, plain), which then find an untagged frame of
- * that link. Ports that nothing stands on do not come here. Run by the worker that polls the queue.
+ * that link; frames of a bridge's members go to the bridge, with the tags that no link of their own takes.
+ * Ports that nothing stands on do not come here. Run by the worker that polls the queue.
  *
  * Priority and DEI of the last tag stay in the mbuf (net/vlan.h).
  */
@@ -11,13 +12,15 @@
 #include "link/link_priv.h"
 #include "net/vlan.h"
 
-enum { L2_OWN = 1, L2_STEER };
+enum { L2_OWN = 1, L2_STEER, L2_BRIDGE };
 
-static unsigned int l2_drop(
+/* 0: what a frame has that is dropped. */
+static uint16_t l2_refuse(
 	struct link_worker *lw, struct pkt_meta *meta, uint16_t ifindex, enum link_drop reason)
 {
 	*meta = (struct pkt_meta){ .in_link = ifindex, .ns = lw->table[ifindex].ns };
-	return link_drop_received(lw, meta, reason);
+	(void)link_drop_received(lw, meta, reason);
+	return 0;
 }
 
 /* The link of the VLAN, or 0. Without an id it is the link itself. */
@@ -43,12 +46,10 @@ static __rte_always_inline void l2_enter(
 	lw->counters[ifindex].rx_bytes += m->pkt_len;
 }
 
-/* Any frame, tag by tag. */
-static __rte_noinline unsigned int l2_slow(
-	struct worker *w, void *ctx, struct rte_mbuf *m, struct pkt_meta *meta)
+/* Takes tags off, one by one, going up from that link. The link that the frame belongs to; 0: it was dropped. */
+static uint16_t l2_ascend(
+	struct link_worker *lw, struct rte_mbuf *m, struct pkt_meta *meta, uint16_t ifindex)
 {
-	struct link_worker *lw = ctx;
-	uint16_t ifindex = lw->input_link[m->port];
 	const struct link_dp *link = &lw->table[ifindex];
 	uint16_t type_be, tci, upper;
 
@@ -57,17 +58,19 @@ static __rte_noinline unsigned int l2_slow(
 		parse_has(m, RTE_ETHER_HDR_LEN) && vlan_is_tag(type_be = pkt_ether(m)->ether_type);
 		n++) {
 		if (unlikely(!(link->flags & LINK_UP)))
-			return l2_drop(lw, meta, ifindex, LINK_DROP_DOWN);
+			return l2_refuse(lw, meta, ifindex, LINK_DROP_DOWN);
 		if (unlikely(n == VLAN_TAGS_MAX))
-			return l2_drop(lw, meta, ifindex, LINK_DROP_VLAN_TOO_MANY);
+			return l2_refuse(lw, meta, ifindex, LINK_DROP_VLAN_TOO_MANY);
 		if (unlikely(!parse_has(m, VLAN_HEADER_LEN)))
-			return l2_drop(lw, meta, ifindex, LINK_DROP_VLAN_TRUNCATED);
-		if (unlikely(!pkt_writable(m)))
-			return l2_drop(lw, meta, ifindex, LINK_DROP_VLAN_SHARED);
+			return l2_refuse(lw, meta, ifindex, LINK_DROP_VLAN_TRUNCATED);
 		tci = vlan_tci(m);
 		upper = l2_upper(link, ifindex, type_be, tci & VLAN_VID_MASK);
+		if ((link->flags & LINK_BRIDGED) && (upper == 0 || upper == ifindex))
+			break;
+		if (unlikely(!pkt_writable(m)))
+			return l2_refuse(lw, meta, ifindex, LINK_DROP_VLAN_SHARED);
 		if (unlikely(upper == 0))
-			return l2_drop(lw, meta, ifindex, LINK_DROP_VLAN_UNKNOWN);
+			return l2_refuse(lw, meta, ifindex, LINK_DROP_VLAN_UNKNOWN);
 		if (upper == ifindex) {
 			vlan_pop(m, tci);
 			continue;
@@ -76,8 +79,42 @@ static __rte_noinline unsigned int l2_slow(
 		link = &lw->table[ifindex];
 		l2_enter(lw, m, ifindex, tci);
 	}
+	return ifindex;
+}
+
+/* Any frame. */
+static __rte_noinline unsigned int l2_slow(
+	struct worker *w, void *ctx, struct rte_mbuf *m, struct pkt_meta *meta)
+{
+	struct link_worker *lw = ctx;
+	uint16_t ifindex = l2_ascend(lw, m, meta, lw->input_link[m->port]);
+	uint16_t flags = lw->table[ifindex].flags;
+
+	if (unlikely(ifindex == 0))
+		return STAGE_DROP;
 	trace_tell(w, ifindex, 0, 0);
-	return unlikely(link->flags & LINK_STEERED) ? L2_STEER : L2_OWN;
+	if (flags & LINK_BRIDGED)
+		return L2_BRIDGE;
+	return unlikely(flags & LINK_STEERED) ? L2_STEER : L2_OWN;
+}
+
+bool link_has_vlan(const struct worker *w, uint16_t ifindex, uint16_t vid)
+{
+	const struct link_worker *lw = worker_slot(w, &link_module);
+
+	return vid != 0 &&
+	       l2_upper(&lw->table[ifindex], ifindex, RTE_BE16(RTE_ETHER_TYPE_VLAN), vid) != 0;
+}
+
+bool link_enter(struct worker *w, struct rte_mbuf *m, struct pkt_meta *meta, uint16_t ifindex)
+{
+	struct link_worker *lw = worker_slot(w, &link_module);
+
+	m->port = link_stacked_input(ifindex);
+	lw->counters[ifindex].rx_packets++;
+	lw->counters[ifindex].rx_bytes += m->pkt_len;
+	meta->in_link = l2_ascend(lw, m, meta, ifindex);
+	return meta->in_link != 0;
 }
 
 /* What the frames of one port have in common; a burst is mostly from one. */
@@ -86,7 +123,7 @@ struct l2_port {
 	const struct link_dp *table;
 	const uint16_t *upper; /* links by customer VLAN */
 	uint16_t port;
-	bool is_steered; /* what has no tag goes to steer */
+	bool is_own; /* what has no tag goes to plain */
 };
 
 /* For ports that are down, or that nothing stands on any more. */
@@ -100,7 +137,7 @@ static __rte_always_inline void l2_set_port(struct l2_port *p, uint16_t port)
 
 	p->port = port;
 	p->upper = link->flags & LINK_UP && vlans != NULL ? vlans->link[0] : l2_no_upper;
-	p->is_steered = (link->flags & LINK_STEERED) != 0;
+	p->is_own = (link->flags & (LINK_STEERED | LINK_BRIDGED)) == 0;
 }
 
 /* An untagged frame, or one with one customer tag of a VLAN that is there, which takes it off. False: neither. */
@@ -115,13 +152,14 @@ static __rte_always_inline bool l2_quick(struct l2_port *p, struct rte_mbuf *m)
 	if (unlikely(m->data_len < VLAN_HEADER_LEN))
 		return false;
 	if (unlikely(!vlan_is_tag(pkt_ether(m)->ether_type)))
-		return !p->is_steered;
+		return p->is_own;
 	tci = rte_be_to_cpu_16(tag->vlan_tci);
 	if (unlikely(pkt_ether(m)->ether_type != RTE_BE16(RTE_ETHER_TYPE_VLAN)) ||
 		unlikely(vlan_is_tag(tag->eth_proto)) || unlikely(!pkt_writable(m)))
 		return false;
 	ifindex = __atomic_load_n(&p->upper[tci & VLAN_VID_MASK], __ATOMIC_RELAXED);
-	if (unlikely(ifindex == 0) || unlikely(p->table[ifindex].flags & LINK_STEERED))
+	if (unlikely(ifindex == 0) ||
+		unlikely(p->table[ifindex].flags & (LINK_STEERED | LINK_BRIDGED)))
 		return false;
 	l2_enter(p->lw, m, ifindex, tci);
 	return true;
@@ -159,6 +197,8 @@ const struct stage l2_stage = {
 	.name = "l2",
 	.help = "finds the link of a frame by its VLAN tags and takes them off",
 	.run = l2_run,
-	.exits = { [L2_OWN] = { "own", "plain" }, [L2_STEER] = { "steer", "steer" } },
+	.exits = { [L2_OWN] = { "own", "plain" },
+		[L2_STEER] = { "steer", "steer" },
+		[L2_BRIDGE] = { "bridged", "bridge" } },
 	.format = l2_format,
 };

@@ -45,12 +45,17 @@ void link_each(const struct dp *dp, void (*fn)(struct link *link, void *ctx), vo
 			fn(state->links[i], ctx);
 }
 
+uint16_t link_input(const struct link *link)
+{
+	return link->ops == &port_ops ? link->port : link_stacked_input(link->ifindex);
+}
+
 struct worker *link_worker(const struct dp *dp, const struct link *link)
 {
 	for (unsigned int i = 0; i < dp->n_workers; i++) {
 		const struct link_worker *lw = worker_slot(dp->workers[i], &link_module);
 
-		if (lw->tx[link->port].queue != LINK_NO_QUEUE)
+		if (link->port == LINK_NO_PORT || lw->tx[link->port].queue != LINK_NO_QUEUE)
 			return dp->workers[i];
 	}
 	return dp->workers[0];
@@ -105,10 +110,11 @@ void link_publish(struct dp *dp, const struct link *link)
 		flags |= LINK_TRACKED;
 	if (link->is_sw_steered)
 		flags |= LINK_STEERED;
-	if (link->lower != NULL) {
-		flags |= LINK_STACKED;
+	flags |= link->ops->flags;
+	if (link->master != NULL)
+		flags |= link->master->ops->member_flags;
+	if (link->lower != NULL)
 		__atomic_store_n(&entry->lower, link->lower->ifindex, __ATOMIC_RELAXED);
-	}
 	__atomic_store_n(&entry->tpid, (uint16_t)link->conf->tpid, __ATOMIC_RELAXED);
 	__atomic_store_n(&entry->vid, (uint16_t)link->conf->vid, __ATOMIC_RELAXED);
 	__atomic_store_n(&entry->vlans, link->vlans, __ATOMIC_RELEASE);
@@ -120,16 +126,23 @@ void link_publish(struct dp *dp, const struct link *link)
 	__atomic_store_n(&entry->flags, flags, __ATOMIC_RELEASE);
 }
 
-/* Looks whether it has a carrier, its own or that of the link below. */
-static void link_follow_carrier(struct link *link, void *ctx)
+void link_follow_carrier(struct dp *dp, struct link *link)
 {
-	bool is_running = link->ops->has_carrier(link);
+	bool is_running;
 
+	if (!link->is_open)
+		return;
+	is_running = link->ops->has_carrier(dp, link);
 	if (is_running == link->is_running)
 		return;
 	link->is_running = is_running;
 	log_notice("link", "carrier link=%s state=%s", link->name, is_running ? "up" : "down");
-	link_changed(ctx, link);
+	link_changed(dp, link);
+}
+
+static void link_follow_carrier_below(struct link *link, void *ctx)
+{
+	link_follow_carrier(ctx, link);
 }
 
 struct link_upper_walk {
@@ -153,27 +166,51 @@ void link_each_upper(const struct dp *dp, const struct link *lower,
 
 	if (lower->n_uppers > 0)
 		link_each(dp, link_visit_upper, &walk);
+	if (lower->master != NULL)
+		fn(lower->master, ctx);
 }
 
-unsigned int link_depth(const struct link *link)
-{
-	unsigned int n = 0;
+struct depth_walk {
+	const struct dp *dp;
+	unsigned int depth;
+};
 
-	for (; link->lower != NULL; link = link->lower)
-		n++;
-	return n;
+static void find_depth(struct link *link, void *ctx)
+{
+	struct depth_walk *walk = ctx;
+
+	walk->depth = RTE_MAX(walk->depth, 1 + link_depth(walk->dp, link));
+}
+
+unsigned int link_depth(const struct dp *dp, const struct link *link)
+{
+	struct depth_walk walk = { .dp = dp };
+
+	if (link->lower != NULL)
+		find_depth(link->lower, &walk);
+	link_each_member(dp, link, find_depth, &walk);
+	return walk.depth;
+}
+
+struct link *link_bottom(struct link *link)
+{
+	while (link->lower != NULL)
+		link = link->lower;
+	return link;
 }
 
 void link_changed(struct dp *dp, struct link *link)
 {
 	link_publish(dp, link);
-	link_each_upper(dp, link, link_follow_carrier, dp);
+	if (link->master != NULL)
+		link->master->ops->member_changed(dp, link->master, link);
+	link_each_upper(dp, link, link_follow_carrier_below, dp);
 	dp_publish(dp, EVENT_LINK_CHANGED, link);
 }
 
 static void link_follow_tracking(struct link *link, void *ctx)
 {
-	port_follow_steering(ctx, link);
+	link_follow_steering(ctx, link);
 	link_publish(ctx, link);
 }
 
@@ -239,10 +276,20 @@ static uint16_t link_choose_index(const struct link_state *state)
 	return 0;
 }
 
-static const struct link_ops *const link_kinds_ops[] = {
+static const struct link_ops *link_ops_by_kind[LINK_N_KINDS] = {
 	[LINK_KIND_PORT] = &port_ops,
 	[LINK_KIND_VLAN] = &vlan_ops,
 };
+
+void link_register_kind(const struct link_ops *ops)
+{
+	link_ops_by_kind[ops->kind] = ops;
+}
+
+const struct link_ops *link_kind_ops(enum link_kind kind)
+{
+	return link_ops_by_kind[kind];
+}
 
 int link_create(struct dp *dp, const struct link_conf *conf, const char *path, struct diag *diag,
 	struct link **out)
@@ -258,7 +305,7 @@ int link_create(struct dp *dp, const struct link_conf *conf, const char *path, s
 	link = mem_zalloc(sizeof(*link));
 	link->ifindex = ifindex;
 	link->conf = conf;
-	link->ops = link_kinds_ops[conf->kind];
+	link->ops = link_kind_ops(conf->kind);
 	link->mtu = conf->mtu != 0 ? (uint16_t)conf->mtu : LINK_MTU_DEFAULT;
 	link->is_up = conf->is_up;
 	snprintf(link->name, sizeof(link->name), "%s", conf->name);
@@ -304,8 +351,14 @@ static void link_destroy(struct dp *dp, struct link *link)
 	free(link);
 }
 
+static void link_free_member(struct link *link, void *ctx)
+{
+	link_leave(ctx, link);
+}
+
 void link_delete(struct dp *dp, struct link *link)
 {
+	link_each_member(dp, link, link_free_member, dp);
 	log_notice("link", "deleted link=%s", link->name);
 	dp_publish(dp, EVENT_LINK_DELETED, link);
 	link_destroy(dp, link);
@@ -313,9 +366,9 @@ void link_delete(struct dp *dp, struct link *link)
 
 static void link_watch_carrier(struct link *link, void *ctx)
 {
-	/* The others follow the link below. */
-	if (!link->is_paused && link->lower == NULL)
-		link_follow_carrier(link, ctx);
+	/* The others follow those below. */
+	if (!link->is_paused && link->ops == &port_ops)
+		link_follow_carrier(ctx, link);
 }
 
 static void link_tick(struct dp *dp, uint64_t now_ns)
@@ -352,7 +405,7 @@ static void link_fini(struct dp *dp)
 		for (unsigned int i = state->n_links; i > 0; i--) {
 			struct link *link = state->links[i];
 
-			if (link != NULL && link->n_uppers == 0)
+			if (link != NULL && link->n_uppers == 0 && link->master == NULL)
 				link_destroy(dp, link);
 			is_left = is_left || state->links[i] != NULL;
 		}

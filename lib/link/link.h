@@ -2,8 +2,8 @@
 #pragma once
 
 /*
- * Links: what Linux calls a net_device. A port (an ethdev) or a VLAN on another link; bond, bridge and
- * veth join here. The control thread owns struct link; workers see struct link_dp, one cache line in a
+ * Links: what Linux calls a net_device. A port (an ethdev), a VLAN on another link, a bridge over links; kinds
+ * join in link_kind.h. The control thread owns struct link; workers see struct link_dp, one cache line in a
  * fixed array by ifindex, written by the control thread in single stores.
  *
  * Stacked links are not stacked stages: a received frame's tags are taken off and the link that it
@@ -16,8 +16,8 @@
 #include "dp/conf.h"
 #include "dp/dp.h"
 
-struct link_conf;  /* link_priv.h */
-struct link_ops;   /* link_priv.h */
+struct link_conf;  /* link_kind.h */
+struct link_ops;   /* link_kind.h */
 struct mtu_change; /* link_mtu.c */
 
 enum {
@@ -29,6 +29,7 @@ enum {
 	LINK_MTU_DEFAULT = 1500,
 	LINK_VID_MAX = 4094,
 	LINK_INPUTS = RTE_MAX_ETHPORTS + LINK_MAX, /* what mbuf->port may be */
+	LINK_NO_PORT = RTE_MAX_ETHPORTS,	   /* the port of links over several of them */
 };
 
 enum link_dp_flag {
@@ -36,8 +37,10 @@ enum link_dp_flag {
 	LINK_PROMISCUOUS = 1 << 1, /* every unicast frame counts as addressed to this link */
 	LINK_RUNNING = 1 << 2,	   /* has a carrier */
 	LINK_TRACKED = 1 << 3,	   /* connections of its namespace are tracked (lib/flow) */
-	LINK_STACKED = 1 << 4,	   /* stands on another link: has `lower` */
+	LINK_STACKED = 1 << 4,	   /* no port: what leaves by it goes down to other links */
 	LINK_STEERED = 1 << 5,	   /* the stage steer handles what it receives */
+	LINK_BRIDGE = 1 << 6,	   /* is a bridge */
+	LINK_BRIDGED = 1 << 7,	   /* is a member of a bridge, which takes what it receives */
 };
 
 /* In the first eight bytes of a frame, as a little-endian word: */
@@ -60,10 +63,10 @@ struct link_dp {
 	uint16_t flags; /* enum link_dp_flag */
 	uint16_t mtu;	/* L3 */
 	uint16_t ns;
-	uint16_t port;			/* ethdev port id, of the port at the bottom */
-	uint16_t lower;			/* ifindex of the link that it stands on */
-	uint16_t tpid;			/* VLAN: EtherType of its tag */
-	uint16_t vid;			/* VLAN */
+	uint16_t port;	/* ethdev port id, of the port at the bottom; or LINK_NO_PORT */
+	uint16_t lower; /* VLAN: ifindex of the link that it stands on */
+	uint16_t tpid;	/* VLAN: EtherType of its tag */
+	uint16_t vid;	/* VLAN */
 	const struct vlan_table *vlans; /* links on this one; NULL: there were none yet */
 } __rte_cache_aligned;
 static_assert(sizeof(struct link_dp) == RTE_CACHE_LINE_SIZE, "one cache line");
@@ -87,10 +90,14 @@ struct link {
 	uint16_t ns;
 	char name[LINK_NAME_MAX];
 	const struct link_ops *ops;
-	struct link *lower; /* the link that it stands on; NULL: a port */
-	unsigned int n_uppers;
+	struct link *lower;	  /* VLAN: the link that it stands on */
+	struct link *master;	  /* bridge or bond that it is a member of; NULL: none */
+	void *own;		  /* its kind's */
+	unsigned int n_uppers;	  /* links that stand on it, its master not among them */
+	unsigned int n_members;	  /* links that it is the master of */
+	int n_promiscuous;	  /* who wants frames to anybody from it */
 	struct vlan_table *vlans; /* NULL: never had one on it */
-	uint16_t port;		  /* ethdev, of the port at the bottom */
+	uint16_t port;		  /* ethdev, of the port at the bottom; or LINK_NO_PORT */
 	uint16_t mtu;
 	struct mac_addr mac;
 	bool is_up;	 /* as configured: `link set dev L up|down` */
@@ -146,10 +153,7 @@ static inline uint16_t link_stacked_input(uint16_t ifindex)
 }
 
 /* The same for any link. Control thread. */
-static inline uint16_t link_input(const struct link *link)
-{
-	return link->lower == NULL ? link->port : link_stacked_input(link->ifindex);
-}
+uint16_t link_input(const struct link *link);
 
 /* The array that workers read, by ifindex (LINK_MAX entries). */
 const struct link_dp *link_dp_table(const struct dp *dp);
@@ -157,12 +161,26 @@ const struct link_dp *link_dp_table(const struct dp *dp);
 /* Datapath: the link of each input (LINK_INPUTS entries), as a worker knows them. */
 const uint16_t *link_of_inputs(const struct worker *w);
 
+/*
+ * For frames that a stage above has decided to be for a link of its own: takes tags off and finds the link
+ * that it belongs to, of those that stand on `ifindex`; m->port says which, meta->in_link too. False: it was
+ * dropped (pkt_drop()). Datapath.
+ */
+bool link_enter(struct worker *w, struct rte_mbuf *m, struct pkt_meta *meta, uint16_t ifindex);
+/* Does a link with that customer VLAN stand on it? Datapath. */
+bool link_has_vlan(const struct worker *w, uint16_t ifindex, uint16_t vid);
+/* Counts packets that leave by a link above others. */
+void link_count_tx(struct worker *w, uint16_t ifindex, unsigned int n, uint64_t n_bytes);
+/* Counts a received packet that is dropped, and one that was about to be sent. */
+void link_count_rx_drop(struct worker *w, uint16_t ifindex);
+void link_count_tx_drop(struct worker *w, uint16_t ifindex);
+
 /* A row of `ip -j link`; ns adds the addresses. New reference. */
 json_t *link_to_json(const struct link *link);
 
 extern struct module link_module;
 extern const struct object link_object; /* for extensions: ns adds `addresses` */
-extern const struct stage rx_stage, l2_stage, steer_stage, parse_stage, tx_stage;
+extern const struct stage rx_stage, l2_stage, steer_stage, parse_stage, tx_stage, tx_member_stage;
 /* Is there a link of this name in the configuration? For checks. */
 bool link_is_configured(const struct config *config, const char *name);
 /* The device string of a decoded object of the section `links`; NULL: has none. */

@@ -4,6 +4,7 @@
  * What can be wrong with links: each by itself, when the configuration is read and when one is added, and
  * those of a configuration among each other. Changes nothing. Control thread.
  */
+#include "base/mem.h"
 #include "link/link_priv.h"
 #include "net/vlan.h"
 
@@ -50,6 +51,7 @@ static const struct {
 	{ "parent", 1 << LINK_KIND_VLAN, 1 << LINK_KIND_VLAN },
 	{ "vid", 1 << LINK_KIND_VLAN, 1 << LINK_KIND_VLAN },
 	{ "protocol", 1 << LINK_KIND_VLAN, 0 },
+	{ "members", 1 << LINK_KIND_BRIDGE | 1 << LINK_KIND_BOND, 0 },
 };
 
 void link_conf_judge(const struct link_conf *conf, struct diag *found)
@@ -62,12 +64,14 @@ void link_conf_judge(const struct link_conf *conf, struct diag *found)
 			LINK_NAME_MAX - 1);
 	if (rte_is_multicast_ether_addr((const struct rte_ether_addr *)&conf->mac))
 		diag_error(found, 0, "mac", "a link's own address cannot be multicast");
-	if (conf->kind != LINK_KIND_PORT && conf->kind != LINK_KIND_VLAN) {
-		diag_error(found, 0, "type",
-			"type \"%s\" is in the contract but not yet in weir; allowed: port, vlan",
+	if (link_kind_ops(conf->kind) == NULL) {
+		diag_error(found, 0, "type", "type \"%s\" is in the contract but not yet in weir",
 			kind);
 		return;
 	}
+	for (unsigned int i = 0; i < LINK_N_KINDS; i++)
+		if (link_kind_ops(i) != NULL && link_kind_ops(i)->judge != NULL)
+			link_kind_ops(i)->judge(conf, found);
 	for (unsigned int i = 0; i < RTE_DIM(link_special); i++) {
 		bool is_given = object_has(&link_object, conf, link_special[i].name);
 
@@ -93,12 +97,65 @@ static const struct link_conf *link_conf_find(
 	return NULL;
 }
 
-/* What it will be when it is made. */
-static unsigned int link_conf_mtu(const struct conf_section *links, const struct link_conf *conf)
+/* The index of the link of that name among the first n; n: there is none. */
+static unsigned int link_conf_index(
+	const struct conf_section *links, unsigned int n, const char *name)
 {
-	while (conf != NULL && conf->mtu == 0 && conf->parent != NULL)
-		conf = link_conf_find(links, links->n_objects, conf->parent);
-	return conf != NULL && conf->mtu != 0 ? (unsigned int)conf->mtu : LINK_MTU_DEFAULT;
+	unsigned int i = 0;
+
+	while (i < n && strcmp(((const struct link_conf *)links->objects[i])->name, name) != 0)
+		i++;
+	return i;
+}
+
+/* The largest MTU that a link can have for those below it, which stand before it. */
+static unsigned int link_conf_mtu_max(const struct conf_section *links, unsigned int i,
+	const unsigned int *mtus, const struct link_conf *conf)
+{
+	unsigned int max = LINK_MTU_MAX, k;
+
+	if (conf->parent != NULL && (k = link_conf_index(links, i, conf->parent)) < i)
+		max = mtus[k];
+	for (unsigned int m = 0; m < conf->members.n; m++) {
+		const struct link_member_conf *member =
+			field_list_item(&link_member_object, &conf->members, m);
+
+		k = link_conf_index(links, i, member->name);
+		if (k < i)
+			max = RTE_MIN(max, mtus[k]);
+	}
+	return max;
+}
+
+/* What is wrong with it, and what it will be when the link is made. */
+static unsigned int link_check_mtu(const struct config *config, struct diag *diag, unsigned int i,
+	const unsigned int *mtus, const struct link_conf *conf)
+{
+	const struct conf_section *links = conf_section(config, "links");
+	unsigned int max = link_conf_mtu_max(links, i, mtus, conf);
+	char path[64];
+
+	if (conf->mtu > max) {
+		snprintf(path, sizeof(path), "links[%u].mtu", i);
+		conf_error(config, diag, path, "larger than the %u of what it stands on", max);
+	}
+	if (conf->mtu != 0)
+		return (unsigned int)conf->mtu;
+	return conf->parent != NULL || conf->members.n > 0 ? max : LINK_MTU_DEFAULT;
+}
+
+/* The link at its bottom, as far as it is known. */
+static const struct link_conf *link_conf_bottom(
+	const struct conf_section *links, unsigned int n, const struct link_conf *conf)
+{
+	for (unsigned int depth = 0; conf->parent != NULL && depth <= n; depth++) {
+		const struct link_conf *parent = link_conf_find(links, n, conf->parent);
+
+		if (parent == NULL)
+			break;
+		conf = parent;
+	}
+	return conf;
 }
 
 static unsigned int link_conf_depth(
@@ -154,11 +211,53 @@ static void link_check_parent(const struct config *config, struct diag *diag, un
 		conf_error(config, diag, path, "VLAN %u of \"%s\" is already link \"%s\"",
 			(unsigned int)conf->vid, conf->parent, twin->name);
 	}
-	if (conf->mtu > link_conf_mtu(links, parent)) {
-		snprintf(path, sizeof(path), "links[%u].mtu", i);
-		conf_error(config, diag, path, "larger than the %u of \"%s\" below",
-			link_conf_mtu(links, parent), parent->name);
+}
+
+/* Who of the first n has that member, and as a member before the k-th if it is the last of them? NULL: nobody. */
+static const struct link_conf *link_conf_master(
+	const struct conf_section *links, unsigned int n, unsigned int k, const char *name)
+{
+	for (unsigned int i = 0; i < n; i++) {
+		const struct link_conf *conf = links->objects[i];
+		unsigned int n_members = i < n - 1 ? conf->members.n : k;
+
+		for (unsigned int j = 0; j < n_members; j++) {
+			const struct link_member_conf *member =
+				field_list_item(&link_member_object, &conf->members, j);
+
+			if (strcmp(member->name, name) == 0)
+				return conf;
+		}
 	}
+	return NULL;
+}
+
+static void link_check_member(const struct config *config, struct diag *diag, unsigned int i,
+	const struct link_conf *conf, unsigned int k)
+{
+	const struct conf_section *links = conf_section(config, "links");
+	const struct link_member_conf *member =
+		field_list_item(&link_member_object, &conf->members, k);
+	const struct link_conf *link = link_conf_find(links, i, member->name), *master;
+	char path[64];
+
+	snprintf(path, sizeof(path), "links[%u].members[%u]", i, k);
+	if (link == NULL) {
+		bool is_later = link_conf_find(links, links->n_objects, member->name) != NULL;
+
+		conf_error(config, diag, path,
+			is_later ? "link \"%s\" must stand above this one in the list"
+				 : "there is no link \"%s\"",
+			member->name);
+		return;
+	}
+	master = link_conf_master(links, i + 1, k, member->name);
+	if (master != NULL)
+		conf_error(config, diag, path, "\"%s\" is a member of \"%s\" already", member->name,
+			master->name);
+	if (link_conf_bottom(links, i, link)->kind == LINK_KIND_BRIDGE)
+		conf_error(
+			config, diag, path, "a bridge takes none that is, or stands on, a bridge");
 }
 
 /* What is wrong with a link by itself, told at its place. Unless its kind is wrong: what it needs is unknown then. */
@@ -183,6 +282,7 @@ static void link_check_one(const struct config *config, struct diag *diag, unsig
 void link_check(const struct config *config, struct diag *diag)
 {
 	const struct conf_section *links = conf_section(config, "links");
+	unsigned int *mtus = mem_zalloc((links->n_objects + 1) * sizeof(*mtus));
 
 	if (links->n_objects >= LINK_MAX)
 		conf_error(config, diag, "links", "at most %u links are possible", LINK_MAX - 1);
@@ -192,7 +292,11 @@ void link_check(const struct config *config, struct diag *diag)
 		link_check_one(config, diag, i, conf);
 		if (conf->kind == LINK_KIND_VLAN && conf->parent != NULL)
 			link_check_parent(config, diag, i, conf);
+		for (unsigned int k = 0; k < conf->members.n; k++)
+			link_check_member(config, diag, i, conf, k);
+		mtus[i] = link_check_mtu(config, diag, i, mtus, conf);
 		for (unsigned int j = 0; j < i; j++)
 			link_check_pair(config, diag, i, conf, links->objects[j]);
 	}
+	free(mtus);
 }

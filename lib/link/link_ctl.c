@@ -33,6 +33,27 @@ static const struct field_enum link_protocols[] = {
 	{ 0 },
 };
 
+static struct object_ext *link_member_exts;
+
+const struct object link_member_object = {
+	.name = "member",
+	.help = "a link that a bridge has taken",
+	.size = sizeof(struct link_member_conf),
+	.fields =
+		(const struct field[]){
+			{ .name = "name",
+				.type = FIELD_STRING,
+				.flags = FIELD_REQUIRED,
+				.offset = offsetof(struct link_member_conf, name),
+				.max = LINK_NAME_MAX - 1,
+				.help = "the link",
+				.example = "eth2",
+				.complete = "link.show:ifname" },
+			{ .type = FIELD_END },
+		},
+	.exts = &link_member_exts,
+};
+
 static const struct field link_fields[] = {
 	{ .name = "name",
 		.type = FIELD_STRING,
@@ -111,9 +132,13 @@ static const struct field link_fields[] = {
 		.def = "802.1Q",
 		.enums = link_protocols,
 		.help = "which tag a vlan has" },
-	{ .name = "members", .type = FIELD_PENDING, .help = "links of a bridge or bond" },
+	{ .name = "members",
+		.type = FIELD_LIST,
+		.flags = FIELD_SHORT,
+		.offset = offsetof(struct link_conf, members),
+		.object = &link_member_object,
+		.help = "links of a bridge; a name alone is one with all defaults" },
 	{ .name = "mode", .type = FIELD_PENDING, .help = "how a bond balances" },
-	{ .name = "ageing", .type = FIELD_PENDING, .help = "life of a learned bridge entry" },
 	{ .name = "peer", .type = FIELD_PENDING, .help = "other end of a veth" },
 	{ .name = "peer_namespace", .type = FIELD_PENDING, .help = "namespace of the other end" },
 	{ .type = FIELD_END },
@@ -137,23 +162,35 @@ static int link_apply(struct dp *dp, const void *object, const char *path, struc
 }
 
 struct link_print {
+	const struct dp *dp;
 	FILE *out;
 	unsigned int depth; /* of those that are printed now */
 	unsigned int n;
 	bool is_deeper; /* there are others */
 };
 
+/* What it has when none is given. */
+static uint16_t link_default_mtu(const struct dp *dp, const struct link *link)
+{
+	uint16_t min, max;
+
+	link->ops->mtu_range(dp, link, &min, &max);
+	if (link->lower != NULL)
+		return max;
+	return link->n_members > 0 ? max : LINK_MTU_DEFAULT;
+}
+
 static void link_print_one(struct link *link, void *ctx)
 {
 	struct link_conf *conf = (struct link_conf *)(uintptr_t)link->conf;
 	struct link_print *print = ctx;
-	uint16_t inherited = link->lower != NULL ? link->lower->mtu : LINK_MTU_DEFAULT;
+	unsigned int depth = link_depth(print->dp, link);
 
-	print->is_deeper = print->is_deeper || link_depth(link) > print->depth;
-	if (link_depth(link) != print->depth)
+	print->is_deeper = print->is_deeper || depth > print->depth;
+	if (depth != print->depth)
 		return;
 	/* The running values stand in for the configured ones. */
-	conf->mtu = link->mtu != inherited ? link->mtu : 0;
+	conf->mtu = link->mtu != link_default_mtu(print->dp, link) ? link->mtu : 0;
 	conf->is_up = link->is_up;
 	fprintf(print->out, "%s\t{\n", print->n++ > 0 ? ",\n" : "");
 	schema_print(print->out, &link_object, conf, 2);
@@ -162,7 +199,7 @@ static void link_print_one(struct link *link, void *ctx)
 
 static void link_print(struct dp *dp, FILE *out)
 {
-	struct link_print print = { .out = out };
+	struct link_print print = { .dp = dp, .out = out };
 
 	fprintf(out, "links: (\n");
 	/* Those below first, so that it can be read back. */
@@ -222,7 +259,17 @@ static const char *link_operstate(const struct link *link)
 {
 	if (link->is_up && link->is_running)
 		return "UP";
-	return link->is_up && link->lower != NULL ? "LOWERLAYERDOWN" : "DOWN";
+	return link->is_up && link->ops != &port_ops ? "LOWERLAYERDOWN" : "DOWN";
+}
+
+static void link_put_master(json_t *row, const struct link *link)
+{
+	const struct link_ops *ops = link->master->ops;
+	json_t *info = json_object_get(row, "linkinfo");
+
+	json_object_set_new(row, "master", json_string(link->master->name));
+	json_object_set_new(info, "info_slave_kind", json_string(ops->name));
+	json_object_set_new(info, "info_slave_data", ops->member_info(link));
 }
 
 json_t *link_to_json(const struct link *link)
@@ -246,6 +293,8 @@ json_t *link_to_json(const struct link *link)
 		"info_kind", link->ops->name, "info_data", link->ops->info(link));
 	if (link->lower != NULL)
 		json_object_set_new(row, "link", json_string(link->lower->name));
+	if (link->master != NULL)
+		link_put_master(row, link);
 	return row;
 }
 
@@ -361,7 +410,7 @@ static int xstats_show(struct call *call, const void *args)
 
 	if (link == NULL)
 		return call_fail(call, -ENODEV, "Device \"%s\" does not exist.", a->dev);
-	if (link->lower != NULL)
+	if (link->ops != &port_ops)
 		return call_fail(call, -EOPNOTSUPP, "a %s has no driver", link->ops->name);
 	n = rte_eth_xstats_get_names(link->port, NULL, 0);
 	if (n < 0)
@@ -386,6 +435,7 @@ static const struct column link_columns[] = {
 	{ .path = "linkinfo.info_kind", .title = "KIND" },
 	{ .path = "operstate", .title = "STATE" },
 	{ .path = "mtu", .title = "MTU" },
+	{ .path = "master", .title = "MASTER" },
 	{ .path = "address", .title = "ADDRESS" },
 	{ .path = "flags", .title = "FLAGS" },
 	{ .path = "stats64.rx.packets", .title = "RX PACKETS", .is_detail = true },

@@ -25,21 +25,29 @@ struct mtu_change {
 	void *ctx;
 };
 
-static void mtu_limit_upper(struct link *link, void *ctx);
+static void mtu_follow(struct link *link, void *ctx);
 
 static void mtu_set(struct dp *dp, struct link *link, uint16_t mtu)
 {
 	link->mtu = mtu;
-	link_each_upper(dp, link, mtu_limit_upper, dp);
+	link_each_upper(dp, link, mtu_follow, dp);
 	log_notice("link", "mtu link=%s mtu=%u", link->name, mtu);
 	link_changed(dp, link);
 }
 
-/* As in Linux, what stands on a link has no larger MTU. */
-static void mtu_limit_upper(struct link *link, void *ctx)
+/* As in Linux, what stands on links has no larger MTU. */
+void link_follow_mtu(struct dp *dp, struct link *link)
 {
-	if (link->mtu > link->lower->mtu)
-		mtu_set(ctx, link, link->lower->mtu);
+	uint16_t min, max;
+
+	link->ops->mtu_range(dp, link, &min, &max);
+	if (link->is_open && link->mtu > max)
+		mtu_set(dp, link, max);
+}
+
+static void mtu_follow(struct link *link, void *ctx)
+{
+	link_follow_mtu(ctx, link);
 }
 
 /*
@@ -109,10 +117,12 @@ int link_set_mtu(struct dp *dp, struct link *link, uint16_t mtu, link_mtu_done_f
 
 	if (link->change != NULL)
 		return -EALREADY;
-	link->ops->mtu_range(link, &min, &max);
+	link->ops->mtu_range(dp, link, &min, &max);
 	if (mtu < min || mtu > max)
 		return -ERANGE;
-	err = link->is_paused ? -EBUSY : link->ops->set_mtu(dp, link, mtu);
+	err = link->is_paused		   ? -EBUSY
+	      : link->ops->set_mtu != NULL ? link->ops->set_mtu(dp, link, mtu)
+					   : 0;
 	if (err == 0 || err == -ENOTSUP) {
 		mtu_set(dp, link, mtu);
 		return 0;

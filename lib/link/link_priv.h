@@ -2,56 +2,11 @@
 #pragma once
 
 /* Between the files of lib/link; nobody else includes this. */
-#include <rte_ethdev.h>
-
-#include "link/link.h"
+#include "link/link_kind.h"
 #include "link/steer.h"
 #include "dp/worker.h"
 #include "net/parse.h"
 
-enum link_kind { LINK_KIND_PORT, LINK_KIND_VLAN, LINK_KIND_BRIDGE, LINK_KIND_BOND, LINK_KIND_VETH };
-
-/* Who brings a received packet to the worker that owns it. */
-enum link_steering {
-	LINK_STEERING_AUTO,	/* the hardware where it can, else weir where it matters */
-	LINK_STEERING_HARDWARE, /* comes split as it should: weir takes it as it comes */
-	LINK_STEERING_SOFTWARE, /* weir, always */
-};
-
-/* As decoded from the configuration. */
-struct link_conf {
-	struct object_head head;
-	char *name;
-	int kind; /* enum link_kind */
-	char *device;
-	struct mac_addr mac; /* zero: the device's own */
-	int64_t mtu;	     /* 0: LINK_MTU_DEFAULT, or that of the link below */
-	int64_t queues;
-	int steering; /* enum link_steering */
-	bool is_promiscuous;
-	bool is_up;
-	char *parent;
-	int64_t vid;
-	int tpid; /* EtherType of its tag */
-};
-
-/* What a kind of link does in its own way. Control thread. Errors are told in diag, with the path of the setting. */
-struct link_ops {
-	const char *name;
-	int (*open)(struct dp *dp, struct link *link, const char *path, struct diag *diag);
-	void (*close)(struct dp *dp, struct link *link);
-	/* The MTUs that it can be set to, within those that weir allows. */
-	void (*mtu_range)(const struct link *link, uint16_t *min, uint16_t *max);
-	/* -ENOTSUP is fine: the MTU then holds in software. -EBUSY: perhaps when the port is stopped. */
-	int (*set_mtu)(const struct dp *dp, const struct link *link, uint16_t mtu);
-	bool (*has_carrier)(const struct link *link);
-	/* Writes what came of opening it into the log. */
-	void (*log)(const struct link *link);
-	/* For linkinfo.info_data. New reference. */
-	json_t *(*info)(const struct link *link);
-	/* What the device itself has counted; NULL: there is none. */
-	void (*hw_stats)(const struct link *link, struct rte_eth_stats *out);
-};
 extern const struct link_ops port_ops, vlan_ops;
 
 enum { VLAN_IDS = 4096 };
@@ -90,7 +45,7 @@ struct link_polls {
 	} poll[];
 };
 
-enum rx_exit { RX_FRAMES = 1, RX_STEER, RX_L2 };
+enum rx_exit { RX_FRAMES = 1, RX_STEER, RX_L2, RX_BRIDGE };
 
 enum { LINK_NO_QUEUE = UINT16_MAX };
 
@@ -100,7 +55,7 @@ struct link_tx {
 	uint16_t owner;	  /* worker */
 	uint16_t n;	  /* collected in this run */
 	uint64_t n_bytes; /* of these */
-	struct rte_mbuf *pkts[LANE_SIZE];
+	struct rte_mbuf *pkts[LANE_ROOM];
 };
 
 /* Packets for another worker, collected in one run of the stage steer. */
@@ -119,7 +74,7 @@ struct link_worker {
 	const struct steer *steer;
 	struct link_steered steered_to[WORKER_MAX]; /* by worker */
 	uint64_t bucket_packets[STEER_BUCKETS];	    /* that this worker has steered */
-	struct link_tx tx[RTE_MAX_ETHPORTS];
+	struct link_tx tx[RTE_MAX_ETHPORTS + 1];    /* LINK_NO_PORT: nothing is sent by it */
 	struct link_counters counters[LINK_MAX];
 };
 
@@ -155,12 +110,10 @@ void port_detach(struct dp *dp, const struct link *link);
 int port_restart(struct dp *dp, struct link *link);
 /* Fills the port's RSS table from the buckets, and sees whether it took that. */
 void port_program_steering(struct dp *dp, struct link *link);
-/* Steers in software, or no longer, as the link's namespace and hardware have it now. Any kind of link. */
-void port_follow_steering(struct dp *dp, struct link *link);
-/* Its packets go first where its steering, and whether links stand on it, want them now. */
+/* Its packets go first where its steering, and whether links stand on it, want them now. No port: nothing. */
 void port_follow_exit(struct dp *dp, const struct link *link);
-/* Frames to that address pass the device's own filter, too, or (is_wanted false) no longer. */
-void port_accept_mac(const struct link *port, const struct mac_addr *mac, bool is_wanted);
+/* Takes frames to anybody as long as somebody wants them. */
+void port_follow_promiscuous(const struct link *link);
 
 /* link.c. conf must live as long as the link: it is the configuration's. */
 int link_create(struct dp *dp, const struct link_conf *conf, const char *path, struct diag *diag,
@@ -170,11 +123,10 @@ int link_create(struct dp *dp, const struct link_conf *conf, const char *path, s
  * freed. Nothing may stand on it.
  */
 void link_delete(struct dp *dp, struct link *link);
-void link_publish(struct dp *dp, const struct link *link); /* writes its link_dp */
-/* The same, and tells everybody, those first that stand on it. */
-void link_changed(struct dp *dp, struct link *link);
 /* How many links are below it. */
-unsigned int link_depth(const struct link *link);
+unsigned int link_depth(const struct dp *dp, const struct link *link);
+/* The one at the bottom: a port, or a link with members. */
+struct link *link_bottom(struct link *link);
 /* Calls fn for those that stand on it, right above. */
 void link_each_upper(const struct dp *dp, const struct link *lower,
 	void (*fn)(struct link *link, void *ctx), void *ctx);
@@ -192,6 +144,16 @@ int link_set_mtu(struct dp *dp, struct link *link, uint16_t mtu, link_mtu_done_f
 /* The link goes: ends a change that is under way. */
 void link_cancel_mtu(struct link *link);
 
+/* member.c */
+/*
+ * Makes a link a member or, when it is one, changes its settings to what `link set` was given. -errno with
+ * the reason in diag: nothing has changed.
+ */
+int link_set_member(struct dp *dp, struct link *master, struct link *link, const void *set_args,
+	struct diag *diag);
+/* From its master. */
+void link_leave(struct dp *dp, struct link *link);
+
 /* link_check.c */
 /* Finds what is wrong with a link by itself; the paths are names of settings. */
 void link_conf_judge(const struct link_conf *conf, struct diag *found);
@@ -205,7 +167,6 @@ void polls_remove(struct dp *dp, struct worker *w, const struct link *link);
 void polls_follow_exit(struct dp *dp, struct worker *w, const struct link *link);
 
 /* link_set_ctl.c */
-extern const struct object link_set_object;
 int link_set(struct call *call, const void *args);
 int link_add(struct call *call, const void *args);
 int link_del(struct call *call, const void *args);

@@ -18,7 +18,11 @@ struct link_set_args {
 	char *dev;
 	int state;
 	int64_t mtu;
+	char *master;
+	bool is_leaving;
 };
+
+static struct object_ext *link_set_exts;
 
 const struct object link_set_object = {
 	.name = "link",
@@ -47,10 +51,18 @@ const struct object link_set_object = {
 				.min = LINK_MTU_MIN,
 				.max = LINK_MTU_MAX,
 				.help = "largest IP packet in bytes" },
-			{ .name = "master", .type = FIELD_PENDING, .help = "bridge to join" },
-			{ .name = "nomaster", .type = FIELD_PENDING, .help = "leave the bridge" },
+			{ .name = "master",
+				.type = FIELD_STRING,
+				.offset = offsetof(struct link_set_args, master),
+				.complete = "link.show:ifname",
+				.help = "bridge to join" },
+			{ .name = "nomaster",
+				.type = FIELD_BOOL,
+				.offset = offsetof(struct link_set_args, is_leaving),
+				.help = "leave the bridge" },
 			{ .type = FIELD_END },
 		},
+	.exts = &link_set_exts,
 };
 
 /* What is left to do of `link set` once the MTU is changed. */
@@ -71,10 +83,10 @@ static int link_set_answer(struct call *call, const struct link *link, uint16_t 
 {
 	uint16_t min, max;
 
-	link->ops->mtu_range(link, &min, &max);
+	link->ops->mtu_range(call->ctx, link, &min, &max);
 	if (err == -ERANGE)
 		return call_fail(call, err, "the %s takes MTUs of %u to %u",
-			link->lower == NULL ? "device" : "link", min, max);
+			link->ops == &port_ops ? "device" : "link", min, max);
 	if (err == -EALREADY)
 		return call_fail(call, err, "the MTU of this link is being changed");
 	if (err < 0)
@@ -122,15 +134,75 @@ static int link_set_mtu_first(
 	return link_set_answer(call, link, (uint16_t)args->mtu, err);
 }
 
+/* Is a field given that is not `link set`'s own, but one of members? */
+static bool has_member_settings(const void *args)
+{
+	const struct object_head *head = args;
+	unsigned int n = 0;
+
+	while (link_set_object.fields[n].type != FIELD_END)
+		n++;
+	return head->given >> n != 0;
+}
+
+/* Tells what was found, as a failure (err) or as a wrong request (0), and is done with it. */
+static int link_refuse(struct call *call, struct diag *found, int err)
+{
+	char *text = diag_text(found);
+
+	err = err < 0 ? call_fail(call, err, "%s", text) : call_refuse(call, "%s", text);
+	free(text);
+	diag_fini(found);
+	return err;
+}
+
+/* Joins, leaves, or changes what the master has for it. */
+static int link_set_master(struct call *call, struct link *link, const struct link_set_args *args)
+{
+	struct link *master = link->master;
+	struct diag diag;
+	int err;
+
+	if (args->is_leaving) {
+		if (master == NULL)
+			return call_fail(
+				call, -EINVAL, "\"%s\" is no member of a link", link->name);
+		link_leave(call->ctx, link);
+		return 0;
+	}
+	if (args->master != NULL)
+		master = link_by_name(call->ctx, args->master);
+	if (args->master != NULL && master == NULL)
+		return call_fail(call, -ENODEV, "Cannot find device \"%s\"", args->master);
+	if (master == NULL)
+		return call_fail(call, -EINVAL, "\"%s\" is no member of a link", link->name);
+	if (master->ops->join == NULL)
+		return call_fail(call, -EOPNOTSUPP, "a %s has no members", master->ops->name);
+	diag_init(&diag, NULL);
+	err = link_set_member(call->ctx, master, link, args, &diag);
+	if (err < 0)
+		return link_refuse(call, &diag, err);
+	diag_fini(&diag);
+	return 0;
+}
+
 int link_set(struct call *call, const void *args)
 {
 	const struct link_set_args *a = args;
 	struct link *link = link_by_name(call->ctx, a->dev);
+	bool is_about_master = a->master != NULL || a->is_leaving || has_member_settings(args);
+	int err;
 
 	if (link == NULL)
 		return call_fail(call, -ENODEV, "Cannot find device \"%s\"", a->dev);
-	if (a->state == LINK_SET_KEEP && a->mtu == 0)
-		return call_refuse(call, "nothing to set: up, down or mtu N");
+	if (a->state == LINK_SET_KEEP && a->mtu == 0 && !is_about_master)
+		return call_refuse(
+			call, "nothing to set: up, down, mtu N, master LINK or nomaster");
+	if (a->master != NULL && a->is_leaving)
+		return call_refuse(call, "master and nomaster exclude each other");
+	err = is_about_master ? link_set_master(call, link, a) : 0;
+	if (err < 0)
+		return err;
 	if (a->mtu != 0)
 		return link_set_mtu_first(call, link, a);
 	link_set_state(call->ctx, link, a->state);
@@ -145,17 +217,6 @@ static void link_judge_exts(struct dp *dp, const struct link_conf *conf, struct 
 	for (const struct object_ext *ext = *link_object.exts; ext != NULL; ext = ext->next)
 		if (ext->judge != NULL)
 			ext->judge(dp, conf, found);
-}
-
-/* Tells what was found, as a failure (err) or as a wrong request (0), and is done with it. */
-static int link_refuse(struct call *call, struct diag *found, int err)
-{
-	char *text = diag_text(found);
-
-	err = err < 0 ? call_fail(call, err, "%s", text) : call_refuse(call, "%s", text);
-	free(text);
-	diag_fini(found);
-	return err;
 }
 
 int link_add(struct call *call, const void *args)
@@ -209,7 +270,7 @@ int link_del(struct call *call, const void *args)
 
 	if (link == NULL)
 		return call_fail(call, -ENODEV, "Cannot find device \"%s\"", a->dev);
-	if (link->lower == NULL)
+	if (link->ops == &port_ops)
 		return call_fail(call, -EOPNOTSUPP, "a port goes with the configuration only");
 	link_each_upper(call->ctx, link, put_upper_name, &names);
 	if (names.len > 0)

@@ -121,7 +121,8 @@ const struct stage rx_stage = {
 	.disarm = rx_disarm,
 	.exits = { [RX_FRAMES] = { "frames", "plain" },
 		[RX_STEER] = { "steer", "steer" },
-		[RX_L2] = { "stacked", "l2" } },
+		[RX_L2] = { "stacked", "l2" },
+		[RX_BRIDGE] = { "bridged", "bridge" } },
 	.format = rx_format,
 };
 
@@ -246,6 +247,8 @@ const struct stage parse_stage = {
 
 /* tx */
 
+enum { TX_BRIDGE = 1 };
+
 static void tx_drop(struct worker *w, struct stage_node *node, struct rte_mbuf *m, uint16_t link,
 	unsigned int reason)
 {
@@ -298,6 +301,16 @@ static __rte_always_inline uint16_t tx_tag(struct worker *w, struct stage_node *
 	return link->lower;
 }
 
+/* A bridge finds out by whom to send; what it sends on stands on no bridge. */
+static void tx_bridge(
+	struct worker *w, struct stage_node *node, struct rte_mbuf *m, uint16_t ifindex)
+{
+	if (unlikely(node->next[TX_BRIDGE] == NULL))
+		tx_drop(w, node, m, ifindex, LINK_DROP_DOWN);
+	else
+		stage_leave(w, node, m, TX_BRIDGE);
+}
+
 /*
  * Goes down from a link to its port, a tag at each step. The port's link; 0: the packet was dropped. Is it
  * up and what is it are one question: a link that is gone is neither, and its port no place to go to.
@@ -317,6 +330,10 @@ static uint16_t tx_descend(struct worker *w, struct stage_node *node, struct lin
 		}
 		if (!(flags & LINK_STACKED))
 			return ifindex;
+		if (flags & LINK_BRIDGE) {
+			tx_bridge(w, node, m, ifindex);
+			return 0;
+		}
 		ifindex = tx_tag(w, node, link, m, ifindex);
 		if (unlikely(ifindex == 0))
 			return 0;
@@ -334,7 +351,7 @@ static __rte_noinline void tx_send_stacked(struct worker *w, struct stage_node *
 	uint32_t n = node->n;
 
 	for (link = &lw->table[ifindex];
-		(link->flags & (LINK_STACKED | LINK_UP)) == (LINK_STACKED | LINK_UP);
+		(link->flags & (LINK_STACKED | LINK_UP | LINK_BRIDGE)) == (LINK_STACKED | LINK_UP);
 		link = &lw->table[ifindex]) {
 		struct link_counters *counters = &lw->counters[ifindex];
 		uint32_t n_tagged = 0;
@@ -354,6 +371,11 @@ static __rte_noinline void tx_send_stacked(struct worker *w, struct stage_node *
 		n_bytes += n * VLAN_TAG_LEN;
 		ifindex = link->lower;
 	}
+	if (link->flags & LINK_BRIDGE) {
+		for (uint32_t i = 0; i < n; i++)
+			tx_bridge(w, node, pkts[i], ifindex);
+		return;
+	}
 	/* By the port; or one on the way is down, and so says this. */
 	if (n > 0)
 		tx_send(w, node, lw, ifindex, pkts, n, n_bytes);
@@ -362,7 +384,7 @@ static __rte_noinline void tx_send_stacked(struct worker *w, struct stage_node *
 /* The lane holds packets for several links: they are sorted, so that each gets one burst. */
 static void tx_send_mixed(struct worker *w, struct stage_node *node, struct link_worker *lw)
 {
-	uint16_t links[LANE_SIZE];
+	uint16_t links[LANE_ROOM];
 	unsigned int n_links = 0;
 
 	for (uint32_t i = 0; i < node->n; i++) {
@@ -433,5 +455,38 @@ const struct stage tx_stage = {
 	.name = "tx",
 	.help = "sends, or hands over to the worker that owns a queue of the port",
 	.run = tx_run,
+	.is_end = true,
+	.exits = { [TX_BRIDGE] = { "bridge", "bridge_output" } },
 	.format = tx_format,
 };
+
+const struct stage tx_member_stage = {
+	.name = "tx_member",
+	.help = "the same for what a bridge sends by its members",
+	.run = tx_run,
+	.format = tx_format,
+};
+
+/* For stages of links above others. */
+
+void link_count_tx(struct worker *w, uint16_t ifindex, unsigned int n, uint64_t n_bytes)
+{
+	struct link_worker *lw = worker_slot(w, &link_module);
+
+	lw->counters[ifindex].tx_packets += n;
+	lw->counters[ifindex].tx_bytes += n_bytes;
+}
+
+void link_count_rx_drop(struct worker *w, uint16_t ifindex)
+{
+	struct link_worker *lw = worker_slot(w, &link_module);
+
+	lw->counters[ifindex].rx_dropped++;
+}
+
+void link_count_tx_drop(struct worker *w, uint16_t ifindex)
+{
+	struct link_worker *lw = worker_slot(w, &link_module);
+
+	lw->counters[ifindex].tx_dropped++;
+}

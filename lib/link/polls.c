@@ -70,6 +70,8 @@ static uint8_t poll_exit(const struct link *link)
 {
 	if (link->n_uppers > 0)
 		return RX_L2;
+	if (link->master != NULL)
+		return link->master->ops->member_flags & LINK_BRIDGED ? RX_BRIDGE : RX_L2;
 	return link->is_sw_steered ? RX_STEER : RX_FRAMES;
 }
 

@@ -259,11 +259,11 @@ static bool needs_sw_steering(const struct dp *dp, const struct link *link)
 
 void port_follow_exit(struct dp *dp, const struct link *link)
 {
-	for (unsigned int i = 0; link->lower == NULL && i < dp->n_workers; i++)
+	for (unsigned int i = 0; link->ops == &port_ops && i < dp->n_workers; i++)
 		polls_follow_exit(dp, dp->workers[i], link);
 }
 
-void port_follow_steering(struct dp *dp, struct link *link)
+void link_follow_steering(struct dp *dp, struct link *link)
 {
 	bool is_steered = needs_sw_steering(dp, link);
 
@@ -274,16 +274,27 @@ void port_follow_steering(struct dp *dp, struct link *link)
 	log_info("link", "software steering link=%s is=%d", link->name, is_steered);
 }
 
-/* Those without a filter, or without the call, pass all or are made to. */
-void port_accept_mac(const struct link *port, const struct mac_addr *mac, bool is_wanted)
+void port_follow_promiscuous(const struct link *link)
+{
+	/* A driver without the call passes everything. */
+	if (link->conf->is_promiscuous || link->n_promiscuous > 0)
+		(void)rte_eth_promiscuous_enable(link->port);
+	else
+		(void)rte_eth_promiscuous_disable(link->port);
+}
+
+/* Devices that filter, and have no room for another address, are made to pass all. */
+static void port_accept_mac(
+	struct dp *dp, struct link *link, const struct mac_addr *mac, bool is_wanted)
 {
 	struct rte_ether_addr addr;
 
+	(void)dp;
 	memcpy(addr.addr_bytes, mac->bytes, sizeof(addr.addr_bytes));
 	if (!is_wanted)
-		(void)rte_eth_dev_mac_addr_remove(port->port, &addr);
-	else if (rte_eth_dev_mac_addr_add(port->port, &addr, 0) < 0)
-		(void)rte_eth_promiscuous_enable(port->port);
+		(void)rte_eth_dev_mac_addr_remove(link->port, &addr);
+	else if (rte_eth_dev_mac_addr_add(link->port, &addr, 0) < 0)
+		(void)rte_eth_promiscuous_enable(link->port);
 }
 
 static void port_assign_queues(struct dp *dp, struct link *link, uint16_t n_rx, uint16_t n_tx)
@@ -302,10 +313,11 @@ static void port_assign_queues(struct dp *dp, struct link *link, uint16_t n_rx, 
 			(port_quirks_of(link->port) & QUIRK_UNMARKED) != 0);
 }
 
-static bool port_has_carrier(const struct link *link)
+static bool port_has_carrier(const struct dp *dp, const struct link *link)
 {
 	struct rte_eth_link status;
 
+	(void)dp;
 	if (port_quirks_of(link->port) & QUIRK_BY_NAME)
 		return true;
 	if (rte_eth_link_get_nowait(link->port, &status) != 0)
@@ -347,10 +359,10 @@ static int port_open(struct dp *dp, struct link *link, const char *path, struct 
 		goto err_close;
 	}
 	if (link->conf->is_promiscuous)
-		rte_eth_promiscuous_enable(link->port);
+		port_follow_promiscuous(link);
 	/* Neighbour discovery asks by multicast. A driver without filters passes everything anyway. */
 	(void)rte_eth_allmulticast_enable(link->port);
-	link->is_running = port_has_carrier(link);
+	link->is_running = port_has_carrier(dp, link);
 	link->is_open = true;
 	port_assign_queues(dp, link, n_rx, n_tx);
 	free(at);
@@ -402,10 +414,12 @@ static void port_close(struct dp *dp, struct link *link)
 	rte_eth_dev_close(link->port);
 }
 
-static void port_mtu_range(const struct link *link, uint16_t *min, uint16_t *max)
+static void port_mtu_range(
+	const struct dp *dp, const struct link *link, uint16_t *min, uint16_t *max)
 {
 	struct rte_eth_dev_info info = { .max_mtu = UINT16_MAX };
 
+	(void)dp;
 	rte_eth_dev_info_get(link->port, &info);
 	*min = RTE_MAX(info.min_mtu, (uint16_t)LINK_MTU_MIN);
 	*max = RTE_MIN(info.max_mtu, (uint16_t)LINK_MTU_MAX);
@@ -489,11 +503,13 @@ static void port_hw_stats(const struct link *link, struct rte_eth_stats *out)
 
 const struct link_ops port_ops = {
 	.name = "port",
+	.kind = LINK_KIND_PORT,
 	.open = port_open,
 	.close = port_close,
 	.mtu_range = port_mtu_range,
 	.set_mtu = port_set_mtu,
 	.has_carrier = port_has_carrier,
+	.accept_mac = port_accept_mac,
 	.log = port_log,
 	.info = port_info,
 	.hw_stats = port_hw_stats,

@@ -33,7 +33,7 @@ static int vlan_table_make(struct dp *dp, struct link *lower)
 }
 
 struct mac_user {
-	const struct link *link;
+	struct link *link;
 	bool is_there;
 };
 
@@ -42,22 +42,30 @@ static void find_mac_user(struct link *other, void *ctx)
 	struct mac_user *user = ctx;
 
 	user->is_there = user->is_there ||
-			 (other != user->link && other->port == user->link->port &&
+			 (other != user->link && link_bottom(other) == link_bottom(user->link) &&
 				 memcmp(&other->mac, &user->link->mac, sizeof(other->mac)) == 0);
 }
 
-/* The port at the bottom, unless the VLAN has the address of another link on it. */
-static void vlan_follow_mac(const struct dp *dp, const struct link *link, bool is_wanted)
+/* The link at the bottom, unless the VLAN has the address of another link on it. */
+static void vlan_follow_mac(struct dp *dp, struct link *link, bool is_wanted)
 {
 	struct mac_user user = { .link = link };
-	const struct link *port = link;
+	struct link *bottom = link_bottom(link);
 
 	link_each(dp, find_mac_user, &user);
 	if (user.is_there)
 		return;
-	while (port->lower != NULL)
-		port = port->lower;
-	port_accept_mac(port, &link->mac, is_wanted);
+	bottom->ops->accept_mac(dp, bottom, &link->mac, is_wanted);
+}
+
+/* How many tags the frames of a link have. */
+static unsigned int vlan_depth(const struct link *link)
+{
+	unsigned int n = 0;
+
+	for (; link->lower != NULL; link = link->lower)
+		n++;
+	return n;
 }
 
 static int vlan_open(struct dp *dp, struct link *link, const char *path, struct diag *diag)
@@ -67,7 +75,7 @@ static int vlan_open(struct dp *dp, struct link *link, const char *path, struct 
 
 	if (lower == NULL)
 		return diag_error(diag, 0, path, "there is no link \"%s\"", conf->parent);
-	if (link_depth(lower) == VLAN_TAGS_MAX)
+	if (vlan_depth(lower) == VLAN_TAGS_MAX)
 		return diag_error(
 			diag, 0, path, "at most %u tags on a frame are possible", VLAN_TAGS_MAX);
 	if (vlan_table_make(dp, lower) < 0)
@@ -84,9 +92,9 @@ static int vlan_open(struct dp *dp, struct link *link, const char *path, struct 
 	link->port = lower->port;
 	link->mac = mac_addr_is_zero(&conf->mac) ? lower->mac : conf->mac;
 	vlan_follow_mac(dp, link, true);
-	link->is_running = vlan_ops.has_carrier(link);
+	link->is_running = vlan_ops.has_carrier(dp, link);
 	link->is_open = true;
-	port_follow_steering(dp, link);
+	link_follow_steering(dp, link);
 	link_publish(dp, link);
 	/* Pairs with the acquire in l2_upper(): who finds it finds what it is. */
 	__atomic_store_n(vlan_entry(link), link->ifindex, __ATOMIC_RELEASE);
@@ -104,22 +112,17 @@ static void vlan_close(struct dp *dp, struct link *link)
 	port_follow_exit(dp, lower);
 }
 
-static void vlan_mtu_range(const struct link *link, uint16_t *min, uint16_t *max)
+static void vlan_mtu_range(
+	const struct dp *dp, const struct link *link, uint16_t *min, uint16_t *max)
 {
+	(void)dp;
 	*min = LINK_MTU_MIN;
 	*max = link->lower->mtu;
 }
 
-static int vlan_set_mtu(const struct dp *dp, const struct link *link, uint16_t mtu)
+static bool vlan_has_carrier(const struct dp *dp, const struct link *link)
 {
 	(void)dp;
-	(void)link;
-	(void)mtu;
-	return 0;
-}
-
-static bool vlan_has_carrier(const struct link *link)
-{
 	return link->lower->is_up && link->lower->is_running;
 }
 
@@ -132,10 +135,11 @@ static json_t *vlan_info(const struct link *link)
 
 const struct link_ops vlan_ops = {
 	.name = "vlan",
+	.kind = LINK_KIND_VLAN,
+	.flags = LINK_STACKED,
 	.open = vlan_open,
 	.close = vlan_close,
 	.mtu_range = vlan_mtu_range,
-	.set_mtu = vlan_set_mtu,
 	.has_carrier = vlan_has_carrier,
 	.info = vlan_info,
 };

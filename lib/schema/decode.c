@@ -300,6 +300,18 @@ static int decode_scalar(const struct place *place, const struct field *field, e
 	return wrong_type(place, field, type);
 }
 
+/* A text that stands for an object: as if its first field were written down. */
+static int decode_short(const struct object *object, const struct node *node, const char *path,
+	struct diag *diag, void *out)
+{
+	struct node first = *node, group = { .kind = NODE_GROUP, .line = node->line };
+
+	first.name = (char *)(uintptr_t)object->fields[0].name;
+	first.next = NULL;
+	group.child = &first;
+	return decode_object(object, &group, path, false, diag, out);
+}
+
 static int decode_item(const struct field *field, const struct node *node, const char *path,
 	struct diag *diag, void *out)
 {
@@ -307,6 +319,8 @@ static int decode_item(const struct field *field, const struct node *node, const
 
 	if (field->object == NULL)
 		return decode_scalar(&place, field, field->item, node, out);
+	if (node->kind == NODE_STRING && (field->flags & FIELD_SHORT))
+		return decode_short(field->object, node, path, diag, out);
 	if (node->kind != NODE_GROUP)
 		return wrong_type(&place, field, FIELD_GROUP);
 	return decode_object(field->object, node, path, false, diag, out);
@@ -315,7 +329,9 @@ static int decode_item(const struct field *field, const struct node *node, const
 static int decode_list(const struct place *place, const struct field *field,
 	const struct node *node, struct field_list *list)
 {
-	bool is_single = node->kind != NODE_LIST && field->object == NULL;
+	bool is_single = node->kind == NODE_STRING
+				 ? field->object == NULL || (field->flags & FIELD_SHORT)
+				 : node->kind != NODE_LIST && field->object == NULL;
 	size_t size = field_item_size(field);
 	unsigned int n = 0;
 	int err = 0;

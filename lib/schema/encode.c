@@ -161,6 +161,41 @@ json_t *schema_to_json(const struct object *object, const void *instance)
 	return json;
 }
 
+/* What is written down, as schema_decode() reads it: under the names of settings. */
+static void put_given(json_t *json, const struct object *wanted, const struct object *object,
+	const void *instance)
+{
+	const struct object_head *head = instance;
+
+	for (struct field_at at = field_first(object); at.field->type != FIELD_END;
+		at = field_next(at)) {
+		const struct field *field = at.field;
+
+		if ((head->given >> at.index & 1) &&
+			field_find(wanted, field->name).field->type != FIELD_END)
+			json_object_set_new(json, field->name,
+				value_json(
+					field, (const char *)instance + at.base + field->offset));
+	}
+}
+
+void *schema_merge(const struct object *object, const void *base, const struct object *from_object,
+	const void *from, struct diag *diag)
+{
+	json_t *json = json_object();
+	struct node *node;
+	void *merged;
+
+	if (base != NULL)
+		put_given(json, object, object, base);
+	put_given(json, object, from_object, from);
+	node = node_from_json(json);
+	merged = schema_decode(object, node, "", diag);
+	node_destroy(node);
+	json_decref(json);
+	return merged;
+}
+
 /* libconfig text */
 
 /* Where fields are printed to. */

@@ -47,6 +47,8 @@ enum field_flag {
 	FIELD_FILE = 1 << 5,	/* a file's name: on a command line it counts from where one is */
 	FIELD_DIGITS = 1 << 6,	/* text that may be a number: an integer is taken as its digits */
 	FIELD_SWITCH = 1 << 7,	/* text that may be true or false as well */
+	FIELD_SHORT =
+		1 << 8, /* list of objects: a text is one of which only the first field is given */
 };
 
 struct field_enum {
@@ -138,6 +140,13 @@ void *schema_decode(
 void *schema_decode_loose(
 	const struct object *object, const struct node *node, const char *path, struct diag *diag);
 void schema_free(const struct object *object, void *instance);
+
+/*
+ * A new object with what is given in base (NULL: nothing) and, in its place, what is given in from, an
+ * instance of another object, in fields of the same name. NULL when anything is wrong, told in diag.
+ */
+void *schema_merge(const struct object *object, const void *base, const struct object *from_object,
+	const void *from, struct diag *diag);
 
 /* Sets one scalar field of a decoded object from text. -EINVAL with the reason in diag. */
 int schema_set_text(const struct object *object, void *instance, const char *name, const char *text,

@@ -1,0 +1,382 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+/*
+ * The two ways into a bridge: `bridge` takes what its members receive, `bridge_output` what leaves by the
+ * bridge itself. Both find out by whom a frame goes on: one member, as the forwarding database knows it; all
+ * of them (bridge_flood.c); or the bridge's own link. Run by the worker that received the frame, or made it.
+ *
+ * A burst is gone through in groups, each twice: first the lines of the database that its stations are in
+ * are asked for, then they are read.
+ *
+ * VLANs (IEEE 802.1Q 8.6): the VLAN of a frame is that of its tag, or the member's own (PVID). Tags are only
+ * put on, taken off or left as they are on the way out.
+ */
+#include "bridge/bridge_priv.h"
+
+#include "dp/trace.h"
+#include "net/vlan.h"
+
+enum { BRIDGE_GROUP = 32 };
+
+/* Frames of a group, between the two passes. */
+struct bridge_seek {
+	struct bridge_frame frame;
+	uint64_t src_hash, dst_hash;
+	uint8_t drop; /* enum bridge_drop; BRIDGE_N_DROPS: none */
+};
+
+#define MAC_GROUP_BIT UINT64_C(1)
+
+/* 01:80:c2:00:00:00 to 0f, as the first six bytes of a little-endian word. */
+static bool mac_is_reserved(uint64_t mac)
+{
+	return (mac & UINT64_C(0xf0ffffffffff)) == UINT64_C(0x000000c28001);
+}
+
+unsigned int bridge_drop(struct worker *w, struct pkt_meta *meta, const struct bridge_frame *f,
+	enum bridge_drop reason)
+{
+	if (f->in_link != 0)
+		link_count_rx_drop(w, f->in_link);
+	else
+		link_count_tx_drop(w, f->bridge->ifindex);
+	return pkt_drop(meta, &bridge_module, reason);
+}
+
+/* The addresses, from the first 12 bytes of a frame of at least 14. */
+static __rte_always_inline void frame_read_macs(struct bridge_frame *f, const struct rte_mbuf *m)
+{
+	const char *bytes = rte_pktmbuf_mtod(m, const char *);
+	uint64_t dst, src;
+
+	memcpy(&dst, bytes, sizeof(dst));
+	memcpy(&src, bytes + 4, sizeof(src));
+	f->dst = dst & LINK_MAC_MASK;
+	f->src = src >> 16;
+}
+
+/* Finds the VLAN. BRIDGE_N_DROPS: the member takes it. */
+static __rte_noinline enum bridge_drop frame_read_vlan(
+	struct bridge_frame *f, struct rte_mbuf *m, const struct bridge_port *in)
+{
+	const struct rte_vlan_hdr *tag = (const struct rte_vlan_hdr *)(pkt_ether(m) + 1);
+
+	f->vid = in->pvid;
+	f->is_tagged = false;
+	if (pkt_ether(m)->ether_type == RTE_BE16(RTE_ETHER_TYPE_VLAN)) {
+		if (!parse_has(m, VLAN_HEADER_LEN))
+			return BRIDGE_DROP_TRUNCATED;
+		f->is_tagged = true;
+		if ((vlan_tci(m) & VLAN_VID_MASK) != 0)
+			f->vid = vlan_tci(m) & VLAN_VID_MASK;
+		/* On the way out that tag goes, and what a stranger wrote behind it would count. */
+		if (f->vid == in->pvid && vlan_is_tag(tag->eth_proto))
+			return BRIDGE_DROP_DOUBLE_TAG;
+	}
+	return bridge_vlans_have(in->vlans, f->vid) ? BRIDGE_N_DROPS : BRIDGE_DROP_VLAN;
+}
+
+/* What is to be known before the database is asked. */
+static __rte_always_inline enum bridge_drop frame_read(struct bridge_frame *f, struct rte_mbuf *m)
+{
+	const struct bridge_port *in = f->in;
+
+	if (unlikely(!parse_has(m, RTE_ETHER_HDR_LEN)))
+		return BRIDGE_DROP_TRUNCATED;
+	frame_read_macs(f, m);
+	f->vid = 0;
+	f->is_tagged = false;
+	if (unlikely(f->src & MAC_GROUP_BIT) || unlikely(f->src == 0) ||
+		unlikely(f->src == f->bridge->mac))
+		return BRIDGE_DROP_BAD_SOURCE;
+	if (unlikely(mac_is_reserved(f->dst)))
+		return BRIDGE_DROP_RESERVED;
+	return f->bridge->is_filtering ? frame_read_vlan(f, m, in) : BRIDGE_N_DROPS;
+}
+
+/* Takes off a tag, or puts on one with the VLAN and the priority that the frame came with. */
+static __rte_noinline enum bridge_drop frame_set_tag(
+	const struct bridge_frame *f, struct rte_mbuf *m, bool wants_tag)
+{
+	if (!pkt_writable(m))
+		return BRIDGE_DROP_NO_BUFFER;
+	if (f->is_tagged)
+		vlan_pop(m, vlan_tci(m));
+	if (wants_tag && !vlan_push(m, vlan_tag_be(RTE_ETHER_TYPE_VLAN, f->vid | vlan_priority(m))))
+		return BRIDGE_DROP_NO_BUFFER;
+	return BRIDGE_N_DROPS;
+}
+
+/* By one member. */
+static __rte_always_inline unsigned int bridge_forward(struct worker *w, struct bridge_worker *bw,
+	struct rte_mbuf *m, struct pkt_meta *meta, const struct bridge_frame *f, uint16_t ifindex)
+{
+	const struct bridge_port *out = &bw->ports[ifindex];
+	bool wants_tag = bridge_wants_tag(f, out);
+	enum bridge_drop drop;
+
+	if (unlikely(ifindex == f->in_link))
+		return bridge_drop(w, meta, f, BRIDGE_DROP_SAME_PORT);
+	if (f->bridge->is_filtering && !bridge_vlans_have(out->vlans, f->vid))
+		return bridge_drop(w, meta, f, BRIDGE_DROP_VLAN_OUT);
+	if (unlikely(out->flags & BRIDGE_ISOLATED) && f->in != NULL &&
+		(f->in->flags & BRIDGE_ISOLATED))
+		return bridge_drop(w, meta, f, BRIDGE_DROP_ISOLATED);
+	if (unlikely(m->pkt_len > (uint32_t)out->mtu + BRIDGE_OVERHEAD))
+		return bridge_drop(w, meta, f, BRIDGE_DROP_TOO_BIG);
+	/* A tag without an id, of a priority only, gets one or goes. */
+	if (wants_tag != f->is_tagged ||
+		(f->is_tagged && f->bridge->is_filtering && (vlan_tci(m) & VLAN_VID_MASK) == 0)) {
+		drop = frame_set_tag(f, m, wants_tag);
+		if (unlikely(drop != BRIDGE_N_DROPS))
+			return bridge_drop(w, meta, f, drop);
+	}
+	meta->out_link = ifindex;
+	return BRIDGE_TX;
+}
+
+unsigned int bridge_send(struct worker *w, struct bridge_worker *bw, struct rte_mbuf *m,
+	struct pkt_meta *meta, const struct bridge_frame *f, uint16_t ifindex)
+{
+	return bridge_forward(w, bw, m, meta, f, ifindex);
+}
+
+/* To the bridge's own link, or to that of the VLAN on it. */
+unsigned int bridge_deliver(struct worker *w, struct bridge_worker *bw, struct rte_mbuf *m,
+	struct pkt_meta *meta, const struct bridge_frame *f)
+{
+	bool is_own_vlan = f->vid == f->bridge->pvid;
+	enum bridge_drop drop;
+
+	if (!(bw->links[f->bridge->ifindex].flags & LINK_UP))
+		return bridge_drop(w, meta, f, BRIDGE_DROP_DOWN);
+	/* Tags say there which VLAN's link it is: all but the bridge's own come with one. */
+	if (f->bridge->is_filtering && (f->is_tagged || !is_own_vlan)) {
+		drop = frame_set_tag(f, m, !is_own_vlan);
+		if (drop != BRIDGE_N_DROPS)
+			return bridge_drop(w, meta, f, drop);
+	}
+	if (!link_enter(w, m, meta, f->bridge->ifindex))
+		return STAGE_DROP;
+	return bw->links[meta->in_link].flags & LINK_STEERED ? BRIDGE_STEER : BRIDGE_OWN;
+}
+
+/* Is it an address of ours, in whatever VLAN? */
+static bool mac_is_local(const struct bridge_dp *bridge, uint64_t mac)
+{
+	uint64_t key = fdb_key(mac, BRIDGE_VID_ANY);
+	struct fdb_value *place;
+
+	return fdb_lookup(bridge->fdb, key, fdb_hash(bridge->fdb, key), &place).ifindex != 0;
+}
+
+/* Notes who has sent from where. False: it claims to be one of us. */
+static __rte_always_inline bool bridge_note_source(struct worker *w, struct bridge_worker *bw,
+	const struct bridge_frame *f, uint64_t hash, uint32_t now_s)
+{
+	uint64_t key = fdb_key(f->src, f->vid);
+	struct fdb_value value, *place;
+
+	value = fdb_lookup(f->bridge->fdb, key, hash, &place);
+	if (likely(value.ifindex == f->in_link)) {
+		fdb_note_seen(place, &value, now_s);
+		return true;
+	}
+	if (value.ifindex == 0 && mac_is_local(f->bridge, f->src))
+		return false;
+	if ((f->in->flags & BRIDGE_LEARNING) && !(value.flags & FDB_STATIC))
+		bridge_tell(w, bw, key, f->in_link);
+	return true;
+}
+
+/* Where to? */
+static __rte_always_inline unsigned int bridge_decide(struct worker *w, struct bridge_worker *bw,
+	struct stage_node *node, struct rte_mbuf *m, struct pkt_meta *meta,
+	const struct bridge_frame *f, uint64_t hash)
+{
+	struct fdb_value value = { 0 }, *place;
+
+	if (f->in != NULL && unlikely(f->dst == f->bridge->mac))
+		return bridge_deliver(w, bw, m, meta, f);
+	if (likely(!(f->dst & MAC_GROUP_BIT)))
+		value = fdb_lookup(f->bridge->fdb, fdb_key(f->dst, f->vid), hash, &place);
+	/* Its member may have left since. */
+	if (likely(value.ifindex != 0) && likely(bw->ports[value.ifindex].bridge == f->bridge))
+		return bridge_forward(w, bw, m, meta, f, value.ifindex);
+	if (!(f->dst & MAC_GROUP_BIT) && f->in != NULL && mac_is_local(f->bridge, f->dst))
+		return bridge_deliver(w, bw, m, meta, f);
+	return bridge_flood(w, bw, node, m, f);
+}
+
+/* What members receive */
+
+static __rte_always_inline void bridge_seek(
+	struct bridge_worker *bw, struct rte_mbuf *m, struct bridge_seek *seek)
+{
+	struct bridge_frame *f = &seek->frame;
+	const struct fdb *fdb;
+
+	f->in_link = bw->input_link[m->port];
+	f->in = &bw->ports[f->in_link];
+	f->bridge = __atomic_load_n(&f->in->bridge, __ATOMIC_ACQUIRE);
+	if (unlikely(f->bridge == NULL))
+		return;
+	seek->drop = (uint8_t)frame_read(f, m);
+	if (unlikely(seek->drop != BRIDGE_N_DROPS))
+		return;
+	fdb = f->bridge->fdb;
+	seek->src_hash = fdb_hash(fdb, fdb_key(f->src, f->vid));
+	seek->dst_hash = fdb_hash(fdb, fdb_key(f->dst, f->vid));
+	rte_prefetch0(fdb_first(fdb, seek->src_hash));
+	rte_prefetch0(fdb_first(fdb, seek->dst_hash));
+}
+
+static __rte_always_inline unsigned int bridge_one(struct worker *w, struct bridge_worker *bw,
+	struct stage_node *node, struct rte_mbuf *m, struct bridge_seek *seek, uint32_t now_s)
+{
+	struct bridge_frame *f = &seek->frame;
+	struct pkt_meta *meta = pkt_meta(m);
+
+	/* It has left meanwhile: what it receives is its own. */
+	if (unlikely(f->bridge == NULL))
+		return BRIDGE_OWN;
+	meta->in_link = f->in_link;
+	meta->n_injects = 0;
+	if (unlikely(!(bw->links[f->in_link].flags & LINK_UP)))
+		seek->drop = BRIDGE_DROP_DOWN;
+	if (unlikely(seek->drop != BRIDGE_N_DROPS))
+		return bridge_drop(w, meta, f, seek->drop);
+	if (unlikely(!bridge_note_source(w, bw, f, seek->src_hash, now_s)))
+		return bridge_drop(w, meta, f, BRIDGE_DROP_BAD_SOURCE);
+	return bridge_decide(w, bw, node, m, meta, f, seek->dst_hash);
+}
+
+/* Two passes over a group of frames. */
+static __rte_always_inline void bridge_group(struct worker *w, struct bridge_worker *bw,
+	struct stage_node *node, struct rte_mbuf **pkts, unsigned int n)
+{
+	uint32_t now_s = __atomic_load_n(bw->now_s, __ATOMIC_RELAXED);
+	struct bridge_seek seeks[BRIDGE_GROUP];
+
+	for (unsigned int i = 0; i < RTE_MIN(n, (unsigned int)STAGE_PREFETCH); i++)
+		pkt_prefetch(pkts[i]);
+	for (unsigned int i = 0; i < n; i++) {
+		if (i + STAGE_PREFETCH < n)
+			pkt_prefetch(pkts[i + STAGE_PREFETCH]);
+		bridge_seek(bw, pkts[i], &seeks[i]);
+	}
+	for (unsigned int i = 0; i < n; i++) {
+		unsigned int exit = bridge_one(w, bw, node, pkts[i], &seeks[i], now_s);
+
+		stage_leave(w, node, pkts[i], exit);
+	}
+}
+
+/* The same for one frame, whose way is told. */
+static unsigned int bridge_traced(
+	struct worker *w, void *ctx, struct rte_mbuf *m, struct pkt_meta *meta)
+{
+	struct bridge_worker *bw = worker_slot(w, &bridge_module);
+	uint32_t now_s = __atomic_load_n(bw->now_s, __ATOMIC_RELAXED);
+	struct bridge_seek seek;
+	unsigned int exit;
+
+	(void)meta;
+	bridge_seek(bw, m, &seek);
+	exit = bridge_one(w, bw, ctx, m, &seek, now_s);
+	if (seek.frame.bridge != NULL)
+		trace_tell(w, seek.frame.bridge->ifindex, seek.frame.in_link, seek.frame.vid);
+	return exit;
+}
+
+static void bridge_run(struct worker *w, struct stage_node *node)
+{
+	struct bridge_worker *bw = worker_slot(w, &bridge_module);
+
+	if (unlikely(w->trace != NULL)) {
+		stage_each_traced(w, node, bridge_traced, node);
+		return;
+	}
+	for (uint32_t i = 0; i < node->n; i += BRIDGE_GROUP)
+		bridge_group(
+			w, bw, node, node->pkts + i, RTE_MIN(node->n - i, (uint32_t)BRIDGE_GROUP));
+}
+
+static void bridge_format(const struct trace_record *record, char *buf, size_t size)
+{
+	const struct dp *dp = record->w->dp;
+	const uint16_t *arg = record->extra.arg;
+	int n = snprintf(buf, size, "bridge %s", link_name(dp, arg[0]));
+
+	if (arg[2] != 0)
+		n += snprintf(buf + n, size - (size_t)n, ", VLAN %u", arg[2]);
+	if (record->exit == BRIDGE_TX)
+		snprintf(
+			buf + n, size - (size_t)n, ", to %s", link_name(dp, record->meta.out_link));
+	else if (record->exit == STAGE_CONSUMED)
+		snprintf(buf + n, size - (size_t)n, ", flooded");
+}
+
+const struct stage bridge_stage = {
+	.name = "bridge",
+	.help = "forwards what members of bridges receive, and learns from it",
+	.run = bridge_run,
+	.exits = { [BRIDGE_TX] = { "forward", "tx" },
+		[BRIDGE_OWN] = { "own", "plain" },
+		[BRIDGE_STEER] = { "steer", "steer" } },
+	.format = bridge_format,
+};
+
+/* What leaves by the bridge itself */
+
+static struct bridge_frame output_frame(const struct bridge_dp *bridge, const struct rte_mbuf *m)
+{
+	struct bridge_frame f = { .bridge = bridge };
+
+	frame_read_macs(&f, m);
+	if (!bridge->is_filtering)
+		return f;
+	f.is_tagged = pkt_ether(m)->ether_type == RTE_BE16(RTE_ETHER_TYPE_VLAN);
+	f.vid = f.is_tagged ? vlan_tci(m) & VLAN_VID_MASK : bridge->pvid;
+	return f;
+}
+
+static unsigned int output_one(
+	struct worker *w, void *ctx, struct rte_mbuf *m, struct pkt_meta *meta)
+{
+	struct stage_node *node = ctx;
+	struct bridge_worker *bw = worker_slot(w, &bridge_module);
+	const struct bridge_port *own = &bw->ports[meta->out_link];
+	const struct bridge_dp *bridge = __atomic_load_n(&own->bridge, __ATOMIC_ACQUIRE);
+	struct bridge_frame f;
+
+	if (unlikely(bridge == NULL) || !(bw->links[meta->out_link].flags & LINK_UP)) {
+		link_count_tx_drop(w, meta->out_link);
+		return pkt_drop(meta, &bridge_module, BRIDGE_DROP_DOWN);
+	}
+	f = output_frame(bridge, m);
+	link_count_tx(w, bridge->ifindex, 1, m->pkt_len);
+	return bridge_decide(
+		w, bw, node, m, meta, &f, fdb_hash(bridge->fdb, fdb_key(f.dst, f.vid)));
+}
+
+static void output_run(struct worker *w, struct stage_node *node)
+{
+	stage_each(w, node, BRIDGE_TX, output_one, node);
+}
+
+static void output_format(const struct trace_record *record, char *buf, size_t size)
+{
+	if (record->exit == BRIDGE_TX)
+		snprintf(buf, size, "to %s", link_name(record->w->dp, record->meta.out_link));
+	else if (record->exit == STAGE_CONSUMED)
+		snprintf(buf, size, "flooded");
+}
+
+const struct stage bridge_output_stage = {
+	.name = "bridge_output",
+	.help = "finds the member for what leaves by a bridge",
+	.run = output_run,
+	.exits = { [BRIDGE_TX] = { "forward", "tx_member" } },
+	.format = output_format,
+};
