@@ -11,6 +11,7 @@ enum event_kind {
 	EVENT_LINK_NEW,	     /* const struct link * */
 	EVENT_LINK_CHANGED,  /* const struct link *: up, down, carrier, mac or mtu */
 	EVENT_LINK_DELETED,  /* const struct link *: still complete, about to go */
+	EVENT_LINK_MOVED,    /* const struct link *: its frames leave by another port from now on */
 	EVENT_ADDR_NEW,	     /* const struct ns_addr * */
 	EVENT_ADDR_DELETED,  /* const struct ns_addr * */
 	EVENT_NEIGH_CHANGED, /* const struct neigh *: any change of state or link-layer address */

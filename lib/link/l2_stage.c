@@ -12,7 +12,7 @@
 #include "link/link_priv.h"
 #include "net/vlan.h"
 
-enum { L2_OWN = 1, L2_STEER, L2_BRIDGE };
+enum { L2_OWN = 1, L2_STEER, L2_BRIDGE, L2_SLOW };
 
 /* 0: what a frame has that is dropped. */
 static uint16_t l2_refuse(
@@ -82,16 +82,55 @@ static uint16_t l2_ascend(
 	return ifindex;
 }
 
+/* A frame comes in by the bond of the member that received it. */
+static __rte_always_inline void l2_enter_bond(
+	struct link_worker *lw, struct rte_mbuf *m, uint16_t bond)
+{
+	m->port = link_stacked_input(bond);
+	lw->counters[bond].rx_packets++;
+	lw->counters[bond].rx_bytes += m->pkt_len;
+}
+
+static bool l2_is_slow_protocol(struct rte_mbuf *m)
+{
+	return parse_has(m, RTE_ETHER_HDR_LEN) &&
+	       pkt_ether(m)->ether_type == RTE_BE16(RTE_ETHER_TYPE_SLOW);
+}
+
+/* The bond of a member that may receive; 0: it was dropped. */
+static uint16_t l2_bond(
+	struct link_worker *lw, struct rte_mbuf *m, struct pkt_meta *meta, uint16_t ifindex)
+{
+	const struct link_dp *link = &lw->table[ifindex];
+
+	if (!(link->flags & LINK_UP))
+		return l2_refuse(lw, meta, ifindex, LINK_DROP_DOWN);
+	if (!(link->flags & LINK_COLLECTING))
+		return l2_refuse(lw, meta, ifindex, LINK_DROP_BOND_INACTIVE);
+	l2_enter_bond(lw, m, link->master);
+	return link->master;
+}
+
 /* Any frame. */
 static __rte_noinline unsigned int l2_slow(
 	struct worker *w, void *ctx, struct rte_mbuf *m, struct pkt_meta *meta)
 {
 	struct link_worker *lw = ctx;
-	uint16_t ifindex = l2_ascend(lw, m, meta, lw->input_link[m->port]);
-	uint16_t flags = lw->table[ifindex].flags;
+	uint16_t ifindex = lw->input_link[m->port], flags = lw->table[ifindex].flags;
 
+	if ((flags & LINK_BONDED) && l2_is_slow_protocol(m)) {
+		*meta = (struct pkt_meta){ .in_link = ifindex, .ns = lw->table[ifindex].ns };
+		return L2_SLOW;
+	}
+	if (flags & LINK_BONDED) {
+		ifindex = l2_bond(lw, m, meta, ifindex);
+		if (ifindex == 0)
+			return STAGE_DROP;
+	}
+	ifindex = l2_ascend(lw, m, meta, ifindex);
 	if (unlikely(ifindex == 0))
 		return STAGE_DROP;
+	flags = lw->table[ifindex].flags;
 	trace_tell(w, ifindex, 0, 0);
 	if (flags & LINK_BRIDGED)
 		return L2_BRIDGE;
@@ -123,7 +162,8 @@ struct l2_port {
 	const struct link_dp *table;
 	const uint16_t *upper; /* links by customer VLAN */
 	uint16_t port;
-	bool is_own; /* what has no tag goes to plain */
+	uint16_t bond; /* ifindex of the bond that it is an active member of; 0: none */
+	bool is_own;   /* what has no tag goes to plain */
 };
 
 /* For ports that are down, or that nothing stands on any more. */
@@ -132,12 +172,17 @@ static const uint16_t l2_no_upper[VLAN_IDS];
 static __rte_always_inline void l2_set_port(struct l2_port *p, uint16_t port)
 {
 	const struct link_dp *link = &p->lw->table[p->lw->input_link[port]];
-	/* Pairs with the release in vlan.c. */
-	const struct vlan_table *vlans = __atomic_load_n(&link->vlans, __ATOMIC_ACQUIRE);
+	const uint16_t active = LINK_BONDED | LINK_COLLECTING | LINK_UP;
+	const struct vlan_table *vlans;
 
 	p->port = port;
+	p->bond = (link->flags & active) == active ? link->master : 0;
+	if (p->bond != 0)
+		link = &p->lw->table[p->bond];
+	/* Pairs with the release in vlan.c. */
+	vlans = __atomic_load_n(&link->vlans, __ATOMIC_ACQUIRE);
 	p->upper = link->flags & LINK_UP && vlans != NULL ? vlans->link[0] : l2_no_upper;
-	p->is_own = (link->flags & (LINK_STEERED | LINK_BRIDGED)) == 0;
+	p->is_own = (link->flags & (LINK_STEERED | LINK_BRIDGED | LINK_BONDED)) == 0;
 }
 
 /* An untagged frame, or one with one customer tag of a VLAN that is there, which takes it off. False: neither. */
@@ -151,8 +196,15 @@ static __rte_always_inline bool l2_quick(struct l2_port *p, struct rte_mbuf *m)
 	/* A type beyond the first segment cannot be read here. */
 	if (unlikely(m->data_len < VLAN_HEADER_LEN))
 		return false;
-	if (unlikely(!vlan_is_tag(pkt_ether(m)->ether_type)))
-		return p->is_own;
+	if (unlikely(!vlan_is_tag(pkt_ether(m)->ether_type))) {
+		if (p->bond == 0)
+			return p->is_own;
+		if (unlikely(!p->is_own) ||
+			unlikely(pkt_ether(m)->ether_type == RTE_BE16(RTE_ETHER_TYPE_SLOW)))
+			return false;
+		l2_enter_bond(p->lw, m, p->bond);
+		return true;
+	}
 	tci = rte_be_to_cpu_16(tag->vlan_tci);
 	if (unlikely(pkt_ether(m)->ether_type != RTE_BE16(RTE_ETHER_TYPE_VLAN)) ||
 		unlikely(vlan_is_tag(tag->eth_proto)) || unlikely(!pkt_writable(m)))
@@ -161,6 +213,8 @@ static __rte_always_inline bool l2_quick(struct l2_port *p, struct rte_mbuf *m)
 	if (unlikely(ifindex == 0) ||
 		unlikely(p->table[ifindex].flags & (LINK_STEERED | LINK_BRIDGED)))
 		return false;
+	if (p->bond != 0)
+		l2_enter_bond(p->lw, m, p->bond);
 	l2_enter(p->lw, m, ifindex, tci);
 	return true;
 }
@@ -189,7 +243,7 @@ static void l2_run(struct worker *w, struct stage_node *node)
 
 static void l2_format(const struct trace_record *record, char *buf, size_t size)
 {
-	if (record->exit != STAGE_DROP)
+	if (record->exit != STAGE_DROP && record->exit != L2_SLOW)
 		snprintf(buf, size, "link %s", link_name(record->w->dp, record->extra.arg[0]));
 }
 
@@ -199,6 +253,7 @@ const struct stage l2_stage = {
 	.run = l2_run,
 	.exits = { [L2_OWN] = { "own", "plain" },
 		[L2_STEER] = { "steer", "steer" },
-		[L2_BRIDGE] = { "bridged", "bridge" } },
+		[L2_BRIDGE] = { "bridged", "bridge" },
+		[L2_SLOW] = { "slow", "lacp_input" } },
 	.format = l2_format,
 };

@@ -8,6 +8,7 @@
  * A worker without a transmit queue of its own on a port hands packets to the worker that owns one.
  */
 #include "dp/trace.h"
+#include "link/bond.h"
 #include "link/link_priv.h"
 #include "net/vlan.h"
 
@@ -311,6 +312,55 @@ static void tx_bridge(
 		stage_leave(w, node, m, TX_BRIDGE);
 }
 
+/* The member of a bond; 0: the packet was dropped. */
+static uint16_t tx_member(struct worker *w, struct stage_node *node, struct link_worker *lw,
+	struct rte_mbuf *m, uint16_t ifindex)
+{
+	/* Pairs with the release in link_publish(). */
+	const struct bond_dp *bond = __atomic_load_n(&lw->table[ifindex].bond, __ATOMIC_ACQUIRE);
+
+	if (unlikely(bond == NULL) || unlikely(bond->n == 0)) {
+		tx_drop(w, node, m, ifindex, LINK_DROP_BOND_NO_MEMBER);
+		return 0;
+	}
+	ifindex = bond->member[bond_choose(bond, &lw->bond_next, m)];
+	pkt_meta(m)->out_link = ifindex;
+	return ifindex;
+}
+
+/* All packets leave by the same bond: they are dealt out to its members. */
+static void tx_send_bond(struct worker *w, struct stage_node *node, struct link_worker *lw,
+	uint16_t ifindex, struct rte_mbuf **pkts, unsigned int n, uint64_t n_bytes)
+{
+	const struct bond_dp *bond = __atomic_load_n(&lw->table[ifindex].bond, __ATOMIC_ACQUIRE);
+	struct link_counters *counters = &lw->counters[ifindex];
+	struct link_tx *to[BOND_MEMBERS_MAX];
+
+	if (unlikely(bond == NULL) || unlikely(bond->n == 0)) {
+		for (unsigned int i = 0; i < n; i++)
+			tx_drop(w, node, pkts[i], ifindex, LINK_DROP_BOND_NO_MEMBER);
+		return;
+	}
+	counters->tx_packets += n;
+	counters->tx_bytes += n_bytes;
+	for (unsigned int k = 0; k < bond->n; k++)
+		to[k] = &lw->tx[lw->table[bond->member[k]].port];
+	for (unsigned int i = 0; i < n; i++) {
+		unsigned int k = bond_choose(bond, &lw->bond_next, pkts[i]);
+
+		pkt_meta(pkts[i])->out_link = bond->member[k];
+		to[k]->n_bytes += pkts[i]->pkt_len;
+		to[k]->pkts[to[k]->n++] = pkts[i];
+	}
+	for (unsigned int k = 0; k < bond->n; k++) {
+		if (to[k]->n > 0)
+			tx_send(w, node, lw, bond->member[k], to[k]->pkts, to[k]->n,
+				to[k]->n_bytes);
+		to[k]->n = 0;
+		to[k]->n_bytes = 0;
+	}
+}
+
 /*
  * Goes down from a link to its port, a tag at each step. The port's link; 0: the packet was dropped. Is it
  * up and what is it are one question: a link that is gone is neither, and its port no place to go to.
@@ -334,7 +384,8 @@ static uint16_t tx_descend(struct worker *w, struct stage_node *node, struct lin
 			tx_bridge(w, node, m, ifindex);
 			return 0;
 		}
-		ifindex = tx_tag(w, node, link, m, ifindex);
+		ifindex = flags & LINK_BOND ? tx_member(w, node, lw, m, ifindex)
+					    : tx_tag(w, node, link, m, ifindex);
 		if (unlikely(ifindex == 0))
 			return 0;
 		counters->tx_packets++;
@@ -346,12 +397,12 @@ static uint16_t tx_descend(struct worker *w, struct stage_node *node, struct lin
 static __rte_noinline void tx_send_stacked(struct worker *w, struct stage_node *node,
 	struct link_worker *lw, uint16_t ifindex, uint64_t n_bytes)
 {
+	const uint16_t kinds = LINK_STACKED | LINK_UP | LINK_BRIDGE | LINK_BOND;
 	struct rte_mbuf **pkts = node->pkts;
 	const struct link_dp *link;
 	uint32_t n = node->n;
 
-	for (link = &lw->table[ifindex];
-		(link->flags & (LINK_STACKED | LINK_UP | LINK_BRIDGE)) == (LINK_STACKED | LINK_UP);
+	for (link = &lw->table[ifindex]; (link->flags & kinds) == (LINK_STACKED | LINK_UP);
 		link = &lw->table[ifindex]) {
 		struct link_counters *counters = &lw->counters[ifindex];
 		uint32_t n_tagged = 0;
@@ -374,6 +425,10 @@ static __rte_noinline void tx_send_stacked(struct worker *w, struct stage_node *
 	if (link->flags & LINK_BRIDGE) {
 		for (uint32_t i = 0; i < n; i++)
 			tx_bridge(w, node, pkts[i], ifindex);
+		return;
+	}
+	if ((link->flags & (LINK_BOND | LINK_UP)) == (LINK_BOND | LINK_UP)) {
+		tx_send_bond(w, node, lw, ifindex, pkts, n, n_bytes);
 		return;
 	}
 	/* By the port; or one on the way is down, and so says this. */
