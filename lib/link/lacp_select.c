@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
 /*
- * Selection Logic (IEEE 802.1AX-2008 5.4.14, 802.1AX-2020 6.4.14). Called by the machines in
+ * Selection Logic (IEEE 802.1AX-2008 5.4.14). Called by the machines in
  * lacp.c, on the control thread, after everything that may have changed a port.
  *
  * Ports with the same LAG ID (5.3.6: our key, the partner's system and key) share an aggregator; a
@@ -11,12 +11,12 @@
  * The standard lets all aggregators carry traffic; a bond is one link and uses one. That is the
  * active one, chosen as Linux's ad_select says; the ports of all others are STANDBY, so the Mux
  * machine keeps them WAITING and out of Synchronization, and the partner sends nothing there.
- * They have waited by the time they are needed: a switch-over takes no PDU but the partner's word that it is in
- * Synchronization, which it has given already.
+ * They have waited by the time they are needed, and their partner is in Synchronization already:
+ * the switch-over happens in the call that finds the active one dead.
  *
  * Only an aggregator with a live port (one that hears its partner) becomes active: a bond does not
- * fall back to a port without LACP. The active one is kept while no other is live, so
- * that a partner's short silence moves nothing.
+ * fall back to a port without LACP. The active one is kept while no other is live, so that a
+ * partner's short silence moves nothing.
  */
 #include "link/lacp_priv.h"
 
@@ -135,8 +135,6 @@ static struct lacp_aggregator *aggregator_choose(struct lacp_group *group)
 {
 	struct lacp_aggregator *best = group->active;
 
-	if (best != NULL && best->n_ports == 0)
-		best = NULL;
 	/* In use is what has a port attached: until then a better one may still come. */
 	if (best != NULL && best->n_live > 0 && best->n_attached > 0 &&
 		group->conf.ad_select == LACP_AD_STABLE)
@@ -153,30 +151,40 @@ static struct lacp_aggregator *aggregator_choose(struct lacp_group *group)
 	return best;
 }
 
-static void detached_ports_assign(struct lacp_group *group)
+/* Whoever has detached leaves its aggregator (5.4.14). Returns whether that emptied the active one. */
+static bool detached_ports_leave(struct lacp_group *group)
 {
 	for (unsigned int i = 0; i < group->n_ports; i++) {
 		struct lacp_port *port = group->ports[i];
 
-		if (port->selected != LACP_UNSELECTED || port->mux != LACP_MUX_DETACHED)
-			continue;
-		port->aggregator = NULL;
+		if (port->selected == LACP_UNSELECTED && port->mux == LACP_MUX_DETACHED)
+			port->aggregator = NULL;
 	}
 	count_ports(group);
+	/* Before it is given away again: its next user has not been chosen. */
+	if (group->active == NULL || group->active->n_ports > 0)
+		return false;
+	group->active = NULL;
+	return true;
+}
+
+static void free_ports_assign(struct lacp_group *group)
+{
 	for (unsigned int i = 0; i < group->n_ports; i++) {
 		struct lacp_port *port = group->ports[i];
 
 		if (port->aggregator == NULL && lacp_port_is_enabled(port))
 			port_assign(group, port);
 	}
+	count_ports(group);
 }
 
 bool lacp_select(struct lacp_group *group)
 {
+	bool has_left = detached_ports_leave(group);
 	struct lacp_aggregator *old = group->active;
 
-	detached_ports_assign(group);
-	count_ports(group);
+	free_ports_assign(group);
 	group->active = aggregator_choose(group);
 	for (unsigned int i = 0; i < group->n_ports; i++) {
 		struct lacp_port *port = group->ports[i];
@@ -185,7 +193,7 @@ bool lacp_select(struct lacp_group *group)
 			continue;
 		port->selected = port->aggregator == group->active ? LACP_SELECTED : LACP_STANDBY;
 	}
-	return group->active != old;
+	return has_left || group->active != old;
 }
 
 bool lacp_select_is_ready(const struct lacp_group *group, const struct lacp_aggregator *aggregator)
@@ -193,8 +201,8 @@ bool lacp_select_is_ready(const struct lacp_group *group, const struct lacp_aggr
 	for (unsigned int i = 0; i < group->n_ports; i++) {
 		const struct lacp_port *port = group->ports[i];
 
-		if (port->aggregator == aggregator && port->mux == LACP_MUX_WAITING &&
-			!port->is_ready_n)
+		/* Who is attached stays ready. Who is about to wait counts as well, in any order. */
+		if (port->aggregator == aggregator && !port->is_ready_n)
 			return false;
 	}
 	return true;

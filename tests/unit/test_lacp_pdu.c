@@ -122,7 +122,7 @@ START_TEST(newer_version_may_have_more_tlvs)
 
 	memcpy(bytes, lacp_bytes, sizeof(bytes));
 	bytes[1] = 2;
-	bytes[58] = 4; /* Port Algorithm TLV, 802.1AX-2014 6.4.2.4.1 */
+	bytes[58] = 4; /* Port Algorithm TLV, 802.1AX-2014 */
 	bytes[59] = 6;
 	ck_assert_int_eq(lacp_pdu_parse(bytes, sizeof(bytes), &pdu), LACP_OK);
 	assert_info(&pdu.actor, &lacp_fields.actor);

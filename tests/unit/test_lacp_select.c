@@ -3,12 +3,20 @@
 /* LACP: which ports share an aggregator, and which aggregator a bond uses (lib/link/lacp_select.c). */
 #include "lacp_fixture.h"
 
+static const struct lacp_line speedless = { .is_up = true, .is_full_duplex = true };
+static const struct lacp_line *const lines[] = { &ten_gbit, &speedless };
+
 START_TEST(only_one_of_two_partners_is_used)
 {
+	const struct lacp_line *line = lines[_i];
+
 	world_init(true);
-	wire(end_of(A, 0), end_of(B, 0), &ten_gbit);
-	wire(end_of(A, 1), end_of(C, 0), &ten_gbit);
-	wire(end_of(A, 2), end_of(B, 1), &ten_gbit);
+	wire(end_of(A, 0), end_of(B, 0), line);
+	wire(end_of(A, 1), end_of(C, 0), line);
+	wire(end_of(A, 2), end_of(B, 1), line);
+	world_run(100);
+	ck_assert(lacp_group_take_changed(&world.groups[A])); /* to which it will be */
+	ck_assert_uint_eq(distributing(A), 0);
 	world_run(10000);
 	ck_assert_uint_eq(distributing(A), 5);
 	ck_assert_uint_eq(distributing(B), 3);
@@ -26,8 +34,8 @@ START_TEST(only_one_of_two_partners_is_used)
 	ck_assert(lacp_group_take_changed(&world.groups[A]));
 	ck_assert_uint_le(run_until(C, 1, 1000), 100);
 	/* Stable: B is back, and waits. */
-	wire(end_of(A, 0), end_of(B, 0), &ten_gbit);
-	wire(end_of(A, 2), end_of(B, 1), &ten_gbit);
+	wire(end_of(A, 0), end_of(B, 0), line);
+	wire(end_of(A, 2), end_of(B, 1), line);
 	world_run(10000);
 	ck_assert_uint_eq(distributing(A), 2);
 	/* C falls silent with its line up: B takes over when that is noticed. */
@@ -123,24 +131,48 @@ START_TEST(partner_port_heard_elsewhere_is_forgotten_where_it_was)
 }
 END_TEST
 
-START_TEST(individual_ports_are_not_used_together)
+/* Partners of ports 0 and 1 that differ in one thing. */
+static const struct {
+	uint8_t system;
+	uint16_t priority, key;
+	bool is_individual_0, is_individual_1;
+	unsigned int want;
+} lag_rows[] = {
+	{ 0, 0, 0, false, false, 3 },
+	{ 1, 0, 0, false, false, 1 },
+	{ 0, 1, 0, false, false, 1 },
+	{ 0, 0, 1, false, false, 1 },
+	{ 0, 0, 0, true, false, 2 }, /* two could be more: the aggregate is preferred */
+	{ 0, 0, 0, false, true, 1 },
+	{ 0, 0, 0, true, true, 1 },
+};
+
+/* 802.1AX-2008 5.3.6, 5.4.14. */
+START_TEST(ports_with_one_lag_id_are_used_together)
 {
 	world_init(true);
 	for (unsigned int i = 0; i < 2; i++)
 		set_line(end_of(A, i), &ten_gbit);
 	for (unsigned int round = 0; round < 50; round++) {
-		for (unsigned int i = 0; i < 2; i++) {
-			struct lacp_pdu pdu = partner_pdu(i);
+		struct lacp_pdu pdu = partner_pdu(0);
 
-			pdu.actor.state &= (uint8_t)~LACP_STATE_AGGREGATION;
-			deliver(end_of(A, i), &pdu);
-		}
+		if (lag_rows[_i].is_individual_0)
+			pdu.actor.state ^= LACP_STATE_AGGREGATION;
+		deliver(end_of(A, 0), &pdu);
+		pdu = partner_pdu(1);
+		if (lag_rows[_i].is_individual_1)
+			pdu.actor.state ^= LACP_STATE_AGGREGATION;
+		pdu.actor.system.bytes[4] ^= lag_rows[_i].system;
+		pdu.actor.system_priority ^= lag_rows[_i].priority;
+		pdu.actor.key ^= lag_rows[_i].key;
+		deliver(end_of(A, 1), &pdu);
 		world_run(100);
 	}
-	ck_assert_uint_eq(distributing(A), 1);
-	ck_assert(port_of(A, 0)->aggregator->is_individual);
-	ck_assert_ptr_ne(port_of(A, 0)->aggregator, port_of(A, 1)->aggregator);
-	ck_assert_int_eq(port_of(A, 1)->selected, LACP_STANDBY);
+	ck_assert_uint_eq(distributing(A), lag_rows[_i].want);
+	ck_assert_int_eq(
+		port_of(A, 0)->aggregator == port_of(A, 1)->aggregator, lag_rows[_i].want == 3);
+	ck_assert_int_eq(port_of(A, 0)->aggregator->is_individual, lag_rows[_i].is_individual_0);
+	ck_assert_int_eq(port_of(A, 1)->aggregator->is_individual, lag_rows[_i].is_individual_1);
 }
 END_TEST
 
@@ -168,11 +200,11 @@ START_TEST(keys_are_those_of_linux)
 }
 END_TEST
 
-SUITE_MAIN("lacp_select", PLAIN_TEST(only_one_of_two_partners_is_used),
+SUITE_MAIN("lacp_select", LOOP_TEST(only_one_of_two_partners_is_used, lines),
 	LOOP_TEST(ad_select_chooses_the_aggregator, select_rows),
 	PLAIN_TEST(more_bandwidth_wins_unless_stable),
 	PLAIN_TEST(until_one_is_in_use_the_better_one_wins),
 	PLAIN_TEST(port_that_finds_another_partner_leaves_the_aggregator),
 	PLAIN_TEST(partner_port_heard_elsewhere_is_forgotten_where_it_was),
-	PLAIN_TEST(individual_ports_are_not_used_together),
+	LOOP_TEST(ports_with_one_lag_id_are_used_together, lag_rows),
 	LOOP_TEST(keys_are_those_of_linux, key_rows))
