@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
 /*
- * The machines of LACP, per port: Receive, Periodic Transmission, Mux and Transmit (IEEE
- * 802.1AX-2008 5.4.12 to 5.4.16, 802.1AX-2020 6.4.12 to 6.4.16; section numbers below are those of
- * 2008). Called by the bond on the control thread, and by unit tests with a clock of their own.
+ * The machines of LACP, per port: Receive (lacp_rx.c), Periodic Transmission, Mux and Transmit.
+ * Section numbers, here and in the other files, are those of IEEE 802.1AX-2008 5.4; later editions
+ * have the same machines in 6.4. Called by the bond on the control thread, and by unit tests with a
+ * clock of their own.
  *
  * What a partner says goes through Receive into port->partner; when it names another system, key
  * or port than before, Selected becomes UNSELECTED, Mux takes the port down to DETACHED, and the
@@ -25,13 +26,13 @@
  *            unselected, or not the active one      unselected, or not the active one
  *
  *   Periodic
- *     NO_PERIODIC (down, LACP off, or both ends passive) <--> FAST (1 s) <--> SLOW (30 s),
- *     by the partner's Timeout bit
+ *     NO_PERIODIC: down, LACP off, or both ends passive. Else by the partner's Timeout bit:
+ *     FAST_PERIODIC (1 s) or SLOW_PERIODIC (30 s)
  *
- * Each call ends in lacp_group_run(), which lets all ports move as far as they can. So a port whose line
- * is cut, or whose partner leaves Synchronization, is out of may_distribute when the call returns.
- * Its work is bounded by the number of ports, whatever a PDU says, and answers by Transmit's limit
- * of three a second; a PDU can change what a port knows, never how much.
+ * Each call ends in lacp_group_run(), which lets all ports move as far as they can. So a port whose
+ * line is cut, or whose partner leaves Synchronization, is out of may_distribute when the call
+ * returns. Its work is bounded by the number of ports, whatever a PDU says, and answers by Transmit's
+ * limit of three a second; a PDU can change what a port knows, never how much.
  *
  * Where the standard leaves room: unless told otherwise a partner is taken to be passive, on a
  * Short Timeout (so an active port calls once a second until it is heard), individual, and not in
@@ -40,7 +41,7 @@
  * a port looped back, or to another of the bond, stays without a partner.
  *
  * Not here: churn detection (5.4.17), independent control, the Marker Generator, and what came
- * with version 2 (long LACPDUs, conversations, 802.1AX-2020 6.6).
+ * with version 2 (long LACPDUs, conversations).
  */
 #include "link/lacp_priv.h"
 
@@ -84,7 +85,7 @@ static void mux_enter_collecting_distributing(struct lacp_port *port)
 	port->ntt = true;
 }
 
-/* One transition of Figure 5-15. False: none is open. */
+/* One transition of 5.4.15. False: none is open. */
 static bool mux_step(struct lacp_port *port, uint64_t now_ns)
 {
 	bool is_selected = port->selected == LACP_SELECTED;

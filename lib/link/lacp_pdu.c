@@ -139,7 +139,7 @@ enum lacp_error lacp_marker_parse(const uint8_t *payload, size_t len, bool *is_r
 
 void lacp_marker_respond(uint8_t payload[static LACP_PDU_LEN])
 {
-	/* 802.1AX-2008 5.5.3: the requester's fields come back as they were, pad and all. */
+	/* 802.1AX-2008 5.5: the requester's fields come back as they were, pad and all. */
 	payload[offsetof(struct lacp_marker_wire, type)] = TLV_MARKER_RESPONSE;
 }
 

@@ -2,10 +2,10 @@
 #pragma once
 
 /*
- * LACPDUs and Marker PDUs on the wire (IEEE 802.1AX-2008 5.4.2 and 5.5.3, 802.1AX-2020 6.4.2 and
- * 6.5.3). Both are Slow Protocols (IEEE 802.3 Annex 57A): EtherType 0x8809, to a multicast address
- * that no bridge forwards, the first byte of the payload says which. "Payload" is what lies behind
- * the EtherType, here and in all functions. No state, no allocation, any thread.
+ * LACPDUs and Marker PDUs on the wire (IEEE 802.1AX-2008 5.4.2 and 5.5). Both are Slow Protocols
+ * (IEEE 802.3 Annex 57A): EtherType 0x8809, to a multicast address that no bridge forwards, the
+ * first byte of the payload says which. "Payload" is what lies behind the EtherType, here and in
+ * all functions. No state, no allocation, any thread.
  */
 #include <assert.h>
 #include <stdbool.h>
@@ -25,7 +25,7 @@ enum {
 /* Slow_Protocols_Multicast (802.3 Annex 57A.3): where all of these go. */
 static const struct mac_addr lacp_destination = { { 0x01, 0x80, 0xc2, 0x00, 0x00, 0x02 } };
 
-/* Bits of Actor_State and Partner_State (802.1AX-2008 5.4.2.2, 802.1AX-2020 6.4.2.3). */
+/* Bits of Actor_State and Partner_State (802.1AX-2008 5.4.2.2). */
 enum lacp_state {
 	LACP_STATE_ACTIVITY = 1 << 0,	     /* set: Active LACP, clear: Passive */
 	LACP_STATE_TIMEOUT = 1 << 1,	     /* set: Short Timeout, clear: Long */
@@ -63,8 +63,8 @@ struct lacp_pdu_wire {
 	uint8_t terminator_length;
 	uint8_t reserved[50];
 };
-static_assert(sizeof(struct lacp_pdu_wire) == LACP_PDU_LEN, "802.1AX-2008 Figure 5-8");
-static_assert(offsetof(struct lacp_pdu_wire, terminator_type) == 58, "802.1AX-2008 Figure 5-8");
+static_assert(sizeof(struct lacp_pdu_wire) == LACP_PDU_LEN, "802.1AX-2008 5.4.2.2");
+static_assert(offsetof(struct lacp_pdu_wire, terminator_type) == 58, "802.1AX-2008 5.4.2.2");
 
 struct lacp_marker_wire {
 	uint8_t subtype;
@@ -79,7 +79,7 @@ struct lacp_marker_wire {
 	uint8_t terminator_length;
 	uint8_t reserved[90];
 };
-static_assert(sizeof(struct lacp_marker_wire) == LACP_PDU_LEN, "802.1AX-2008 Figure 5-20");
+static_assert(sizeof(struct lacp_marker_wire) == LACP_PDU_LEN, "802.1AX-2008 5.5");
 
 /* What one end says of one port: all in host order. */
 struct lacp_info {
@@ -115,7 +115,7 @@ const char *lacp_error_text(enum lacp_error error);
 
 /*
  * Reads an LACPDU. Newer versions are read as version 1: they keep its three TLVs where they are
- * and put their own behind (802.1AX-2020 6.4.2.4). On an error *out is not touched.
+ * and put their own behind (802.1AX-2014 and later). On an error *out is not touched.
  */
 enum lacp_error lacp_pdu_parse(const uint8_t *payload, size_t len, struct lacp_pdu *out);
 
@@ -127,6 +127,6 @@ enum lacp_error lacp_marker_parse(const uint8_t *payload, size_t len, bool *is_r
 
 /*
  * Turns a Marker PDU that lacp_marker_parse() has let pass into the response to it, in place: the
- * Marker Responder of 802.1AX-2008 5.3.4. Addresses are the caller's.
+ * Marker Responder of 802.1AX-2008 5.5. Addresses are the caller's.
  */
 void lacp_marker_respond(uint8_t payload[static LACP_PDU_LEN]);

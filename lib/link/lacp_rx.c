@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
 /*
- * The Receive machine of LACP (IEEE 802.1AX-2008 5.4.12, 802.1AX-2020 6.4.12) and what it knows of
- * partners, and the Marker Responder (5.3.4). On the control thread; the essay and the picture
- * are in lacp.c. Everything that others say comes in here, through lacp_port_input() or
- * lacp_port_receive().
+ * The Receive machine of LACP (IEEE 802.1AX-2008 5.4.12), and the Marker Responder (5.5). On the
+ * control thread; the essay and the picture are in lacp.c. Everything that others say comes in
+ * here, through lacp_port_input() or lacp_port_receive().
  */
 #include "link/lacp_priv.h"
 
