@@ -437,10 +437,10 @@ class Lab:
         self.daemons.append(weir)
         return weir
 
-    def peer(self, role, gateway_ns, mac, addresses=(), gateway=None):
-        """Moves the TAP ROLE0 out of the daemon's namespace into one of its own."""
+    def peer(self, role, gateway_ns, mac, addresses=(), gateway=None, dev=None):
+        """Moves the TAP ROLE0, or dev, out of the daemon's namespace into one of its own."""
         peer = self.namespace(role)
-        peer.dev = f"{role}0"
+        peer.dev = dev or f"{role}0"
         gateway_ns.ip("link", "set", peer.dev, "netns", peer.name)
         peer.ip("link", "set", peer.dev, "address", mac, "up")
         for address in addresses:
@@ -502,11 +502,11 @@ WEIR_LAN_MAC, WEIR_WAN_MAC = "02:00:00:00:00:01", "02:00:00:00:00:02"
 
 
 @contextlib.contextmanager
-def pings_go_on(router, host=None):
+def pings_go_on(router, host=None, to="10.2.0.2"):
     """Fails when one ping of the host, lan if none is given, to wan is lost while the body runs."""
     host = host or router.lan
-    host.ping("10.2.0.2", count=1)
-    child = host.popen("ping", "-n", "-i", "0.01", "-W", "2", "10.2.0.2", stdout=subprocess.PIPE,
+    host.ping(to, count=1)
+    child = host.popen("ping", "-n", "-i", "0.01", "-W", "2", to, stdout=subprocess.PIPE,
                        stderr=subprocess.STDOUT)
     try:
         assert "bytes of data" in child.stdout.readline()
