@@ -123,8 +123,8 @@ def start(lab):
     for name, host in lab.hosts.items():
         with_ip6(host, address(6, name), gateway(6, HOSTS[name][0]))
         for family in (4, 6):
-            wait_until(lambda h=host, f=family, v=HOSTS[name][0]: h.ping(gateway(f, v), count=1)[1] == 1,
-                       what=f"{name} reaches its gateway")
+            wait_until(lambda h=host, f=family, v=HOSTS[name][0]: h.ping(gateway(f, v), count=1, wait=0.3)[1] == 1,
+                       timeout=30, what=f"{name} reaches its gateway")
     return trunk
 
 
