@@ -477,6 +477,62 @@ START_TEST(a_file_waits_for_a_compile_that_is_under_way)
 }
 END_TEST
 
+/* Which direction has the first packet then: the client of a download has nothing to say before an answer comes. */
+static void (*const first_pushes[])(
+	struct bench *b, uint16_t sport, uint16_t dport) = { push_out, push_in };
+
+START_TEST(a_connection_goes_on_when_its_link_comes_back)
+{
+	bool is_answer = first_pushes[_i] == push_in;
+	struct bench *b = rules_start(POLICY("drop", "{ in = \"lan.*\"; action = \"accept\"; }"));
+	struct drops drops;
+
+	add_link(b, "lan.7");
+	settle(b);
+	learn_host(b, "lan.7");
+	push_out(b, 1000, 2000);
+	del_link(b, "lan.7");
+	settle(b);
+	add_link(b, "lan.7");
+	settle(b);
+	learn_host(b, "lan.7");
+	drops = drops_take(b);
+	first_pushes[_i](b, is_answer ? 2000 : 1000, is_answer ? 1000 : 2000);
+	ck_assert_uint_eq(bench_count(b, is_answer ? LAN : WAN), 1);
+	push_in(b, 2000, 1000);
+	push_out(b, 1000, 2000);
+	ck_assert_uint_eq(bench_count(b, LAN), 1);
+	ck_assert_uint_eq(bench_count(b, WAN), 1);
+	drops_expect_none(b, &drops);
+	bench_destroy(b);
+}
+END_TEST
+
+START_TEST(a_connection_is_judged_by_the_link_that_it_comes_by_now)
+{
+	struct bench *b = rules_start(POLICY("drop", "{ in = \"lan.*\"; action = \"accept\"; }"));
+	struct drops drops;
+
+	add_link(b, "lan.7");
+	settle(b);
+	learn_host(b, "lan.7");
+	push_out(b, 1000, 2000);
+	push_in(b, 2000, 1000);
+	ck_assert_uint_eq(bench_count(b, WAN), 1);
+	ck_assert_uint_eq(bench_count(b, LAN), 1);
+	del_link(b, "lan.7");
+	add_link(b, "x");
+	settle(b);
+	learn_host(b, "x");
+	drops = drops_take(b);
+	push_out(b, 1000, 2000);
+	push_in(b, 2000, 1000);
+	drops_expect(b, &drops, "firewall_drop_forward", 2);
+	bench_expect_nothing(b);
+	bench_destroy(b);
+}
+END_TEST
+
 /* With and without a name, the policy's as well; and what a limit has given stays given. */
 START_TEST(counters_and_limits_go_on)
 {
@@ -582,5 +638,7 @@ PACKET_MAIN("firewall_links", LOOP_TEST(a_rule_holds_for_links_that_come_and_go,
 	PLAIN_TEST(a_file_may_name_a_link_that_came_while_it_was_read),
 	PLAIN_TEST(a_file_may_not_name_a_link_that_went_while_it_was_read),
 	PLAIN_TEST(a_file_waits_for_a_compile_that_is_under_way),
+	LOOP_TEST(a_connection_goes_on_when_its_link_comes_back, first_pushes),
+	PLAIN_TEST(a_connection_is_judged_by_the_link_that_it_comes_by_now),
 	PLAIN_TEST(counters_and_limits_go_on), LOOP_TEST(a_link_that_a_rule_names_stays, users),
 	PLAIN_TEST(loaded_rules_are_compiled_again_and_replaced))
