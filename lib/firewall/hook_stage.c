@@ -19,8 +19,6 @@
 enum { EXIT_ACCEPT = 1, EXIT_ERROR4, EXIT_ERROR6, EXIT_RESET, EXIT_NAT };
 enum { POSTROUTING_NAT = EXIT_ACCEPT + 1 };
 enum { RULE_GOES_ON = STAGE_EXITS_MAX };
-/* What a trace is told besides the rule. */
-enum { HOOK_NOT_ASKED = 1 };
 
 static_assert((int)MATCH_NEW == (int)FLOW_STATE_NEW &&
 		      (int)MATCH_ESTABLISHED == (int)FLOW_STATE_ESTABLISHED &&
@@ -233,7 +231,7 @@ static __rte_always_inline unsigned int hook_one(
 	if (walk.ruleset == NULL)
 		return EXIT_ACCEPT;
 	if (unlikely(!ruleset_knows(walk.ruleset, walk.f->in_link, walk.f->out_link))) {
-		trace_tell(w, FLOW_NO_RULE, HOOK_NOT_ASKED, 0);
+		trace_tell(w, FLOW_NO_RULE, FIREWALL_NOT_ASKED, 0);
 		return pkt_drop(meta, &firewall_module, FIREWALL_LINK_UNKNOWN);
 	}
 	if (!walk.f->is_again && !walk.f->is_explained)
@@ -249,8 +247,8 @@ static void hook_format(const struct trace_record *record, char *buf, size_t siz
 	const char *what = "accepted";
 	char by[32];
 
-	if (record->extra.arg[1] == HOOK_NOT_ASKED) {
-		snprintf(buf, size, "not asked: the rules do not know the link");
+	if (record->extra.arg[1] == FIREWALL_NOT_ASKED) {
+		snprintf(buf, size, "no rule was asked");
 		return;
 	}
 	if (record->extra.arg[0] == FLOW_NO_RULE)

@@ -88,7 +88,8 @@ static struct bench *rules_start(const char *rules)
 
 	is_shut = false;
 	b = bench_start(config);
-	n_begun = n_ended = 0;
+	n_begun = 0;
+	n_ended = 0;
 	free(config);
 	return b;
 }
@@ -328,6 +329,33 @@ START_TEST(nothing_passes_by_a_link_that_the_rules_do_not_know)
 }
 END_TEST
 
+START_TEST(explain_says_that_the_rules_do_not_know_the_link)
+{
+	struct bench *b = rules_start(POLICY("accept", "{ in = \"lan.*\"; action = \"drop\"; }"));
+	struct client *client = bench_connect(b);
+	json_t *answer, *step;
+
+	shut_gate();
+	add_link(b, "lan.7");
+	learn_host(b, "lan.7");
+	bench_write(client,
+		"{\"jsonrpc\": \"2.0\", \"id\": 1, \"method\": \"explain.packet\", \"params\": "
+		"{\"iif\": \"lan.7\", \"src\": \"10.7.0.10\", \"dst\": \"198.51.100.10\", "
+		"\"proto\": \"udp\"}}");
+	answer = bench_read(b, client);
+	ck_assert_str_eq(json_text_at(answer, "result.reason"), "firewall_link_unknown");
+	ck_assert_uint_eq(json_array_size(json_at(answer, "result.rules")), 0);
+	step = json_at(answer, "result.steps");
+	step = json_array_get(step, json_array_size(step) - 2); /* the last is the drop */
+	ck_assert_str_eq(json_text_at(step, "node"), "prerouting");
+	ck_assert_ptr_nonnull(strstr(json_text_at(step, "decision"), "no rule was asked"));
+	json_decref(answer);
+	open_gate();
+	client_close(client);
+	bench_destroy(b);
+}
+END_TEST
+
 /* The rules that run accept what comes in by that index. */
 START_TEST(an_index_that_is_used_again_does_not_bring_its_rules)
 {
@@ -423,7 +451,8 @@ START_TEST(a_file_may_not_name_a_link_that_went_while_it_was_read)
 	add_link(b, "lan.7");
 	settle(b);
 	shut_gate();
-	n_begun = n_ended = 0;
+	n_begun = 0;
+	n_ended = 0;
 	path = begin_load(client, BY_NAME("lan.7"));
 	while (n_begun == 0) {
 		event_base_loop(b->events, EVLOOP_NONBLOCK);
@@ -633,6 +662,7 @@ END_TEST
 
 PACKET_MAIN("firewall_links", LOOP_TEST(a_rule_holds_for_links_that_come_and_go, names),
 	LOOP_TEST(nothing_passes_by_a_link_that_the_rules_do_not_know, meanwhile),
+	PLAIN_TEST(explain_says_that_the_rules_do_not_know_the_link),
 	PLAIN_TEST(an_index_that_is_used_again_does_not_bring_its_rules),
 	PLAIN_TEST(many_links_need_few_compiles),
 	PLAIN_TEST(a_file_may_name_a_link_that_came_while_it_was_read),
