@@ -285,11 +285,15 @@ static struct load *load_next(struct firewall_state *state)
 
 static void load_begin(struct dp *dp, struct load *load)
 {
-	load->err = load_start(dp, load);
-	if (load->err < 0)
-		load_end(dp, load);
-	else
+	/* Once it has started, the thread's result is the thread's to write. */
+	int err = load_start(dp, load);
+
+	if (err == 0) {
 		firewall_state(dp)->load = load;
+		return;
+	}
+	load->err = err;
+	load_end(dp, load);
 }
 
 static void load_look(struct dp *dp, struct load *load)

@@ -26,6 +26,7 @@ struct gated {
 
 static sem_t gate;
 static bool is_shut;
+static bool is_hasty;		     /* threads end before who began them goes on */
 static unsigned int n_begun;	     /* threads since the rules were started */
 static _Atomic unsigned int n_ended; /* of these */
 
@@ -61,10 +62,14 @@ int __wrap_pthread_create(
 	pthread_t *thread, const pthread_attr_t *attr, void *(*run)(void *arg), void *arg)
 {
 	struct gated *gated = mem_zalloc(sizeof(*gated));
+	int err;
 
 	*gated = (struct gated){ .run = run, .arg = arg, .waits = is_shut };
 	n_begun++;
-	return __real_pthread_create(thread, attr, gated_run, gated);
+	err = __real_pthread_create(thread, attr, gated_run, gated);
+	while (is_hasty && err == 0 && n_ended < n_begun)
+		usleep(100);
+	return err;
 }
 
 static void shut_gate(void)
@@ -86,7 +91,7 @@ static struct bench *rules_start(const char *rules)
 	char *config = mem_printf("%sfirewall: { %s };\n", router_config, rules);
 	struct bench *b;
 
-	is_shut = false;
+	is_shut = is_hasty = false;
 	b = bench_start(config);
 	n_begun = 0;
 	n_ended = 0;
@@ -475,6 +480,22 @@ START_TEST(a_file_may_not_name_a_link_that_went_while_it_was_read)
 }
 END_TEST
 
+START_TEST(what_was_wrong_with_a_file_is_told_however_soon_it_was_found)
+{
+	struct bench *b = rules_start(POLICY("drop", "{ action = \"accept\"; }"));
+	struct client *client = bench_connect(b);
+	char *problem;
+
+	is_hasty = true;
+	problem = end_load(b, client, begin_load(client, BY_NAME("nil")));
+	ck_assert_ptr_nonnull(problem);
+	ck_assert_ptr_nonnull(strstr(problem, "there is no link \"nil\""));
+	free(problem);
+	client_close(client);
+	bench_destroy(b);
+}
+END_TEST
+
 /* `link add` and `firewall load` right behind it: the rules that ran are being compiled then. */
 START_TEST(a_file_waits_for_a_compile_that_is_under_way)
 {
@@ -667,6 +688,7 @@ PACKET_MAIN("firewall_links", LOOP_TEST(a_rule_holds_for_links_that_come_and_go,
 	PLAIN_TEST(many_links_need_few_compiles),
 	PLAIN_TEST(a_file_may_name_a_link_that_came_while_it_was_read),
 	PLAIN_TEST(a_file_may_not_name_a_link_that_went_while_it_was_read),
+	PLAIN_TEST(what_was_wrong_with_a_file_is_told_however_soon_it_was_found),
 	PLAIN_TEST(a_file_waits_for_a_compile_that_is_under_way),
 	LOOP_TEST(a_connection_goes_on_when_its_link_comes_back, first_pushes),
 	PLAIN_TEST(a_connection_is_judged_by_the_link_that_it_comes_by_now),
