@@ -125,6 +125,11 @@ int port_restart(struct dp *dp, struct link *link);
 void port_program_steering(struct dp *dp, struct link *link);
 /* Its packets go first where its steering, and whether links stand on it, want them now. No port: nothing. */
 void port_follow_exit(struct dp *dp, const struct link *link);
+/*
+ * The device takes tags off by itself, if it can (port_vlan.c). Once it does it goes on: frames that wait in its
+ * queues would be taken for others.
+ */
+void port_strip_vlans(struct dp *dp, struct link *link);
 /* Takes frames to anybody as long as somebody wants them. */
 void port_follow_promiscuous(const struct link *link);
 
