@@ -360,9 +360,18 @@ static unsigned int output_one(
 		w, bw, node, m, meta, &f, fdb_hash(bridge->fdb, fdb_key(f.dst, f.vid)));
 }
 
+/* Not by stage_each(): a flood pushes into the lane that it would write behind. */
 static void output_run(struct worker *w, struct stage_node *node)
 {
-	stage_each(w, node, BRIDGE_TX, output_one, node);
+	if (unlikely(w->trace != NULL)) {
+		stage_each_traced(w, node, output_one, node);
+		return;
+	}
+	for (uint32_t i = 0; i < node->n; i++) {
+		struct rte_mbuf *m = node->pkts[i];
+
+		stage_leave(w, node, m, output_one(w, node, m, pkt_meta(m)));
+	}
 }
 
 static void output_format(const struct trace_record *record, char *buf, size_t size)
