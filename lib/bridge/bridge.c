@@ -119,7 +119,7 @@ static void bridge_follow_filtering(struct dp *dp, struct bridge *bridge)
 	__atomic_store_n(&bridge->dp->is_filtering, is_filtering, __ATOMIC_RELAXED);
 	for (unsigned int i = 0; i < LINK_MAX; i++)
 		if (state->members[i] != NULL && state->ports[i].bridge == bridge->dp)
-			bridge_forget(state, bridge, state->members[i]->link, false);
+			bridge_forget_unfit(state, bridge, state->members[i]->link);
 }
 
 /* Writes what workers read of a member; takes vlans. */
@@ -180,6 +180,7 @@ static int bridge_join(struct dp *dp, struct link *master, struct link *link,
 	bridge_publish_port(dp, bridge, link, settings, bridge_member_has_vlans(conf), vlans);
 	bridge_publish_members(dp, bridge);
 	bridge_follow_filtering(dp, bridge);
+	bridge_forget_unfit(state, bridge, link);
 	return 0;
 }
 

@@ -183,6 +183,9 @@ void bridge_age(struct bridge_state *state, struct bridge *bridge);
 /* Forgets all that is known behind a member: what was learned, or (is_static) all. */
 void bridge_forget(
 	struct bridge_state *state, struct bridge *bridge, const struct link *link, bool is_static);
+/* Forgets all, static ones too, of VLANs that a member does not have: no frame would find them. */
+void bridge_forget_unfit(
+	struct bridge_state *state, struct bridge *bridge, const struct link *link);
 /* Forgets one. */
 void bridge_forget_one(
 	struct bridge_state *state, struct fdb *fdb, uint64_t key, const struct fdb_value *value);
