@@ -133,7 +133,8 @@ struct bridge_state {
 	X(BRIDGE_DROP_FLOOD_FULL, "bridge_flood_full",                                             \
 		"no room for the copies of a flood in this pass")                                  \
 	X(BRIDGE_DROP_NO_BUFFER, "bridge_no_buffer", "no packet buffer for a copy or a tag")       \
-	X(BRIDGE_DROP_DOWN, "bridge_down", "the bridge is administratively down")
+	X(BRIDGE_DROP_DOWN, "bridge_down",                                                         \
+		"the bridge, or its member that the frame came by, is administratively down")
 
 #define BRIDGE_DROP_ENUM(member, name, help) member,
 enum bridge_drop { BRIDGE_DROPS(BRIDGE_DROP_ENUM) BRIDGE_N_DROPS };

@@ -168,8 +168,6 @@ unsigned int bridge_deliver(struct worker *w, struct bridge_worker *bw, struct r
 	bool is_own_vlan = f->vid == f->bridge->pvid;
 	enum bridge_drop drop;
 
-	if (!(bw->links[f->bridge->ifindex].flags & LINK_UP))
-		return bridge_drop(w, meta, f, BRIDGE_DROP_DOWN);
 	/* Tags say there which VLAN's link it is: all but the bridge's own come with one. */
 	if (f->bridge->is_filtering && (f->is_tagged || !is_own_vlan)) {
 		if (frame_hides_tag(f, m))
@@ -269,7 +267,8 @@ static __rte_always_inline unsigned int bridge_one(struct worker *w, struct brid
 		return BRIDGE_OWN;
 	meta->in_link = f->in_link;
 	meta->n_injects = 0;
-	if (unlikely(!(bw->links[f->in_link].flags & LINK_UP)))
+	if (unlikely(
+		    !(bw->links[f->in_link].flags & bw->links[f->bridge->ifindex].flags & LINK_UP)))
 		seek->drop = BRIDGE_DROP_DOWN;
 	if (unlikely(seek->drop != BRIDGE_N_DROPS))
 		return bridge_drop(w, meta, f, seek->drop);
@@ -348,6 +347,7 @@ const struct stage bridge_stage = {
 	.name = "bridge",
 	.help = "forwards what members of bridges receive, and learns from it",
 	.run = bridge_run,
+	.is_end = true, /* what is flooded ends here, and its clones go on */
 	.exits = { [BRIDGE_TX] = { "forward", "tx" },
 		[BRIDGE_OWN] = { "own", "plain" },
 		[BRIDGE_STEER] = { "steer", "steer" } },
@@ -413,6 +413,7 @@ const struct stage bridge_output_stage = {
 	.name = "bridge_output",
 	.help = "finds the member for what leaves by a bridge",
 	.run = output_run,
+	.is_end = true,
 	.exits = { [BRIDGE_TX] = { "forward", "tx_member" } },
 	.format = output_format,
 };

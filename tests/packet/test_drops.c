@@ -877,8 +877,8 @@ static bool has_cause(const char *reason)
 /* Connections, rules, translations and VLANs have tests of their own, which expect each reason by its name. */
 static bool is_caused_elsewhere(const char *reason)
 {
-	static const char *const files[] = { "conntrack_limits", "firewall", "flow",
-		"flow_fragments", "nat", "vlan" };
+	static const char *const files[] = { "bridge", "bridge_own", "bridge_vlan",
+		"conntrack_limits", "firewall", "flow", "flow_fragments", "nat", "vlan" };
 	char *quoted = mem_printf("\"%s\"", reason);
 	bool is_found = false;
 
