@@ -156,6 +156,19 @@ static void member_leave(struct dp *dp, struct link *link)
 	link_follow_carrier(dp, master);
 }
 
+/* As it is made: nobody is a member twice. */
+static int join_by_name(
+	struct dp *dp, struct link *master, const struct link_member_conf *conf, struct diag *diag)
+{
+	struct link *link = link_by_name(dp, conf->name);
+
+	if (link == NULL)
+		return diag_error(diag, 0, "", "there is no link \"%s\"", conf->name);
+	if (link->master == master)
+		return diag_error(diag, 0, "", "\"%s\" is given twice", conf->name);
+	return member_join(dp, master, link, conf, diag);
+}
+
 int link_join_all(struct dp *dp, struct link *master, const char *path, struct diag *diag)
 {
 	const struct field_list *members = &master->conf->members;
@@ -163,13 +176,11 @@ int link_join_all(struct dp *dp, struct link *master, const char *path, struct d
 	for (unsigned int i = 0; i < members->n; i++) {
 		const struct link_member_conf *conf =
 			field_list_item(&link_member_object, members, i);
-		struct link *link = link_by_name(dp, conf->name);
 		struct diag why;
 		int err;
 
 		diag_init(&why, NULL);
-		err = link == NULL ? diag_error(&why, 0, "", "there is no link \"%s\"", conf->name)
-				   : member_join(dp, master, link, conf, &why);
+		err = join_by_name(dp, master, conf, &why);
 		if (err < 0)
 			diag_error(diag, 0, path, "members[%u]: %s", i, why.entries[0].text);
 		diag_fini(&why);
