@@ -293,6 +293,11 @@ static void tx_send(struct worker *w, struct stage_node *node, struct link_worke
 static __rte_always_inline uint16_t tx_tag(struct worker *w, struct stage_node *node,
 	const struct link_dp *link, struct rte_mbuf *m, uint16_t ifindex)
 {
+	/* A bridge sends what it has received as it is: others may read those bytes, too. */
+	if (unlikely(!pkt_writable(m))) {
+		tx_drop(w, node, m, ifindex, LINK_DROP_VLAN_SHARED);
+		return 0;
+	}
 	if (unlikely(!vlan_push(m, vlan_tag_be(link->tpid, link->vid | vlan_priority(m))))) {
 		tx_drop(w, node, m, ifindex, LINK_DROP_VLAN_NO_ROOM);
 		return 0;

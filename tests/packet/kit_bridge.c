@@ -52,6 +52,19 @@ void station_send(struct bench *b, unsigned int port, const struct frame *frame,
 	bench_expect_nothing(b);
 }
 
+struct rte_mbuf *station_send_shared(struct bench *b, unsigned int port, const struct frame *frame)
+{
+	struct rte_mbuf *m, *clone;
+
+	bench_send(b, port, frame);
+	REQUIRE(rte_ring_dequeue(b->rx[port], (void **)&m) == 0);
+	clone = rte_pktmbuf_clone(m, b->dp->pool);
+	REQUIRE(clone != NULL);
+	REQUIRE(rte_ring_enqueue(b->rx[port], clone) == 0);
+	bench_run(b);
+	return m;
+}
+
 void station_says(
 	struct bench *b, unsigned int port, const char *src, const char *dst, unsigned int to)
 {

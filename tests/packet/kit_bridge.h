@@ -41,7 +41,9 @@ struct bench *bridge_start_with(const char *members, const char *settings, const
 void station_frame(struct frame *frame, const char *src, const char *dst, uint32_t n);
 /* Sends it, and fails the test unless it comes out as it is by the ports of that set, and by no other. */
 void station_send(struct bench *b, unsigned int port, const struct frame *frame, unsigned int to);
-/* The same for a frame of 50 bytes between two addresses. */
+/* Sends a frame whose bytes somebody else reads, too: what is returned, to be freed. */
+struct rte_mbuf *station_send_shared(struct bench *b, unsigned int port, const struct frame *frame);
+/* station_send() for a frame of 50 bytes between two addresses. */
 void station_says(
 	struct bench *b, unsigned int port, const char *src, const char *dst, unsigned int to);
 /* Sends it, and fails the test unless it comes out nowhere, and is dropped for that reason and no other. */

@@ -313,20 +313,6 @@ START_TEST(frames_in_pieces_come_out_whole)
 }
 END_TEST
 
-/* Sends a frame whose bytes somebody else reads, too, and goes on reading. */
-static struct rte_mbuf *send_shared(struct bench *b, unsigned int port, const struct frame *frame)
-{
-	struct rte_mbuf *m, *clone;
-
-	bench_send(b, port, frame);
-	REQUIRE(rte_ring_dequeue(b->rx[port], (void **)&m) == 0);
-	clone = rte_pktmbuf_clone(m, b->dp->pool);
-	REQUIRE(clone != NULL);
-	REQUIRE(rte_ring_enqueue(b->rx[port], clone) == 0);
-	bench_run(b);
-	return m;
-}
-
 START_TEST(shared_frames_are_passed_on_and_not_written_to)
 {
 	struct bench *b = bridge_start(ALL_MEMBERS, NULL, NULL);
@@ -335,12 +321,12 @@ START_TEST(shared_frames_are_passed_on_and_not_written_to)
 
 	station_says(b, E1, STATION_B, ANY_MAC, TO_E0 | TO_E2 | TO_E3);
 	station_frame(&frame, STATION_A, STATION_B, 50);
-	m = send_shared(b, E0, &frame);
+	m = station_send_shared(b, E0, &frame);
 	bench_expect_bytes(b, E1, &frame);
 	ck_assert_mem_eq(rte_pktmbuf_mtod(m, char *), frame.bytes, frame.len);
 	rte_pktmbuf_free(m);
 	station_frame(&frame, STATION_A, ANY_MAC, 50);
-	m = send_shared(b, E0, &frame);
+	m = station_send_shared(b, E0, &frame);
 	for (unsigned int port = E1; port <= E3; port++)
 		bench_expect_bytes(b, port, &frame);
 	bench_expect_nothing(b);

@@ -509,6 +509,45 @@ START_TEST(members_may_be_vlans)
 }
 END_TEST
 
+/* No tag is put on or taken off bytes that others read. */
+START_TEST(shared_frames_are_not_tagged)
+{
+	struct bench *b = bench_start(stacked_config);
+	struct drops drops;
+	struct frame frame;
+	struct rte_mbuf *m;
+
+	send_stacked(b, E0, STATION_A, STATION_B, 7, WANT(NONE, 8, BARE));
+	drops = drops_take(b);
+	station_frame(&frame, STATION_B, STATION_A, 50);
+	m = station_send_shared(b, E1, &frame);
+	bench_expect_nothing(b);
+	drops_expect(b, &drops, "vlan_shared", 1);
+	ck_assert_mem_eq(rte_pktmbuf_mtod(m, char *), frame.bytes, frame.len);
+	rte_pktmbuf_free(m);
+	/* A flood has headers of its own. */
+	station_frame(&frame, STATION_B, ANY_MAC, 50);
+	m = station_send_shared(b, E1, &frame);
+	ck_assert_uint_eq(bench_count(b, E0), 2);
+	ck_assert_mem_eq(rte_pktmbuf_mtod(m, char *), frame.bytes, frame.len);
+	rte_pktmbuf_free(m);
+	bench_destroy(b);
+	b = bridge_start(MEMBERS, NULL, NULL);
+	station_frame(&frame, STATION_A, ANY_MAC, 50);
+	frame_tag(&frame, RTE_ETHER_TYPE_VLAN, 10);
+	bench_push(b, E1, &frame);
+	bench_discard(b);
+	drops = drops_take(b);
+	station_frame(&frame, STATION_B, STATION_A, 50);
+	m = station_send_shared(b, E0, &frame);
+	bench_expect_nothing(b);
+	drops_expect(b, &drops, "bridge_no_buffer", 1);
+	ck_assert_mem_eq(rte_pktmbuf_mtod(m, char *), frame.bytes, frame.len);
+	rte_pktmbuf_free(m);
+	bench_destroy(b);
+}
+END_TEST
+
 PACKET_MAIN("bridge_vlan", LOOP_TEST(a_flooded_frame_has_the_tag_that_each_member_wants, passes),
 	LOOP_TEST(a_known_station_gets_the_tag_that_its_member_wants, passes),
 	PLAIN_TEST(each_vlan_has_stations_of_its_own),
@@ -524,4 +563,4 @@ PACKET_MAIN("bridge_vlan", LOOP_TEST(a_flooded_frame_has_the_tag_that_each_membe
 	PLAIN_TEST(a_filtering_bridge_without_vlans_is_in_vlan_1),
 	PLAIN_TEST(stations_go_with_the_vlan_of_their_member),
 	PLAIN_TEST(a_station_learned_too_late_is_behind_a_member_that_does_not_send),
-	PLAIN_TEST(members_may_be_vlans))
+	PLAIN_TEST(members_may_be_vlans), PLAIN_TEST(shared_frames_are_not_tagged))
