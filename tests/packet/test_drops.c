@@ -874,7 +874,7 @@ static bool has_cause(const char *reason)
 	return false;
 }
 
-/* Connections, rules, translations and VLANs have tests of their own, which expect each reason by its name. */
+/* Bridges, connections, rules, translations and VLANs have tests of their own, which expect each reason by its name. */
 static bool is_caused_elsewhere(const char *reason)
 {
 	static const char *const files[] = { "bridge", "bridge_own", "bridge_vlan",
