@@ -9,6 +9,8 @@
 
 #include <rte_cycles.h>
 
+#include "dp/worker.h"
+
 enum { OTHERS = TO_E1 | TO_E2 | TO_E3 };
 
 /* Learning */
@@ -360,6 +362,70 @@ START_TEST(without_buffers_a_flood_ends_and_nothing_leaks)
 }
 END_TEST
 
+/* Limits */
+
+START_TEST(a_member_has_room_again_for_whom_it_lost)
+{
+	struct bench *b =
+		bridge_start("{ name = \"e0\"; fdb_max = 1; }, \"e1\", \"e2\", \"e3\"", NULL, NULL);
+
+	station_says(b, E0, STATION_A, STATION_D, OTHERS);
+	station_says(b, E0, STATION_B, STATION_D, OTHERS);
+	ck_assert_str_eq(fdb_place(b, STATION_B, 0), "");
+	/* Put elsewhere for good; moved elsewhere; deleted. */
+	json_decref(bench_call(b, "fdb.add", "{\"mac\": \"" STATION_A "\", \"dev\": \"e1\"}"));
+	station_says(b, E0, STATION_C, STATION_D, OTHERS);
+	ck_assert_str_eq(fdb_place(b, STATION_C, 0), "e0");
+	station_says(b, E2, STATION_C, STATION_A, TO_E1);
+	station_says(b, E0, "06:00:00:00:00:01", STATION_A, TO_E1);
+	ck_assert_str_eq(fdb_place(b, "06:00:00:00:00:01", 0), "e0");
+	json_decref(bench_call(b, "fdb.del", "{\"mac\": \"06:00:00:00:00:01\", \"dev\": \"e0\"}"));
+	station_says(b, E0, "06:00:00:00:00:02", STATION_A, TO_E1);
+	ck_assert_str_eq(fdb_place(b, "06:00:00:00:00:02", 0), "e0");
+	/* A static one does not count, nor does it go when learned ones do. */
+	json_decref(bench_call(b, "fdb.add", "{\"mac\": \"06:00:00:00:00:03\", \"dev\": \"e0\"}"));
+	json_decref(bench_call(b, "fdb.flush", "{\"dev\": \"e0\"}"));
+	station_says(b, E0, "06:00:00:00:00:04", STATION_A, TO_E1);
+	ck_assert_str_eq(fdb_place(b, "06:00:00:00:00:04", 0), "e0");
+	ck_assert_str_eq(fdb_place(b, "06:00:00:00:00:03", 0), "e0");
+	bench_destroy(b);
+}
+END_TEST
+
+/* Workers */
+
+START_TEST(workers_forward_for_each_other)
+{
+	enum { N = 60 };
+	static const char *const stations[] = { STATION_A, STATION_B, STATION_C, STATION_D };
+	struct bench *b = bridge_start_with(ALL_MEMBERS, "mtu = 1500;", NULL, 2, 16384);
+	struct drops drops;
+	struct frame frame;
+
+	for (unsigned int port = E0; port <= E3; port++) {
+		station_frame(&frame, stations[port], "06:00:00:00:00:01", 50);
+		bench_push(b, port, &frame);
+	}
+	bench_discard(b);
+	drops = drops_take(b);
+	for (unsigned int i = 0; i < N; i++)
+		for (unsigned int port = E0; port <= E3; port++) {
+			station_frame(
+				&frame, stations[port], stations[(port + 1 + i % 3) % 4], 40 + i);
+			bench_send(b, port, &frame);
+			station_frame(&frame, stations[port], "06:00:00:00:00:01", 40 + i);
+			bench_send(b, port, &frame);
+		}
+	bench_run(b);
+	for (unsigned int port = E0; port <= E3; port++)
+		ck_assert_uint_eq(bench_count(b, port), N + 3 * N);
+	drops_expect_none(b, &drops);
+	ck_assert_uint_gt(b->dp->workers[0]->stats.tx, 0);
+	ck_assert_uint_gt(b->dp->workers[0]->taken_over + b->dp->workers[1]->taken_over, N);
+	bench_destroy(b);
+}
+END_TEST
+
 PACKET_MAIN("bridge", PLAIN_TEST(a_station_is_asked_for_everywhere_until_it_is_known),
 	PLAIN_TEST(groups_reach_everybody_always),
 	PLAIN_TEST(a_station_that_moves_is_found_where_it_is),
@@ -377,4 +443,6 @@ PACKET_MAIN("bridge", PLAIN_TEST(a_station_is_asked_for_everywhere_until_it_is_k
 	PLAIN_TEST(what_a_member_cannot_send_is_not_sent_by_it),
 	PLAIN_TEST(frames_in_pieces_come_out_whole),
 	PLAIN_TEST(shared_frames_are_passed_on_and_not_written_to),
-	PLAIN_TEST(without_buffers_a_flood_ends_and_nothing_leaks))
+	PLAIN_TEST(without_buffers_a_flood_ends_and_nothing_leaks),
+	PLAIN_TEST(a_member_has_room_again_for_whom_it_lost),
+	PLAIN_TEST(workers_forward_for_each_other))

@@ -99,6 +99,72 @@ START_TEST(neighbours_are_asked_for_by_all_members)
 }
 END_TEST
 
+START_TEST(packets_in_pieces_find_the_station_too)
+{
+	struct bench *b = bridge_start(
+		ALL_MEMBERS, "mtu = 1000; addresses = [ \"192.0.2.1/24\" ];", NEIGHBORS);
+	struct frame frame, got;
+	unsigned int n = 0;
+
+	frame_ip4(&frame, &(struct ip4_spec){ .src_mac = PEER_MAC,
+				  .dst_mac = WAN_MAC,
+				  .src = "198.51.100.10",
+				  .dst = "192.0.2.10",
+				  .payload_len = 1400 });
+	bench_push(b, UPLINK, &frame);
+	for (unsigned int port = E0; port <= E3; port++)
+		ck_assert_uint_eq(bench_count(b, port), 2);
+	station_says(b, E2, STATION_A, STATION_B, TO_E0 | TO_E1 | TO_E3);
+	bench_push(b, UPLINK, &frame);
+	for (; bench_receive(b, E2, &got); n++)
+		frame_check_ip4(&got);
+	ck_assert_uint_eq(n, 2);
+	bench_expect_nothing(b);
+	bench_destroy(b);
+}
+END_TEST
+
+START_TEST(a_bridge_without_members_waits_for_some)
+{
+	struct bench *b = bridge_start("", NULL, NEIGHBORS);
+	struct frame frame, got;
+
+	packet_in(&frame, "192.0.2.10");
+	/* It has no carrier, so its network is nowhere. */
+	bench_push(b, UPLINK, &frame);
+	bench_expect(b, UPLINK, &got);
+	ck_assert_uint_eq(frame_ip(&got)->next_proto_id, IPPROTO_ICMP);
+	bench_expect_nothing(b);
+	link_set_to(b, "e2", "\"master\": \"br0\"");
+	bench_discard(b);
+	bench_push(b, UPLINK, &frame);
+	bench_expect(b, E2, &got);
+	ck_assert_uint_eq(got.len, frame.len);
+	bench_expect_nothing(b);
+	bench_destroy(b);
+}
+END_TEST
+
+START_TEST(a_packet_from_a_bridge_is_explained)
+{
+	static const char *const from[] = { "br0", "e0" };
+	struct bench *b = bridge_start(ALL_MEMBERS, NULL, NEIGHBORS);
+
+	for (unsigned int i = 0; i < RTE_DIM(from); i++) {
+		char params[128], *answer;
+
+		snprintf(params, sizeof(params),
+			"{\"iif\": \"%s\", \"src\": \"192.0.2.10\", \"dst\": \"198.51.100.10\", "
+			"\"proto\": \"udp\"}",
+			from[i]);
+		answer = bench_answer(b, "explain.packet", params);
+		ck_assert_msg(strstr(answer, "wan") != NULL, "%s: %s", from[i], answer);
+		free(answer);
+	}
+	bench_destroy(b);
+}
+END_TEST
+
 START_TEST(questions_to_the_bridge_are_answered_and_flooded)
 {
 	struct bench *b = bridge_start(ALL_MEMBERS, NULL, NEIGHBORS);
@@ -450,6 +516,9 @@ END_TEST
 PACKET_MAIN("bridge_own", PLAIN_TEST(what_is_sent_to_the_bridge_or_a_member_is_routed),
 	PLAIN_TEST(what_is_routed_to_the_bridge_finds_its_station),
 	PLAIN_TEST(neighbours_are_asked_for_by_all_members),
+	PLAIN_TEST(packets_in_pieces_find_the_station_too),
+	PLAIN_TEST(a_bridge_without_members_waits_for_some),
+	PLAIN_TEST(a_packet_from_a_bridge_is_explained),
 	PLAIN_TEST(questions_to_the_bridge_are_answered_and_flooded),
 	PLAIN_TEST(neighbour_discovery_passes_the_bridge),
 	PLAIN_TEST(connections_through_the_bridge_are_tracked_by_their_owners),
