@@ -98,7 +98,7 @@ struct link_worker {
 	X(LINK_DROP_VLAN_TRUNCATED, "vlan_truncated", "ends within a VLAN tag")                    \
 	X(LINK_DROP_VLAN_TOO_MANY, "vlan_too_many", "more VLAN tags than weir takes off")          \
 	X(LINK_DROP_VLAN_SHARED, "vlan_shared",                                                    \
-		"a tag cannot be taken off bytes that others read, too")                           \
+		"a tag cannot be taken off, or put on, bytes that others read, too")               \
 	X(LINK_DROP_VLAN_NO_ROOM, "vlan_no_room", "no room in front of the frame for a VLAN tag")  \
 	X(LINK_DROP_BOND_INACTIVE, "bond_inactive",                                                \
 		"came by a member that the bond does not take from")                               \

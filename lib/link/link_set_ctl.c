@@ -198,8 +198,8 @@ int link_set(struct call *call, const void *args)
 	if (a->state == LINK_SET_KEEP && a->mtu == 0 && !is_about_master)
 		return call_refuse(
 			call, "nothing to set: up, down, mtu N, master LINK or nomaster");
-	if (a->master != NULL && a->is_leaving)
-		return call_refuse(call, "master and nomaster exclude each other");
+	if (a->is_leaving && (a->master != NULL || has_member_settings(args)))
+		return call_refuse(call, "nomaster excludes master and what members have");
 	err = is_about_master ? link_set_master(call, link, a) : 0;
 	if (err < 0)
 		return err;

@@ -303,7 +303,15 @@ static __rte_always_inline uint16_t tx_tag(struct worker *w, struct stage_node *
 	if (has_hardware) {
 		m->vlan_tci = tci;
 		m->ol_flags |= RTE_MBUF_F_TX_VLAN;
-	} else if (unlikely(!vlan_push(m, vlan_tag_be(link->tpid, tci)))) {
+		pkt_meta(m)->out_link = link->lower;
+		return link->lower;
+	}
+	/* A bridge sends what it has received as it is: others may read those bytes, too. */
+	if (unlikely(!pkt_writable(m))) {
+		tx_drop(w, node, m, ifindex, LINK_DROP_VLAN_SHARED);
+		return 0;
+	}
+	if (unlikely(!vlan_push(m, vlan_tag_be(link->tpid, tci)))) {
 		tx_drop(w, node, m, ifindex, LINK_DROP_VLAN_NO_ROOM);
 		return 0;
 	}
