@@ -76,20 +76,22 @@ static uint16_t l2_take_stripped(
 	return upper;
 }
 
-/* Takes tags off, one by one, going up from that link. The link that the frame belongs to; 0: it was dropped. */
-static uint16_t l2_ascend(
-	struct link_worker *lw, struct rte_mbuf *m, struct pkt_meta *meta, uint16_t ifindex)
+/*
+ * Takes tags off, one by one, going up from that link; n_tags have gone before. The link that the frame belongs to;
+ * 0: it was dropped.
+ */
+static uint16_t l2_ascend(struct link_worker *lw, struct rte_mbuf *m, struct pkt_meta *meta,
+	uint16_t ifindex, unsigned int n_tags)
 {
 	const struct link_dp *link = &lw->table[ifindex];
 	uint16_t type_be, tci, upper;
 
 	/* Of a frame shorter than its header there is nothing to be known: parse says so. */
-	for (unsigned int n = 0;
-		parse_has(m, RTE_ETHER_HDR_LEN) && vlan_is_tag(type_be = pkt_ether(m)->ether_type);
-		n++) {
+	for (; parse_has(m, RTE_ETHER_HDR_LEN) && vlan_is_tag(type_be = pkt_ether(m)->ether_type);
+		n_tags++) {
 		if (unlikely(!(link->flags & LINK_UP)))
 			return l2_refuse(lw, meta, ifindex, LINK_DROP_DOWN);
-		if (unlikely(n == VLAN_TAGS_MAX))
+		if (unlikely(n_tags == VLAN_TAGS_MAX))
 			return l2_refuse(lw, meta, ifindex, LINK_DROP_VLAN_TOO_MANY);
 		if (unlikely(!parse_has(m, VLAN_HEADER_LEN)))
 			return l2_refuse(lw, meta, ifindex, LINK_DROP_VLAN_TRUNCATED);
@@ -138,6 +140,7 @@ static __rte_noinline unsigned int l2_slow(
 {
 	struct link_worker *lw = ctx;
 	uint16_t ifindex = lw->input_link[m->port], flags = lw->table[ifindex].flags;
+	unsigned int n_tags = 0;
 
 	if ((flags & LINK_BONDED) && l2_is_slow_protocol(m)) {
 		*meta = (struct pkt_meta){ .in_link = ifindex, .ns = lw->table[ifindex].ns };
@@ -150,10 +153,10 @@ static __rte_noinline unsigned int l2_slow(
 	}
 	if (m->ol_flags & RTE_MBUF_F_RX_VLAN_STRIPPED) {
 		ifindex = l2_take_stripped(lw, m, meta, ifindex);
-		if (ifindex == 0)
-			return STAGE_DROP;
+		n_tags = 1;
 	}
-	ifindex = l2_ascend(lw, m, meta, ifindex);
+	if (ifindex != 0)
+		ifindex = l2_ascend(lw, m, meta, ifindex, n_tags);
 	if (unlikely(ifindex == 0))
 		return STAGE_DROP;
 	flags = lw->table[ifindex].flags;
@@ -178,7 +181,7 @@ bool link_enter(struct worker *w, struct rte_mbuf *m, struct pkt_meta *meta, uin
 	m->port = link_stacked_input(ifindex);
 	lw->counters[ifindex].rx_packets++;
 	lw->counters[ifindex].rx_bytes += m->pkt_len;
-	meta->in_link = l2_ascend(lw, m, meta, ifindex);
+	meta->in_link = l2_ascend(lw, m, meta, ifindex, 0);
 	return meta->in_link != 0;
 }
 
