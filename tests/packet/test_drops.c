@@ -874,11 +874,11 @@ static bool has_cause(const char *reason)
 	return false;
 }
 
-/* Connections, rules, translations and VLANs have tests of their own, which expect each reason by its name. */
+/* Bridges, connections, rules, translations and VLANs have tests of their own, which expect each reason by its name. */
 static bool is_caused_elsewhere(const char *reason)
 {
-	static const char *const files[] = { "conntrack_limits", "firewall", "flow",
-		"flow_fragments", "nat", "vlan" };
+	static const char *const files[] = { "bridge", "bridge_own", "bridge_vlan",
+		"conntrack_limits", "firewall", "flow", "flow_fragments", "nat", "vlan" };
 	char *quoted = mem_printf("\"%s\"", reason);
 	bool is_found = false;
 
