@@ -14,8 +14,6 @@
 
 #include "base/mem.h"
 
-enum { PVID_DEFAULT = 1 };
-
 struct bridge *bridge_of(const struct link *link)
 {
 	return link->ops == &bridge_ops ? link->own : NULL;
@@ -137,7 +135,7 @@ static void bridge_publish_port(struct dp *dp, struct bridge *bridge, const stru
 {
 	struct bridge_port *port = &bridge_state(dp)->ports[link->ifindex];
 	const struct bridge_vlans *old = port->vlans;
-	uint16_t pvid = has_vlans ? (uint16_t)conf->pvid : PVID_DEFAULT;
+	uint16_t pvid = has_vlans ? (uint16_t)conf->pvid : BRIDGE_PVID_DEFAULT;
 	uint16_t flags = (uint16_t)((conf->is_isolated ? BRIDGE_ISOLATED : 0) |
 				    (conf->is_learning ? BRIDGE_LEARNING : 0) |
 				    (conf->is_flooded ? BRIDGE_FLOOD : 0));

@@ -12,8 +12,10 @@
 enum {
 	BRIDGE_VIDS = 4096,
 	BRIDGE_VID_ANY = 4095, /* in the forwarding database: our own addresses, in every VLAN */
-	BRIDGE_NEWS = 4096,    /* stations per worker that wait to be learned; a power of two */
-	BRIDGE_TOLD = 256,     /* stations that a worker knows to have told of lately */
+	BRIDGE_PVID_DEFAULT =
+		1,	    /* of members without VLANs of their own, where their bridge filters */
+	BRIDGE_NEWS = 4096, /* stations per worker that wait to be learned; a power of two */
+	BRIDGE_TOLD = 256,  /* stations that a worker knows to have told of lately */
 	BRIDGE_OVERHEAD = 18, /* of a frame, beyond what an MTU counts: with one tag, as in Linux */
 };
 

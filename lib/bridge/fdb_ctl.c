@@ -118,6 +118,99 @@ static int entry_add(struct dp *dp, const struct fdb_entry *entry, struct diag *
 
 /* The section */
 
+/* Where the configuration has an entry. */
+struct entry_place {
+	const struct link_conf *bridge; /* NULL: dev is no member of one */
+	const struct link_member_conf *member;
+	uint16_t vid; /* 0: the bridge does not filter */
+	bool is_filtering;
+};
+
+static const struct link_member_conf *place_member(const struct link_conf *conf, const char *name)
+{
+	for (unsigned int i = 0; i < conf->members.n; i++) {
+		const struct link_member_conf *member =
+			field_list_item(&link_member_object, &conf->members, i);
+
+		if (strcmp(member->name, name) == 0)
+			return member;
+	}
+	return NULL;
+}
+
+static bool place_is_filtering(const struct link_conf *conf)
+{
+	bool is_filtering = bridge_conf_of(conf)->is_filtering;
+
+	for (unsigned int i = 0; i < conf->members.n; i++)
+		is_filtering = is_filtering || bridge_member_has_vlans(field_list_item(
+						       &link_member_object, &conf->members, i));
+	return is_filtering;
+}
+
+/* VLAN of a member's untagged frames, as the settings have it. */
+static uint16_t place_pvid(const struct link_member_conf *member)
+{
+	return bridge_member_has_vlans(member) ? (uint16_t)bridge_member_conf_of(member)->pvid
+					       : BRIDGE_PVID_DEFAULT;
+}
+
+static struct entry_place place_find(const struct config *config, const struct fdb_entry *entry)
+{
+	const struct conf_section *links = conf_section(config, "links");
+	struct entry_place place = { .vid = (uint16_t)entry->vid };
+
+	for (unsigned int i = 0; i < links->n_objects && place.member == NULL; i++) {
+		place.bridge = links->objects[i];
+		if (place.bridge->kind == LINK_KIND_BRIDGE)
+			place.member = place_member(place.bridge, entry->dev);
+	}
+	if (place.member == NULL)
+		return (struct entry_place){ 0 };
+	place.is_filtering = place_is_filtering(place.bridge);
+	if (place.is_filtering && place.vid == 0)
+		place.vid = place_pvid(place.member);
+	return place;
+}
+
+static bool place_has_vlan(const struct entry_place *place)
+{
+	struct bridge_vlans vlans;
+
+	/* What is wrong with the list is told where it stands. */
+	if (bridge_vlans_parse(bridge_member_conf_of(place->member)->vlans, &vlans) < 0)
+		return true;
+	return place->vid != 0 &&
+	       (place->vid == place_pvid(place->member) || bridge_vlans_have(&vlans, place->vid));
+}
+
+static void fdb_check_place(const struct config *config, const struct fdb_entry *entry,
+	unsigned int i, struct diag *diag)
+{
+	struct entry_place place = place_find(config, entry);
+	char dev[48], vlan[48];
+
+	snprintf(dev, sizeof(dev), "fdb[%u].dev", i);
+	snprintf(vlan, sizeof(vlan), "fdb[%u].vlan", i);
+	if (!link_is_configured(config, entry->dev))
+		conf_error(config, diag, dev, "there is no link \"%s\"", entry->dev);
+	else if (place.bridge == NULL)
+		conf_error(config, diag, dev, "\"%s\" is no member of a bridge", entry->dev);
+	else if (!place.is_filtering && place.vid != 0)
+		conf_error(config, diag, vlan, "the bridge does not filter by VLAN");
+	else if (place.is_filtering && !place_has_vlan(&place))
+		conf_error(config, diag, vlan, "\"%s\" is not in VLAN %u", entry->dev, place.vid);
+}
+
+static bool entries_clash(
+	const struct config *config, const struct fdb_entry *entry, const struct fdb_entry *other)
+{
+	struct entry_place place = place_find(config, entry), taken = place_find(config, other);
+
+	return memcmp(&entry->mac, &other->mac, sizeof(entry->mac)) == 0 && place.bridge != NULL &&
+	       place.bridge == taken.bridge && place.vid == taken.vid;
+}
+
 static void fdb_check(const struct config *config, struct diag *diag)
 {
 	const struct conf_section *section = conf_section(config, "fdb");
@@ -130,16 +223,10 @@ static void fdb_check(const struct config *config, struct diag *diag)
 		snprintf(path, sizeof(path), "fdb[%u].mac", i);
 		if (problem != NULL)
 			conf_error(config, diag, path, "%s", problem);
-		for (unsigned int k = 0; k < i; k++) {
-			const struct fdb_entry *other = section->objects[k];
-
-			if (memcmp(&entry->mac, &other->mac, sizeof(entry->mac)) == 0 &&
-				entry->vid == other->vid && strcmp(entry->dev, other->dev) == 0)
+		for (unsigned int k = 0; k < i; k++)
+			if (entries_clash(config, entry, section->objects[k]))
 				conf_error(config, diag, path, "is already given by fdb[%u]", k);
-		}
-		snprintf(path, sizeof(path), "fdb[%u].dev", i);
-		if (!link_is_configured(config, entry->dev))
-			conf_error(config, diag, path, "there is no link \"%s\"", entry->dev);
+		fdb_check_place(config, entry, i, diag);
 	}
 }
 

@@ -105,6 +105,21 @@ def test_the_check_needs_no_root(tmp_path):
 LINKS = 'links = ( { name = "a"; device = "net_null0"; addresses = [ "10.1.0.1/24" ]; },\n' \
         '          { name = "b"; device = "net_null1"; addresses = [ "10.2.0.1/24" ]; } );\n'
 
+# a is in VLAN 10 and, tagged, in 20; b in 1 as nothing else is said; c in no bridge.
+BRIDGE = 'links = ( { name = "a"; device = "net_null0"; }, { name = "b"; device = "net_null1"; },\n' \
+         '{ name = "c"; device = "net_null2"; }, { name = "br0"; type = "bridge";' \
+         ' members = ( { name = "a"; pvid = 10; vlans = "20"; }, "b" ); } );\n'
+PLAIN_BRIDGE = BRIDGE.replace('pvid = 10; vlans = "20"; ', "")
+
+
+def station(words):
+    return f'{{ mac = "02:00:00:00:00:0a"; {words} }}'
+
+
+def stations(*entries):
+    return "fdb = ( " + ",\n".join(map(station, entries)) + " );"
+
+
 # What is wrong: (text, line, path, part of what is said)
 WRONG = {
     "unknown_key_at_the_top": (LINKS + 'colour = "red";', 3, "colour", "is not a setting"),
@@ -143,6 +158,16 @@ WRONG = {
     "unknown_sysctl": (LINKS + "sysctl: { ipv4: { default_ttl = 64;\n forwarding = 1; }; };", 4,
                        "sysctl.ipv4.forwarding", "is not a setting"),
     "sysctl_out_of_range": (LINKS + "sysctl: { ipv4: { default_ttl = 256; }; };", 3, "sysctl.ipv4.default_ttl", "255"),
+    "station_on_no_link": (BRIDGE + stations('dev = "x";'), 3, "fdb[0].dev", "no link"),
+    "station_behind_no_member": (BRIDGE + stations('dev = "c";'), 3, "fdb[0].dev", "no member"),
+    "station_behind_the_bridge": (BRIDGE + stations('dev = "br0";'), 3, "fdb[0].dev", "no member"),
+    "station_in_a_vlan_of_others": (BRIDGE + stations('dev = "a"; vlan = 1;'), 3, "fdb[0].vlan", "not in VLAN 1"),
+    "station_in_another_vlan": (BRIDGE + stations('dev = "b"; vlan = 10;'), 3, "fdb[0].vlan", "not in VLAN 10"),
+    "station_in_no_vlan": (BRIDGE.replace("pvid = 10; ", "") + stations('dev = "a";'), 3, "fdb[0].vlan", "not in VLAN 0"),
+    "station_in_a_vlan_where_there_are_none": (PLAIN_BRIDGE + stations('dev = "a"; vlan = 1;'), 3, "fdb[0].vlan",
+                                               "does not filter"),
+    "station_twice": (BRIDGE + stations('dev = "a";', 'dev = "a"; vlan = 10;'), 4, "fdb[1].mac", "fdb[0]"),
+    "station_behind_two_members": (PLAIN_BRIDGE + stations('dev = "a";', 'dev = "b";'), 4, "fdb[1].mac", "fdb[0]"),
     "wrong_idle": (LINKS + 'workers: { idle = "lazy"; };', 3, "workers.idle", "adaptive"),
     "wrong_lcores": (LINKS + 'workers: { lcores = "one"; };', 3, "workers.lcores", "CPUs"),
     "wrong_hugepages": (LINKS + 'memory: { hugepages = "maybe"; };', 3, "memory.hugepages", "auto"),
@@ -156,6 +181,12 @@ def test_what_is_wrong_is_said_with_line_and_path(judge, case):
     assert status == 2
     assert [(error[0], error[1]) for error in errors] == [(line, path)], errors
     assert part in errors[0][2]
+
+
+def test_stations_of_bridges_are_taken_in_each_vlan_of_their_member(judge):
+    assert judge(BRIDGE + stations('dev = "a";', 'dev = "a"; vlan = 20;', 'dev = "b"; vlan = 1;')) == (0, [])
+    assert judge(BRIDGE + stations('dev = "b";', 'dev = "a"; vlan = 10;')) == (0, [])
+    assert judge(PLAIN_BRIDGE + stations('dev = "b";')) == (0, [])
 
 
 # In the contract, not yet in weir: never ignored.
