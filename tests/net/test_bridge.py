@@ -239,7 +239,6 @@ def test_invented_addresses_push_nobody_out(switch, bench):
     host.ping(gateway(4, 20), count=1)
     (link,) = host.ip_json("link", "show", "dev", host.dev)
     wait_until(lambda: where(weir, link["address"]) == "eth3", what="the guest is learned")
-    bench.send("eth1")  # markers are stations, too
     before = {(row["mac"], row["vlan"]): row["ifname"] for row in dynamic(weir)}
     for first in range(0, 3000, 100):
         bench.send("eth3", *[frame(station(0x1000 + n)) for n in range(first, first + 100)])
@@ -247,7 +246,6 @@ def test_invented_addresses_push_nobody_out(switch, bench):
     after = {(row["mac"], row["vlan"]): row["ifname"] for row in dynamic(weir)}
     assert len(dynamic(weir, ifname="eth3")) == 64
     assert before.items() <= after.items(), "all are where they were"
-    assert {port for key, port in after.items() if key not in before} == {"eth3"}
     assert reaches(host, FAR) and reaches(switch.hosts["office1"], address(4, "office2"))
     # Who was not learned is flooded to, not cut off.
     assert list(bench.send("eth4", frame(station(0x50), station(0x1000 + 2999), (20,)))) == ["eth3"]
