@@ -100,6 +100,7 @@ struct bridge_member {
 
 struct bridge {
 	struct link *link;
+	const struct bridge_state *state;
 	struct bridge_dp *dp;
 	struct fdb fdb;
 	uint32_t ageing_s;
@@ -187,6 +188,8 @@ void bridge_forget(
 /* Forgets all, static ones too, of VLANs that a member does not have: no frame would find them. */
 void bridge_forget_unfit(
 	struct bridge_state *state, struct bridge *bridge, const struct link *link);
+/* Forgets a station in all VLANs, wherever it was put: its address is ours now. */
+void bridge_forget_mac(struct bridge_state *state, struct bridge *bridge, uint64_t mac);
 /* Forgets one. */
 void bridge_forget_one(
 	struct bridge_state *state, struct fdb *fdb, uint64_t key, const struct fdb_value *value);
