@@ -22,7 +22,6 @@ static const struct command pending_commands[] = {
 	PENDING("xdp", "show", "attached XDP programs"),
 	PENDING("xdp", "attach", "attaches an XDP program"),
 	PENDING("xdp", "detach", "detaches an XDP program"),
-	PENDING("bond", "show", "bonds and their members"),
 	PENDING("capture", "start", "captures packets"),
 	PENDING("config", "load", "replaces the running configuration"),
 	PENDING("config", "reload", "reads the configuration file again"),

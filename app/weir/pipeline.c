@@ -24,6 +24,7 @@ const struct stage *const pipeline[] = {
 	&flow_take_stage,
 	/* which link it belongs to, of those on a port */
 	&l2_stage,
+	&lacp_input_stage,
 	/* between the members of a bridge */
 	&bridge_stage,
 	/* to the worker that owns the flow */

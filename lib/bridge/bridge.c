@@ -245,22 +245,6 @@ static json_t *bridge_member_info(const struct link *link)
 
 /* The bridge as a link */
 
-static void bridge_choose_mac(struct dp *dp, struct link *link)
-{
-	const struct field_list *members = &link->conf->members;
-	const struct link_member_conf *first =
-		members->n > 0 ? field_list_item(&link_member_object, members, 0) : NULL;
-	const struct link *member = first != NULL ? link_by_name(dp, first->name) : NULL;
-
-	link->mac = link->conf->mac;
-	if (!mac_addr_is_zero(&link->mac))
-		return;
-	if (member != NULL)
-		link->mac = member->mac;
-	else
-		rte_eth_random_addr(link->mac.bytes);
-}
-
 static void bridge_free(void *ptr, uint64_t arg)
 {
 	struct bridge *bridge = ptr;
@@ -314,39 +298,23 @@ static void bridge_unmake(struct dp *dp, struct link *link)
 
 static int bridge_open(struct dp *dp, struct link *link, const char *path, struct diag *diag)
 {
-	uint16_t min, max;
 	int err;
 
 	link->port = LINK_NO_PORT;
-	bridge_choose_mac(dp, link);
+	link_choose_mac(dp, link);
 	if (bridge_make(dp, link) < 0)
 		return diag_error(diag, 0, path,
 			"no memory for a forwarding database of %u entries",
 			(unsigned int)bridge_conf_of(link->conf)->fdb_max);
 	mac_put(dp, link, &link->mac);
-	err = link_join_all(dp, link, path, diag);
-	if (err < 0)
-		goto err_unmake;
-	link_members_mtu_range(dp, link, &min, &max);
-	if (link->conf->mtu > max) {
-		err = diag_error(diag, 0, path, "MTU %u is larger than the %u of its members",
-			(unsigned int)link->conf->mtu, max);
-		goto err_leave;
+	err = link_open_members(dp, link, path, diag);
+	if (err < 0) {
+		bridge_unmake(dp, link);
+		return err;
 	}
-	if (link->conf->mtu == 0 && link->n_members > 0)
-		link->mtu = max;
-	link->is_running = link_members_have_carrier(dp, link);
-	link->is_open = true;
-	link_follow_steering(dp, link);
 	__atomic_store_n(&bridge_state(dp)->ports[link->ifindex].bridge, bridge_of(link)->dp,
 		__ATOMIC_RELEASE);
 	return 0;
-
-err_leave:
-	link_leave_all(dp, link);
-err_unmake:
-	bridge_unmake(dp, link);
-	return err;
 }
 
 static void bridge_close(struct dp *dp, struct link *link)

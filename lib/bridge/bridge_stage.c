@@ -387,7 +387,7 @@ static unsigned int output_one(
 		w, bw, node, m, meta, &f, fdb_hash(bridge->fdb, fdb_key(f.dst, f.vid)));
 }
 
-/* Not by stage_each(): a flood pushes into the lane that it would write behind. */
+/* Not by stage_each(): a flood puts its copies into the lane of the likely exit, too. */
 static void output_run(struct worker *w, struct stage_node *node)
 {
 	if (unlikely(w->trace != NULL)) {

@@ -217,6 +217,7 @@ static void fib_event(struct dp *dp, enum event_kind kind, const void *subject)
 		nexthops_bury(dp, link->ifindex, 0);
 		state->links[link->ifindex].is_usable = false;
 		break;
+	case EVENT_LINK_MOVED:
 	case EVENT_ROUTE_NEW:
 	case EVENT_ROUTE_DELETED:
 	case EVENT_FLOW_NEW:

@@ -111,8 +111,16 @@ void link_publish(struct dp *dp, const struct link *link)
 	if (link->is_sw_steered)
 		flags |= LINK_STEERED;
 	flags |= link->ops->flags;
-	if (link->master != NULL)
+	if (link->master != NULL) {
 		flags |= link->master->ops->member_flags;
+		__atomic_store_n(&entry->master, link->master->ifindex, __ATOMIC_RELAXED);
+	}
+	if (link->inserts_vlans)
+		flags |= LINK_INSERTS;
+	if (link->is_collecting)
+		flags |= LINK_COLLECTING;
+	if (link->ops == &bond_ops)
+		__atomic_store_n(&entry->bond, bond_members(link), __ATOMIC_RELEASE);
 	if (link->lower != NULL)
 		__atomic_store_n(&entry->lower, link->lower->ifindex, __ATOMIC_RELAXED);
 	__atomic_store_n(&entry->tpid, (uint16_t)link->conf->tpid, __ATOMIC_RELAXED);
@@ -279,6 +287,7 @@ static uint16_t link_choose_index(const struct link_state *state)
 static const struct link_ops *link_ops_by_kind[LINK_N_KINDS] = {
 	[LINK_KIND_PORT] = &port_ops,
 	[LINK_KIND_VLAN] = &vlan_ops,
+	[LINK_KIND_BOND] = &bond_ops,
 };
 
 void link_register_kind(const struct link_ops *ops)
@@ -343,6 +352,7 @@ static void link_destroy(struct dp *dp, struct link *link)
 	__atomic_store_n(&entry->flags, 0, __ATOMIC_RELAXED);
 	__atomic_store_n(&entry->match, LINK_NO_MATCH, __ATOMIC_RELAXED);
 	__atomic_store_n(&entry->vlans, NULL, __ATOMIC_RELAXED);
+	__atomic_store_n(&entry->bond, NULL, __ATOMIC_RELAXED);
 	if (link->vlans != NULL)
 		dp_retire(dp, vlans_free, link->vlans, 0);
 	state->links[link->ifindex] = NULL;
@@ -375,6 +385,7 @@ static void link_tick(struct dp *dp, uint64_t now_ns)
 {
 	struct link_state *state = link_state(dp);
 
+	bond_tick(dp, now_ns);
 	if (now_ns < state->next_carrier_ns)
 		return;
 	state->next_carrier_ns = now_ns + CARRIER_POLL_MS * UINT64_C(1000000);
@@ -475,7 +486,7 @@ static int link_worker_init(struct dp *dp, struct worker *w)
 	for (uint16_t i = 0; i < LINK_MAX; i++)
 		lw->input_link[link_stacked_input(i)] = i;
 	link_each(dp, worker_add_link, lw);
-	return 0;
+	return bond_worker_init(w);
 }
 
 static void link_worker_fini(struct dp *dp, struct worker *w)
@@ -483,6 +494,7 @@ static void link_worker_fini(struct dp *dp, struct worker *w)
 	struct link_worker *lw = worker_slot(w, &link_module);
 
 	free(atomic_load_explicit(&lw->polls, memory_order_relaxed));
+	bond_worker_fini(w);
 }
 
 #define LINK_DROP_ROW(member, name, help) { name, help },

@@ -16,6 +16,7 @@
 #include "dp/conf.h"
 #include "dp/dp.h"
 
+struct bond_dp;	   /* bond.h */
 struct link_conf;  /* link_kind.h */
 struct link_ops;   /* link_kind.h */
 struct mtu_change; /* link_mtu.c */
@@ -41,6 +42,10 @@ enum link_dp_flag {
 	LINK_STEERED = 1 << 5,	   /* the stage steer handles what it receives */
 	LINK_BRIDGE = 1 << 6,	   /* is a bridge */
 	LINK_BRIDGED = 1 << 7,	   /* is a member of a bridge, which takes what it receives */
+	LINK_BOND = 1 << 8,	   /* is a bond */
+	LINK_BONDED = 1 << 9,	   /* is a member of a bond: what it receives comes in by that */
+	LINK_COLLECTING = 1 << 10, /* and the bond takes it */
+	LINK_INSERTS = 1 << 11,	   /* a port whose device puts customer tags on */
 };
 
 /* In the first eight bytes of a frame, as a little-endian word: */
@@ -63,10 +68,12 @@ struct link_dp {
 	uint16_t flags; /* enum link_dp_flag */
 	uint16_t mtu;	/* L3 */
 	uint16_t ns;
-	uint16_t port;	/* ethdev port id, of the port at the bottom; or LINK_NO_PORT */
-	uint16_t lower; /* VLAN: ifindex of the link that it stands on */
-	uint16_t tpid;	/* VLAN: EtherType of its tag */
-	uint16_t vid;	/* VLAN */
+	uint16_t port;		    /* ethdev port id, of the port at the bottom; or LINK_NO_PORT */
+	uint16_t lower;		    /* VLAN: ifindex of the link that it stands on */
+	uint16_t tpid;		    /* VLAN: EtherType of its tag */
+	uint16_t vid;		    /* VLAN */
+	uint16_t master;	    /* ifindex of the bridge or bond that it is a member of */
+	const struct bond_dp *bond; /* bond: the members to send by */
 	const struct vlan_table *vlans; /* links on this one; NULL: there were none yet */
 } __rte_cache_aligned;
 static_assert(sizeof(struct link_dp) == RTE_CACHE_LINE_SIZE, "one cache line");
@@ -106,6 +113,9 @@ struct link {
 	uint64_t rss_types;	   /* RTE_ETH_RSS_*: asked of the driver; 0: no RSS */
 	bool is_hw_steered;	   /* the port's hardware took our key, hash and table */
 	bool is_sw_steered;	   /* the stage steer handles what it receives */
+	bool strips_vlans;	   /* its device takes tags off, or will soon */
+	bool inserts_vlans;	   /* its device puts tags on */
+	bool is_collecting;	   /* member of a bond: may receive */
 	bool is_paused;		   /* its device is stopped for a change: no packet passes */
 	struct mtu_change *change; /* under way; NULL: none */
 	const struct link_conf
@@ -181,6 +191,7 @@ json_t *link_to_json(const struct link *link);
 extern struct module link_module;
 extern const struct object link_object; /* for extensions: ns adds `addresses` */
 extern const struct stage rx_stage, l2_stage, steer_stage, parse_stage, tx_stage, tx_member_stage;
+extern const struct stage lacp_input_stage;
 /* Is there a link of this name in the configuration? For checks. */
 bool link_is_configured(const struct config *config, const char *name);
 /* The device string of a decoded object of the section `links`; NULL: has none. */

@@ -52,6 +52,15 @@ static const struct {
 	{ "vid", 1 << LINK_KIND_VLAN, 1 << LINK_KIND_VLAN },
 	{ "protocol", 1 << LINK_KIND_VLAN, 0 },
 	{ "members", 1 << LINK_KIND_BRIDGE | 1 << LINK_KIND_BOND, 0 },
+	{ "mode", 1 << LINK_KIND_BOND, 0 },
+	{ "xmit_hash_policy", 1 << LINK_KIND_BOND, 0 },
+	{ "primary", 1 << LINK_KIND_BOND, 0 },
+	{ "min_links", 1 << LINK_KIND_BOND, 0 },
+	{ "miimon", 1 << LINK_KIND_BOND, 0 },
+	{ "updelay", 1 << LINK_KIND_BOND, 0 },
+	{ "lacp_rate", 1 << LINK_KIND_BOND, 0 },
+	{ "lacp_active", 1 << LINK_KIND_BOND, 0 },
+	{ "ad_select", 1 << LINK_KIND_BOND, 0 },
 };
 
 void link_conf_judge(const struct link_conf *conf, struct diag *found)
@@ -255,7 +264,9 @@ static void link_check_member(const struct config *config, struct diag *diag, un
 	if (master != NULL)
 		conf_error(config, diag, path, "\"%s\" is a member of \"%s\" already", member->name,
 			master->name);
-	if (link_conf_bottom(links, i, link)->kind == LINK_KIND_BRIDGE)
+	if (conf->kind == LINK_KIND_BOND && link->kind != LINK_KIND_PORT)
+		conf_error(config, diag, path, "a bond takes ports only");
+	else if (link_conf_bottom(links, i, link)->kind == LINK_KIND_BRIDGE)
 		conf_error(
 			config, diag, path, "a bridge takes none that is, or stands on, a bridge");
 }

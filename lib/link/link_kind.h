@@ -44,6 +44,12 @@ struct link_conf {
 	int64_t vid;
 	int tpid;		   /* EtherType of its tag */
 	struct field_list members; /* struct link_member_conf; follows who joins and leaves */
+	/* Of bonds. */
+	int mode, policy, lacp_rate, ad_select; /* bond.h, lacp.h */
+	bool is_lacp_active;
+	char *primary;
+	int64_t min_links;
+	uint64_t miimon_ns, updelay_ns;
 };
 
 /* A member as its master's settings have it. Masters may add fields of their own. */
@@ -115,8 +121,10 @@ void link_members_mtu_range(
 	const struct dp *dp, const struct link *link, uint16_t *min, uint16_t *max);
 /* Has a carrier when a member is up and has one. */
 bool link_members_have_carrier(const struct dp *dp, const struct link *link);
-/* Every member of its settings joins. */
-int link_join_all(struct dp *dp, struct link *master, const char *path, struct diag *diag);
+/* Its MAC address: the one that is given, that of its first member, or any. */
+void link_choose_mac(const struct dp *dp, struct link *link);
+/* The last part of ops->open: its members join, and what it has from them is known. */
+int link_open_members(struct dp *dp, struct link *link, const char *path, struct diag *diag);
 void link_leave_all(struct dp *dp, struct link *master);
 /* Calls fn for each member. */
 void link_each_member(const struct dp *dp, const struct link *master,

@@ -7,7 +7,7 @@
 #include "dp/worker.h"
 #include "net/parse.h"
 
-extern const struct link_ops port_ops, vlan_ops;
+extern const struct link_ops port_ops, vlan_ops, bond_ops;
 
 enum { VLAN_IDS = 4096 };
 
@@ -45,6 +45,13 @@ struct link_polls {
 	} poll[];
 };
 
+/* A frame of a Slow Protocol (LACP) that a member of a bond has received, for the control thread. */
+struct link_slow {
+	uint16_t ifindex, len; /* of the member; bytes of payload */
+	uint8_t payload[124];
+};
+static_assert(sizeof(struct link_slow) == 128, "a size that rings take");
+
 enum rx_exit { RX_FRAMES = 1, RX_STEER, RX_L2, RX_BRIDGE };
 
 enum { LINK_NO_QUEUE = UINT16_MAX };
@@ -75,6 +82,8 @@ struct link_worker {
 	struct link_steered steered_to[WORKER_MAX]; /* by worker */
 	uint64_t bucket_packets[STEER_BUCKETS];	    /* that this worker has steered */
 	struct link_tx tx[RTE_MAX_ETHPORTS + 1];    /* LINK_NO_PORT: nothing is sent by it */
+	uint16_t bond_next;			    /* balance-rr: whose turn it was */
+	struct rte_ring *slow;			    /* struct link_slow, to control */
 	struct link_counters counters[LINK_MAX];
 };
 
@@ -90,7 +99,11 @@ struct link_worker {
 	X(LINK_DROP_VLAN_TOO_MANY, "vlan_too_many", "more VLAN tags than weir takes off")          \
 	X(LINK_DROP_VLAN_SHARED, "vlan_shared",                                                    \
 		"a tag cannot be taken off, or put on, bytes that others read, too")               \
-	X(LINK_DROP_VLAN_NO_ROOM, "vlan_no_room", "no room in front of the frame for a VLAN tag")
+	X(LINK_DROP_VLAN_NO_ROOM, "vlan_no_room", "no room in front of the frame for a VLAN tag")  \
+	X(LINK_DROP_BOND_INACTIVE, "bond_inactive",                                                \
+		"came by a member that the bond does not take from")                               \
+	X(LINK_DROP_BOND_NO_MEMBER, "bond_no_member", "the bond has no member to send by")         \
+	X(LINK_DROP_SLOW_FULL, "lacp_full", "more frames of Slow Protocols than are looked at")
 
 #define LINK_DROP_ENUM(member, name, help) member,
 enum link_drop {
@@ -112,6 +125,11 @@ int port_restart(struct dp *dp, struct link *link);
 void port_program_steering(struct dp *dp, struct link *link);
 /* Its packets go first where its steering, and whether links stand on it, want them now. No port: nothing. */
 void port_follow_exit(struct dp *dp, const struct link *link);
+/*
+ * The device takes tags off by itself, if it can (port_vlan.c). Once it does it goes on: frames that wait in its
+ * queues would be taken for others.
+ */
+void port_strip_vlans(struct dp *dp, struct link *link);
 /* Takes frames to anybody as long as somebody wants them. */
 void port_follow_promiscuous(const struct link *link);
 
@@ -153,6 +171,17 @@ int link_set_member(struct dp *dp, struct link *master, struct link *link, const
 	struct diag *diag);
 /* From its master. */
 void link_leave(struct dp *dp, struct link *link);
+
+/* bond.c */
+const struct bond_dp *bond_members(const struct link *link); /* those to send by */
+void bond_tick(struct dp *dp, uint64_t now_ns);
+int bond_worker_init(struct worker *w);
+void bond_worker_fini(struct worker *w);
+
+/* bond_ctl.c */
+int bond_show(struct call *call, const void *args);
+extern const struct column bond_columns[];
+extern const struct field_enum bond_modes[], bond_policies[], bond_rates[], bond_selects[];
 
 /* link_check.c */
 /* Finds what is wrong with a link by itself; the paths are names of settings. */

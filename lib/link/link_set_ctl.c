@@ -55,11 +55,11 @@ const struct object link_set_object = {
 				.type = FIELD_STRING,
 				.offset = offsetof(struct link_set_args, master),
 				.complete = "link.show:ifname",
-				.help = "bridge to join" },
+				.help = "bridge or bond to join" },
 			{ .name = "nomaster",
 				.type = FIELD_BOOL,
 				.offset = offsetof(struct link_set_args, is_leaving),
-				.help = "leave the bridge" },
+				.help = "leave the bridge or bond" },
 			{ .type = FIELD_END },
 		},
 	.exts = &link_set_exts,
@@ -267,6 +267,7 @@ int link_del(struct call *call, const void *args)
 	const struct link_dev_args *a = args;
 	struct link *link = link_by_name(call->ctx, a->dev);
 	struct upper_names names = { .len = 0 };
+	struct diag found;
 
 	if (link == NULL)
 		return call_fail(call, -ENODEV, "Cannot find device \"%s\"", a->dev);
@@ -275,6 +276,10 @@ int link_del(struct call *call, const void *args)
 	link_each_upper(call->ctx, link, put_upper_name, &names);
 	if (names.len > 0)
 		return call_fail(call, -EBUSY, "links stand on it: %s", names.text);
+	diag_init(&found, NULL);
+	dp_judge(call->ctx, EVENT_LINK_DELETED, link, &found);
+	if (found.n_entries > 0)
+		return link_refuse(call, &found, -EBUSY);
 	link_delete(call->ctx, link);
 	return 0;
 }

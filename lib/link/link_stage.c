@@ -8,6 +8,7 @@
  * A worker without a transmit queue of its own on a port hands packets to the worker that owns one.
  */
 #include "dp/trace.h"
+#include "link/bond.h"
 #include "link/link_priv.h"
 #include "net/vlan.h"
 
@@ -289,21 +290,39 @@ static void tx_send(struct worker *w, struct stage_node *node, struct link_worke
 	w->stats.tx += sent;
 }
 
-/* Puts a link's tag on. The link below; 0: the packet was dropped. */
+/*
+ * Puts a link's tag on, or lets the device of the port below do it (has_hardware). The link below; 0: the packet
+ * was dropped.
+ */
 static __rte_always_inline uint16_t tx_tag(struct worker *w, struct stage_node *node,
-	const struct link_dp *link, struct rte_mbuf *m, uint16_t ifindex)
+	const struct link_dp *link, struct rte_mbuf *m, uint16_t ifindex, bool has_hardware)
 {
+	uint16_t tci = link->vid | vlan_priority(m);
+
+	/* The outermost tag is the last one; behind it there is only the port. */
+	if (has_hardware) {
+		m->vlan_tci = tci;
+		m->ol_flags |= RTE_MBUF_F_TX_VLAN;
+		pkt_meta(m)->out_link = link->lower;
+		return link->lower;
+	}
 	/* A bridge sends what it has received as it is: others may read those bytes, too. */
 	if (unlikely(!pkt_writable(m))) {
 		tx_drop(w, node, m, ifindex, LINK_DROP_VLAN_SHARED);
 		return 0;
 	}
-	if (unlikely(!vlan_push(m, vlan_tag_be(link->tpid, link->vid | vlan_priority(m))))) {
+	if (unlikely(!vlan_push(m, vlan_tag_be(link->tpid, tci)))) {
 		tx_drop(w, node, m, ifindex, LINK_DROP_VLAN_NO_ROOM);
 		return 0;
 	}
 	pkt_meta(m)->out_link = link->lower;
 	return link->lower;
+}
+
+/* Does the link below put customer tags on by itself? */
+static bool tx_has_hardware(const struct link_worker *lw, const struct link_dp *link)
+{
+	return (lw->table[link->lower].flags & LINK_INSERTS) && link->tpid == RTE_ETHER_TYPE_VLAN;
 }
 
 /* A bridge finds out by whom to send; what it sends on stands on no bridge. */
@@ -314,6 +333,55 @@ static void tx_bridge(
 		tx_drop(w, node, m, ifindex, LINK_DROP_DOWN);
 	else
 		stage_leave(w, node, m, TX_BRIDGE);
+}
+
+/* The member of a bond; 0: the packet was dropped. */
+static uint16_t tx_member(struct worker *w, struct stage_node *node, struct link_worker *lw,
+	struct rte_mbuf *m, uint16_t ifindex)
+{
+	/* Pairs with the release in link_publish(). */
+	const struct bond_dp *bond = __atomic_load_n(&lw->table[ifindex].bond, __ATOMIC_ACQUIRE);
+
+	if (unlikely(bond == NULL) || unlikely(bond->n == 0)) {
+		tx_drop(w, node, m, ifindex, LINK_DROP_BOND_NO_MEMBER);
+		return 0;
+	}
+	ifindex = bond->member[bond_choose(bond, &lw->bond_next, m)];
+	pkt_meta(m)->out_link = ifindex;
+	return ifindex;
+}
+
+/* All packets leave by the same bond: they are dealt out to its members. */
+static void tx_send_bond(struct worker *w, struct stage_node *node, struct link_worker *lw,
+	uint16_t ifindex, struct rte_mbuf **pkts, unsigned int n, uint64_t n_bytes)
+{
+	const struct bond_dp *bond = __atomic_load_n(&lw->table[ifindex].bond, __ATOMIC_ACQUIRE);
+	struct link_counters *counters = &lw->counters[ifindex];
+	struct link_tx *to[BOND_MEMBERS_MAX];
+
+	if (unlikely(bond == NULL) || unlikely(bond->n == 0)) {
+		for (unsigned int i = 0; i < n; i++)
+			tx_drop(w, node, pkts[i], ifindex, LINK_DROP_BOND_NO_MEMBER);
+		return;
+	}
+	counters->tx_packets += n;
+	counters->tx_bytes += n_bytes;
+	for (unsigned int k = 0; k < bond->n; k++)
+		to[k] = &lw->tx[lw->table[bond->member[k]].port];
+	for (unsigned int i = 0; i < n; i++) {
+		unsigned int k = bond_choose(bond, &lw->bond_next, pkts[i]);
+
+		pkt_meta(pkts[i])->out_link = bond->member[k];
+		to[k]->n_bytes += pkts[i]->pkt_len;
+		to[k]->pkts[to[k]->n++] = pkts[i];
+	}
+	for (unsigned int k = 0; k < bond->n; k++) {
+		if (to[k]->n > 0)
+			tx_send(w, node, lw, bond->member[k], to[k]->pkts, to[k]->n,
+				to[k]->n_bytes);
+		to[k]->n = 0;
+		to[k]->n_bytes = 0;
+	}
 }
 
 /*
@@ -339,7 +407,9 @@ static uint16_t tx_descend(struct worker *w, struct stage_node *node, struct lin
 			tx_bridge(w, node, m, ifindex);
 			return 0;
 		}
-		ifindex = tx_tag(w, node, link, m, ifindex);
+		ifindex = flags & LINK_BOND
+				  ? tx_member(w, node, lw, m, ifindex)
+				  : tx_tag(w, node, link, m, ifindex, tx_has_hardware(lw, link));
 		if (unlikely(ifindex == 0))
 			return 0;
 		counters->tx_packets++;
@@ -351,13 +421,14 @@ static uint16_t tx_descend(struct worker *w, struct stage_node *node, struct lin
 static __rte_noinline void tx_send_stacked(struct worker *w, struct stage_node *node,
 	struct link_worker *lw, uint16_t ifindex, uint64_t n_bytes)
 {
+	const uint16_t kinds = LINK_STACKED | LINK_UP | LINK_BRIDGE | LINK_BOND;
 	struct rte_mbuf **pkts = node->pkts;
 	const struct link_dp *link;
 	uint32_t n = node->n;
 
-	for (link = &lw->table[ifindex];
-		(link->flags & (LINK_STACKED | LINK_UP | LINK_BRIDGE)) == (LINK_STACKED | LINK_UP);
+	for (link = &lw->table[ifindex]; (link->flags & kinds) == (LINK_STACKED | LINK_UP);
 		link = &lw->table[ifindex]) {
+		bool has_hardware = tx_has_hardware(lw, link);
 		struct link_counters *counters = &lw->counters[ifindex];
 		uint32_t n_tagged = 0;
 
@@ -365,7 +436,7 @@ static __rte_noinline void tx_send_stacked(struct worker *w, struct stage_node *
 			struct rte_mbuf *m = pkts[i];
 			uint32_t len = m->pkt_len;
 
-			if (unlikely(tx_tag(w, node, link, m, ifindex) == 0))
+			if (unlikely(tx_tag(w, node, link, m, ifindex, has_hardware) == 0))
 				n_bytes -= len;
 			else
 				pkts[n_tagged++] = m;
@@ -379,6 +450,10 @@ static __rte_noinline void tx_send_stacked(struct worker *w, struct stage_node *
 	if (link->flags & LINK_BRIDGE) {
 		for (uint32_t i = 0; i < n; i++)
 			tx_bridge(w, node, pkts[i], ifindex);
+		return;
+	}
+	if ((link->flags & (LINK_BOND | LINK_UP)) == (LINK_BOND | LINK_UP)) {
+		tx_send_bond(w, node, lw, ifindex, pkts, n, n_bytes);
 		return;
 	}
 	/* By the port; or one on the way is down, and so says this. */

@@ -156,6 +156,18 @@ static void member_leave(struct dp *dp, struct link *link)
 	link_follow_carrier(dp, master);
 }
 
+static void leave_one(struct link *link, void *ctx)
+{
+	member_leave(ctx, link);
+}
+
+void link_leave_all(struct dp *dp, struct link *master)
+{
+	link_each_member(dp, master, leave_one, dp);
+}
+
+/* Making a link with members */
+
 /* As it is made: nobody is a member twice. */
 static int join_by_name(
 	struct dp *dp, struct link *master, const struct link_member_conf *conf, struct diag *diag)
@@ -169,7 +181,7 @@ static int join_by_name(
 	return member_join(dp, master, link, conf, diag);
 }
 
-int link_join_all(struct dp *dp, struct link *master, const char *path, struct diag *diag)
+static int link_join_all(struct dp *dp, struct link *master, const char *path, struct diag *diag)
 {
 	const struct field_list *members = &master->conf->members;
 
@@ -192,14 +204,41 @@ int link_join_all(struct dp *dp, struct link *master, const char *path, struct d
 	return 0;
 }
 
-static void leave_one(struct link *link, void *ctx)
+void link_choose_mac(const struct dp *dp, struct link *link)
 {
-	member_leave(ctx, link);
+	const struct field_list *members = &link->conf->members;
+	const struct link_member_conf *first =
+		members->n > 0 ? field_list_item(&link_member_object, members, 0) : NULL;
+	const struct link *member = first != NULL ? link_by_name(dp, first->name) : NULL;
+
+	link->mac = link->conf->mac;
+	if (!mac_addr_is_zero(&link->mac))
+		return;
+	if (member != NULL)
+		link->mac = member->mac;
+	else
+		rte_eth_random_addr(link->mac.bytes);
 }
 
-void link_leave_all(struct dp *dp, struct link *master)
+int link_open_members(struct dp *dp, struct link *link, const char *path, struct diag *diag)
 {
-	link_each_member(dp, master, leave_one, dp);
+	uint16_t min, max;
+	int err = link_join_all(dp, link, path, diag);
+
+	if (err < 0)
+		return err;
+	link->ops->mtu_range(dp, link, &min, &max);
+	if (link->conf->mtu > max) {
+		link_leave_all(dp, link);
+		return diag_error(diag, 0, path, "MTU %u is larger than the %u of its members",
+			(unsigned int)link->conf->mtu, max);
+	}
+	if (link->conf->mtu == 0 && link->n_members > 0)
+		link->mtu = max;
+	link->is_running = link->ops->has_carrier(dp, link);
+	link->is_open = true;
+	link_follow_steering(dp, link);
+	return 0;
 }
 
 /* Settings of members, as they are now */

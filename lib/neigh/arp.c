@@ -105,8 +105,7 @@ void arp_announce_link(struct dp *dp, const struct link *link)
 {
 	struct announce_ctx ctx = { .dp = dp, .link = link };
 
-	if (neigh_table(dp)->sysctl.arp_notify)
-		ns_addr_each(dp, link->ifindex, announce_one, &ctx);
+	ns_addr_each(dp, link->ifindex, announce_one, &ctx);
 }
 
 /* Our addresses, as workers see them. */

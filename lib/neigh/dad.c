@@ -59,7 +59,7 @@ static void dad_step(struct dp *dp, const struct link *link, struct dad *dad)
 	}
 	dad_free(table, dad);
 	ns_addr_set_dad(dp, link->ifindex, &addr, 0);
-	nd_announce(dp, link, &addr);
+	nd_notify(dp, link, &addr);
 }
 
 void dad_start(struct dp *dp, const struct link *link, const struct ip_addr *addr)

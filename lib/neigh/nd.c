@@ -75,8 +75,6 @@ void nd_announce(struct dp *dp, const struct link *link, const struct ip_addr *a
 		.from = link->mac,
 	};
 
-	if (!neigh_table(dp)->sysctl.ndisc_notify)
-		return;
 	memcpy(packet.src, addr->bytes, sizeof(packet.src));
 	memcpy(packet.dst, all_nodes, sizeof(packet.dst));
 	memcpy(packet.target, addr->bytes, sizeof(packet.target));
@@ -101,6 +99,12 @@ void nd_announce_link(struct dp *dp, const struct link *link)
 	struct announce_ctx ctx = { .dp = dp, .link = link };
 
 	ns_addr_each(dp, link->ifindex, announce_one, &ctx);
+}
+
+void nd_notify(struct dp *dp, const struct link *link, const struct ip_addr *addr)
+{
+	if (neigh_table(dp)->sysctl.ndisc_notify)
+		nd_announce(dp, link, addr);
 }
 
 /* Learning. */
@@ -140,7 +144,7 @@ static void nd_conflict(struct dp *dp, const struct link *link, const struct nei
 	if (nl->defended_ns != 0 && dp->now_ns < nl->defended_ns + DEFEND_INTERVAL_NS)
 		return;
 	nl->defended_ns = dp->now_ns;
-	nd_announce(dp, link, &heard->key.addr);
+	nd_notify(dp, link, &heard->key.addr);
 }
 
 /* RFC 4861 7.2.3. Without a link-layer address in it a solicitation teaches nothing. */

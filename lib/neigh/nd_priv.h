@@ -66,9 +66,11 @@ enum nd_heard_flag {
 
 /* nd.c. Control thread. */
 void nd_solicit(struct dp *dp, const struct neigh *neigh, bool is_unicast);
-/* To all nodes: this address is ours (RFC 4861 7.2.6), if sysctl neigh.ndisc_notify says so. */
+/* To all nodes: this address is ours (RFC 4861 7.2.6), or all of the link's. */
 void nd_announce(struct dp *dp, const struct link *link, const struct ip_addr *addr);
 void nd_announce_link(struct dp *dp, const struct link *link);
+/* The same, if sysctl neigh.ndisc_notify says so. */
+void nd_notify(struct dp *dp, const struct link *link, const struct ip_addr *addr);
 /* A probe for an address of ours that is tentative (RFC 4862 5.4.2). */
 void nd_probe(struct dp *dp, const struct link *link, const struct ip_addr *addr);
 void nd_mail_heard(void *dp, const struct mail *mail);

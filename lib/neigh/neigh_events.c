@@ -55,11 +55,11 @@ static void link_changed(struct dp *dp, const struct link *link)
 		link_flush(dp, link->ifindex, false);
 		dad_stop_link(dp, link->ifindex);
 	}
-	if (is_ready && (!was_ready || is_moved))
+	if (is_ready && (!was_ready || is_moved) && neigh_table(dp)->sysctl.arp_notify)
 		arp_announce_link(dp, link);
 	if (is_ready && !was_ready)
 		dad_start_link(dp, link);
-	else if (is_ready && is_moved)
+	else if (is_ready && is_moved && neigh_table(dp)->sysctl.ndisc_notify)
 		nd_announce_link(dp, link);
 }
 
@@ -132,6 +132,10 @@ void neigh_event(struct dp *dp, enum event_kind kind, const void *subject)
 		return;
 	case EVENT_LINK_DELETED:
 		link_deleted(dp, subject);
+		return;
+	case EVENT_LINK_MOVED:
+		arp_announce_link(dp, subject);
+		nd_announce_link(dp, subject);
 		return;
 	case EVENT_ADDR_NEW:
 		addr_new(dp, subject);

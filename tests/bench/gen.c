@@ -9,7 +9,9 @@
  *
  * BENCH_GEN names a file: records of struct record, taken round and round. Packet lengths come from
  * the records. BENCH_GEN_COST names a file that is rewritten about once a second with what writing
- * costs: TSC cycles per packet. Instead of all that BENCH_FLOWS asks for connections (gen_flows.c).
+ * costs: TSC cycles per packet. With BENCH_GEN_STATIONS every IPv4 address has a MAC address of its own, and
+ * ports with odd numbers send what others receive. Instead of all that BENCH_FLOWS asks for connections
+ * (gen_flows.c).
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -39,6 +41,7 @@ struct source {
 	const struct record *records;
 	size_t n, next;
 	uint64_t packets, cycles, told;
+	bool has_stations, is_swapped;
 };
 
 static const uint8_t ether[12] = { 2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 0xaa };
@@ -91,6 +94,22 @@ static void write_packet(struct rte_mbuf *m, const struct record *r)
 	m->pkt_len = r->len;
 }
 
+/* Stations: 02:00 and the IPv4 address. */
+static void write_stations(struct rte_mbuf *m, bool is_swapped)
+{
+	uint8_t *at = rte_pktmbuf_mtod(m, uint8_t *);
+	struct rte_ipv4_hdr *ip = (struct rte_ipv4_hdr *)(at + RTE_ETHER_HDR_LEN);
+	uint32_t src = ip->src_addr;
+
+	if (is_swapped) {
+		ip->src_addr = ip->dst_addr;
+		ip->dst_addr = src;
+	}
+	at[1] = at[7] = 0;
+	memcpy(at + 2, &ip->dst_addr, 4);
+	memcpy(at + 8, &ip->src_addr, 4);
+}
+
 static void source_tell(struct source *source)
 {
 	const char *name = getenv("BENCH_GEN_COST");
@@ -112,6 +131,8 @@ static uint16_t on_receive(
 		const struct record *r = &source->records[source->next];
 
 		write_packet(pkts[i], r);
+		if (source->has_stations)
+			write_stations(pkts[i], source->is_swapped);
 		if (++source->next == source->n)
 			source->next = 0;
 	}
@@ -141,6 +162,8 @@ static void source_add(uint16_t port, uint16_t queue, uint16_t n_queues)
 		exit(1);
 	source->n = (size_t)st.st_size / sizeof(struct record);
 	source->next = source->n / n_queues * queue;
+	source->has_stations = getenv("BENCH_GEN_STATIONS") != NULL;
+	source->is_swapped = port & 1;
 	rte_eth_add_rx_callback(port, queue, on_receive, source);
 }
 

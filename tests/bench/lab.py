@@ -82,13 +82,16 @@ def tagged(frame, vid):
     return frame if vid is None else frame[:12] + struct.pack("!HH", 0x8100, vid) + frame[12:]
 
 
-def write_pcap(path, load, vids=(None,)):
-    """vids: the packets' VLANs, in turn."""
+def write_frames(path, frames):
     with open(path, "wb") as out:
         out.write(struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 65535, 1))
-        for i, packet in enumerate(load):
-            frame = tagged(packet.frame(), vids[i % len(vids)])
+        for frame in frames:
             out.write(struct.pack("<IIII", 0, 0, len(frame), len(frame)) + frame)
+
+
+def write_pcap(path, load, vids=(None,)):
+    """vids: the packets' VLANs, in turn."""
+    write_frames(path, [tagged(packet.frame(), vids[i % len(vids)]) for i, packet in enumerate(load)])
 
 
 def write_records(path, load):
@@ -198,12 +201,16 @@ class Weir:
 
 
 def testpmd(device, cpu, seconds, mode="mac", env=None):
-    """Mpps sent by dpdk-testpmd on one core; counts of two looks at the port's statistics."""
+    """
+    Mpps sent by dpdk-testpmd on one core, from one device back to it, or between two; counts of two looks at
+    the ports' statistics.
+    """
+    devices = [device] if isinstance(device, str) else device
     # pylint: disable-next=consider-using-with
     process = subprocess.Popen(
         ["stdbuf", "-oL", "dpdk-testpmd", "--lcores", f"0@{1 - cpu},1@{cpu}", "--main-lcore", "0", "--no-pci",
-         "--in-memory", "--log-level=*:error", f"--vdev={device}", "--", "-i", f"--forward-mode={mode}",
-         "--port-topology=loop", "--nb-cores=1", "--total-num-mbufs=65536"],
+         "--in-memory", "--log-level=*:error", *(f"--vdev={name}" for name in devices), "--", "-i",
+         f"--forward-mode={mode}", f"--port-topology={'loop' if len(devices) == 1 else 'paired'}", "--nb-cores=1", "--total-num-mbufs=65536"],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, bufsize=1,
         env={**os.environ, **(env or {})})
 
@@ -212,11 +219,14 @@ def testpmd(device, cpu, seconds, mode="mac", env=None):
         process.stdin.flush()
 
     def look():
-        tell("show port stats 0")
+        n_seen = total = 0
+        tell("show port stats all")
         for line in process.stdout:
             found = re.search(r"TX-packets:\s*(\d+)", line)
             if found:
-                return int(found[1]), time.monotonic()
+                n_seen, total = n_seen + 1, total + int(found[1])
+            if n_seen == len(devices):
+                return total, time.monotonic()
         raise SystemExit("testpmd ended")
 
     tell("start")

@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#pragma once
+
+/*
+ * Bonds (IEEE 802.1AX, and the modes of Linux): several ports as one link. Here is what workers do: choosing
+ * the member that a packet leaves by. bond.c decides which members there are to choose from.
+ */
+#include "link/link_priv.h"
+#include "net/vlan.h"
+
+enum bond_mode { BOND_BALANCE_RR, BOND_ACTIVE_BACKUP, BOND_BALANCE_XOR, BOND_802_3AD };
+enum bond_policy { BOND_LAYER2, BOND_LAYER2_3, BOND_LAYER3_4 };
+
+enum {
+	BOND_MEMBERS_MAX = 32,
+	BOND_SLOTS = 256,     /* hashes are dealt out among the active members in so many parts */
+	BOND_HEADER_MAX = 58, /* bytes of a frame that are read, if it has no tags */
+};
+
+/* As workers see it. Immutable once published, replaced as a whole. */
+struct bond_dp {
+	uint16_t n; /* active members; 0: nothing can leave */
+	uint8_t mode, policy;
+	uint8_t slot[BOND_SLOTS];	   /* which member, by hash */
+	uint16_t member[BOND_MEMBERS_MAX]; /* ifindex */
+};
+
+/* Where the IP header of a frame begins, behind tags; its EtherType in *type_be. */
+static __rte_always_inline const uint8_t *bond_l3(const uint8_t *frame, uint16_t *type_be)
+{
+	memcpy(type_be, frame + 12, sizeof(*type_be));
+	for (unsigned int n = 0; unlikely(vlan_is_tag(*type_be)) && n < VLAN_TAGS_MAX; n++) {
+		frame += VLAN_TAG_LEN;
+		memcpy(type_be, frame + 12, sizeof(*type_be));
+	}
+	return frame + RTE_ETHER_HDR_LEN;
+}
+
+static __rte_always_inline uint64_t bond_word(const void *bytes)
+{
+	uint64_t word;
+
+	memcpy(&word, bytes, sizeof(word));
+	return word;
+}
+
+/* Both addresses; with ports where the packet has them whole: all fragments of a datagram go one way. */
+static __rte_always_inline uint64_t bond_mix_ip4(const uint8_t *ip, bool has_ports)
+{
+	uint64_t mix = bond_word(ip + 12);
+	uint32_t ports;
+
+	/* Version 4 without options, no fragment, TCP or UDP. */
+	if (has_ports && likely(ip[0] == 0x45) && likely((ip[6] & 0x3f) == 0 && ip[7] == 0) &&
+		likely(ip[9] == IPPROTO_TCP || ip[9] == IPPROTO_UDP)) {
+		memcpy(&ports, ip + 20, sizeof(ports));
+		mix ^= (uint64_t)ports << 16;
+	}
+	return mix;
+}
+
+static __rte_always_inline uint64_t bond_mix_ip6(const uint8_t *ip, bool has_ports)
+{
+	uint64_t mix = bond_word(ip + 8) ^ bond_word(ip + 16) * 3 ^ bond_word(ip + 24) * 5 ^
+		       bond_word(ip + 32) * 7;
+	uint32_t ports;
+
+	if (has_ports && (ip[6] == IPPROTO_TCP || ip[6] == IPPROTO_UDP)) {
+		memcpy(&ports, ip + 40, sizeof(ports));
+		mix ^= (uint64_t)ports << 16;
+	}
+	return mix;
+}
+
+/*
+ * What tells the frames of one conversation from those of others, spread over its low byte. All headers
+ * that are read lie in the first segment of what weir sends; a frame that ends before has none of these types.
+ */
+static __rte_always_inline uint8_t bond_hash(const struct bond_dp *bond, const struct rte_mbuf *m)
+{
+	const uint8_t *frame = rte_pktmbuf_mtod(m, const uint8_t *);
+	uint64_t mix = bond_word(frame) ^ bond_word(frame + 4) >> 16;
+	uint16_t type_be;
+	const uint8_t *ip;
+
+	/* Copies that a bridge makes have a header segment that ends before; they go by their addresses. */
+	if (bond->policy != BOND_LAYER2 &&
+		likely(m->data_len > BOND_HEADER_MAX || m->nb_segs == 1)) {
+		uint64_t macs = bond->policy == BOND_LAYER2_3 ? mix : 0;
+
+		ip = bond_l3(frame, &type_be);
+		if (type_be == RTE_BE16(RTE_ETHER_TYPE_IPV4))
+			mix = macs ^ bond_mix_ip4(ip, bond->policy == BOND_LAYER3_4);
+		else if (type_be == RTE_BE16(RTE_ETHER_TYPE_IPV6))
+			mix = macs ^ bond_mix_ip6(ip, bond->policy == BOND_LAYER3_4);
+	}
+	return (uint8_t)(mix * UINT64_C(0x9e3779b97f4a7c15) >> 56);
+}
+
+/* Which of the members a packet leaves by. There is one at least. */
+static __rte_always_inline unsigned int bond_choose(
+	const struct bond_dp *bond, uint16_t *next, const struct rte_mbuf *m)
+{
+	if (likely(bond->mode != BOND_BALANCE_RR))
+		return bond->slot[bond_hash(bond, m)];
+	*next = (uint16_t)(*next + 1 < bond->n ? *next + 1 : 0);
+	return *next;
+}
