@@ -91,8 +91,9 @@ static void bond_publish(struct dp *dp, struct bond *bond)
 	for (unsigned int i = 0; i < bond->n_members; i++)
 		if (bond->members[i]->is_active)
 			members->member[members->n++] = bond->members[i]->link->ifindex;
-	for (unsigned int i = 0; members->n > 0 && i < BOND_SLOTS; i++)
-		members->slot[i] = (uint8_t)(i % members->n);
+	/* In ranges: it is the upper bits of the hash that all bits of a packet's addresses have a part in. */
+	for (unsigned int i = 0; i < BOND_SLOTS; i++)
+		members->slot[i] = (uint8_t)(i * members->n / BOND_SLOTS);
 	bond->n_active = members->n;
 	bond->dp = members;
 	link_publish(dp, bond->link);
