@@ -353,6 +353,40 @@ START_TEST(tags_are_looked_behind)
 }
 END_TEST
 
+/* Of two stations, who sends and who answers: the same member, as in Linux. */
+START_TEST(both_directions_of_layer2_have_one_member)
+{
+	struct pattern pattern = { .policy = "layer2", .is_bridged = true };
+	struct bench *b = start_pattern(&pattern, "\"m0\", \"m1\", \"m2\", \"m3\"");
+	struct frame frame, got;
+
+	for (unsigned int k = 0; k < 64; k++) {
+		uint8_t macs[12] = { 0x02, (uint8_t)k, 1, 2, 3, 4, 0xfe, 7, (uint8_t)(5 * k), 8, 9,
+			(uint8_t)k };
+		unsigned int by;
+
+		frame_ether_type(&frame, 0x88b5, 64);
+		memcpy(frame.bytes, macs, 12);
+		by = bond_leaves_by(b, &frame, &got);
+		/* Without what the bridge has learned from that. */
+		json_decref(bench_call(b, "link.del", "{\"dev\": \"br0\"}"));
+		json_decref(bench_call(b, "link.add",
+			"{\"name\": \"br0\", \"type\": \"bridge\", \"members\": [\"bond0\", "
+			"\"wan\"]}"));
+		bench_discard(b);
+		memcpy(frame.bytes, macs + 6, 6);
+		memcpy(frame.bytes + 6, macs, 6);
+		ck_assert_uint_eq(bond_leaves_by(b, &frame, &got), by);
+		json_decref(bench_call(b, "link.del", "{\"dev\": \"br0\"}"));
+		json_decref(bench_call(b, "link.add",
+			"{\"name\": \"br0\", \"type\": \"bridge\", \"members\": [\"bond0\", "
+			"\"wan\"]}"));
+		bench_discard(b);
+	}
+	bench_destroy(b);
+}
+END_TEST
+
 /* Packets to the bond, to a VLAN on it and to others in one lane: each is where it would be alone. */
 START_TEST(a_mixed_burst_is_dealt_out_as_one_by_one)
 {
@@ -393,4 +427,5 @@ PACKET_MAIN("bond", PLAIN_TEST(packets_leave_by_each_member_in_turn),
 	LOOP_TEST(conversations_are_spread_and_each_stays_where_it_is, patterns),
 	PLAIN_TEST(a_policy_looks_at_nothing_else), PLAIN_TEST(fragments_of_a_datagram_go_one_way),
 	PLAIN_TEST(fragments_that_weir_makes_go_one_way_with_their_tags),
-	PLAIN_TEST(tags_are_looked_behind), PLAIN_TEST(a_mixed_burst_is_dealt_out_as_one_by_one))
+	PLAIN_TEST(tags_are_looked_behind), PLAIN_TEST(both_directions_of_layer2_have_one_member),
+	PLAIN_TEST(a_mixed_burst_is_dealt_out_as_one_by_one))
