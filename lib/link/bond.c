@@ -390,6 +390,7 @@ const struct link_ops bond_ops = {
 	.kind = LINK_KIND_BOND,
 	.flags = LINK_STACKED | LINK_BOND,
 	.member_flags = LINK_BONDED,
+	.judge = bond_judge,
 	.open = bond_open,
 	.close = bond_close,
 	.mtu_range = link_members_mtu_range,

@@ -180,8 +180,13 @@ static int link_join_all(struct dp *dp, struct link *master, const char *path, s
 		int err;
 
 		diag_init(&why, NULL);
-		err = link == NULL ? diag_error(&why, 0, "", "there is no link \"%s\"", conf->name)
-				   : member_join(dp, master, link, conf, &why);
+		if (link == NULL)
+			err = diag_error(&why, 0, "", "there is no link \"%s\"", conf->name);
+		else if (link->master == master)
+			err = diag_error(&why, 0, "", "\"%s\" is a member of \"%s\" already",
+				link->name, master->name);
+		else
+			err = member_join(dp, master, link, conf, &why);
 		if (err < 0)
 			diag_error(diag, 0, path, "members[%u]: %s", i, why.entries[0].text);
 		diag_fini(&why);

@@ -383,6 +383,62 @@ START_TEST(the_configuration_that_is_shown_makes_the_same_bond)
 }
 END_TEST
 
+/* What is refused at runtime; the configuration's part is in test_control.c. */
+static const struct {
+	const char *method, *params, *text;
+} refused[] = {
+	{ "link.set", "{\"dev\": \"m3.5\", \"master\": \"bond0\"}", "a bond takes ports only" },
+	{ "link.set", "{\"dev\": \"bond1\", \"master\": \"bond0\"}", "a bond takes ports only" },
+	{ "link.set", "{\"dev\": \"m3\", \"master\": \"bond0\"}", "links stand on \"m3\"" },
+	{ "link.set", "{\"dev\": \"m0\", \"master\": \"bond1\"}", "is a member of \"bond0\"" },
+	{ "link.set", "{\"dev\": \"m0\", \"master\": \"m2\"}", "a port has no members" },
+	{ "link.set", "{\"dev\": \"bond0\", \"master\": \"bond0\"}", "\"bond0\" stands on" },
+	{ "link.add", "{\"name\": \"x\", \"type\": \"bond\", \"members\": [\"m0\"]}",
+		"members[0]: \"m0\" is a member of \"bond0\" already" },
+	{ "link.add", "{\"name\": \"x\", \"type\": \"bond\", \"members\": [\"m2\", \"nil\"]}",
+		"members[1]: there is no link \"nil\"" },
+	{ "link.add", "{\"name\": \"x\", \"type\": \"bond\", \"members\": [\"m2\", \"m2\"]}",
+		"members[1]: \"m2\" is a member of \"x\" already" },
+	{ "link.add", "{\"name\": \"x\", \"type\": \"vlan\", \"parent\": \"m0\", \"vid\": 5}",
+		"\"m0\" is a member of \"bond0\"" },
+	{ "link.add", "{\"name\": \"x\", \"type\": \"bond\", \"device\": \"net_null0\"}",
+		"a bond has no such setting" },
+	{ "link.add", "{\"name\": \"x\", \"type\": \"bond\", \"mode\": \"balance-tlb\"}", "mode" },
+	{ "link.add", "{\"name\": \"x\", \"type\": \"bond\", \"primary\": \"m2\"}",
+		"primary: is for mode active-backup" },
+	{ "link.add", "{\"name\": \"x\", \"type\": \"bond\", \"lacp_rate\": \"fast\"}",
+		"lacp_rate: is for mode 802.3ad" },
+	{ "link.add",
+		"{\"name\": \"x\", \"type\": \"bond\", \"mode\": \"active-backup\", "
+		"\"min_links\": 2}",
+		"min_links: active-backup uses one member at a time" },
+	{ "link.add", "{\"name\": \"x\", \"type\": \"bond\", \"members\": [\"m2\"], \"mtu\": 1501}",
+		"MTU 1501 is larger than the 1500 of its members" },
+	{ "link.del", "{\"dev\": \"m0\"}", "a port goes with" },
+	{ "link.del", "{\"dev\": \"bond0\"}", "links stand on it: bond0.7" },
+};
+
+START_TEST(what_cannot_be_is_refused_and_changes_nothing)
+{
+	struct bench *b = bond_start(&(struct bond_spec){ BACKUP ALL_TWO,
+		.links = VLAN_7 ", { name = \"m3.5\"; type = \"vlan\"; parent = \"m3\"; vid = 5; }"
+				", { name = \"bond1\"; type = \"bond\"; }" });
+	char *before = bench_answer(b, "config.show", NULL), *after;
+
+	bench_expect_error(b, refused[_i].method, refused[_i].params, refused[_i].text);
+	bench_run(b);
+	after = bench_answer(b, "config.show", NULL);
+	ck_assert_str_eq(before, after);
+	ck_assert_str_eq(bond_link_text(b, "m0", "linkinfo.info_slave_data.state"), "ACTIVE");
+	ck_assert(bond_receives(b, M0));
+	/* Who was refused is still its own. */
+	json_decref(bench_call(b, "link.set", "{\"dev\": \"m2\", \"master\": \"bond0\"}"));
+	free(before);
+	free(after);
+	bench_destroy(b);
+}
+END_TEST
+
 /* As in Linux: a member that may yet come. */
 START_TEST(a_primary_need_not_be_a_member)
 {
@@ -479,6 +535,7 @@ PACKET_MAIN("bond_links",
 	PLAIN_TEST(bonds_and_members_have_the_shapes_of_iproute2),
 	PLAIN_TEST(packets_are_counted_by_the_bond_and_by_the_member),
 	PLAIN_TEST(the_configuration_that_is_shown_makes_the_same_bond),
+	LOOP_TEST(what_cannot_be_is_refused_and_changes_nothing, refused),
 	PLAIN_TEST(a_primary_need_not_be_a_member),
 	PLAIN_TEST(a_bond_is_added_and_deleted_under_its_members),
 	PLAIN_TEST(a_trace_tells_the_way_through_a_bond))
