@@ -878,7 +878,7 @@ static bool has_cause(const char *reason)
 static bool is_caused_elsewhere(const char *reason)
 {
 	static const char *const files[] = { "conntrack_limits", "firewall", "flow",
-		"flow_fragments", "nat", "vlan", "bond_members" };
+		"flow_fragments", "nat", "vlan", "bond_members", "bond_lacp" };
 	char *quoted = mem_printf("\"%s\"", reason);
 	bool is_found = false;
 
