@@ -168,9 +168,13 @@ static unsigned int lacp_input_one(
 {
 	struct link_worker *lw = ctx;
 	struct link_slow slow = { .ifindex = meta->in_link };
+	const void *payload;
 
-	slow.len = (uint16_t)RTE_MIN(m->data_len - RTE_ETHER_HDR_LEN, (int)sizeof(slow.payload));
-	memcpy(slow.payload, rte_pktmbuf_mtod_offset(m, void *, RTE_ETHER_HDR_LEN), slow.len);
+	slow.len =
+		(uint16_t)RTE_MIN(m->pkt_len - RTE_ETHER_HDR_LEN, (uint32_t)sizeof(slow.payload));
+	payload = rte_pktmbuf_read(m, RTE_ETHER_HDR_LEN, slow.len, slow.payload);
+	if (payload != slow.payload)
+		memcpy(slow.payload, payload, slow.len);
 	if (!slow_has_share(lw, slow.ifindex) ||
 		rte_ring_sp_enqueue_elem(lw->slow, &slow, sizeof(slow)) != 0)
 		return link_drop_received(lw, meta, LINK_DROP_SLOW_FULL);

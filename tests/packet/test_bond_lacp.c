@@ -423,6 +423,22 @@ START_TEST(broken_lacpdus_are_counted_and_change_nothing)
 }
 END_TEST
 
+/* A whole one in several segments is taken in. */
+START_TEST(an_lacpdu_may_come_in_segments)
+{
+	struct bench *b = lacp_start_up(LACP ALL_TWO, 2);
+	int64_t n = counter_of(b, M0, "rx");
+	struct frame frame;
+
+	frame_of_partner(&frame, M0);
+	for (uint16_t first = 1; first < frame.len; first += 9)
+		bench_push_split(b, M0, &frame, first);
+	ck_assert_int_eq(counter_of(b, M0, "bad"), 0);
+	ck_assert_int_eq(counter_of(b, M0, "rx") - n, (frame.len + 7) / 9);
+	bench_destroy(b);
+}
+END_TEST
+
 START_TEST(what_weir_says_itself_is_no_partner)
 {
 	struct bench *b = lacp_start(LACP ALL_TWO);
@@ -491,5 +507,5 @@ PACKET_MAIN("bond_lacp", PLAIN_TEST(a_bond_comes_up_with_its_partner),
 	PLAIN_TEST(modes_without_lacp_take_no_part_in_it),
 	PLAIN_TEST(a_flood_of_lacpdus_concerns_nobody_else),
 	PLAIN_TEST(broken_lacpdus_are_counted_and_change_nothing),
-	PLAIN_TEST(what_weir_says_itself_is_no_partner),
+	PLAIN_TEST(an_lacpdu_may_come_in_segments), PLAIN_TEST(what_weir_says_itself_is_no_partner),
 	PLAIN_TEST(a_marker_is_answered_by_the_member_that_received_it))
