@@ -119,7 +119,16 @@ static void bridge_follow_filtering(struct dp *dp, struct bridge *bridge)
 	__atomic_store_n(&bridge->dp->is_filtering, is_filtering, __ATOMIC_RELAXED);
 	for (unsigned int i = 0; i < LINK_MAX; i++)
 		if (state->members[i] != NULL && state->ports[i].bridge == bridge->dp)
-			bridge_forget(state, bridge, state->members[i]->link, false);
+			bridge_forget_unfit(state, bridge, state->members[i]->link);
+}
+
+/* Of links that are no members any more: workers may have found their bridge just before. */
+static const struct bridge_vlans no_vlans;
+
+static void bridge_retire_vlans(struct dp *dp, const struct bridge_vlans *vlans)
+{
+	if (vlans != &no_vlans)
+		dp_retire_heap(dp, (void *)(uintptr_t)vlans);
 }
 
 /* Writes what workers read of a member; takes vlans. */
@@ -141,7 +150,7 @@ static void bridge_publish_port(struct dp *dp, struct bridge *bridge, const stru
 	__atomic_store_n(&port->mtu, link->mtu, __ATOMIC_RELAXED);
 	/* Last: who finds the bridge finds the rest. Pairs with the acquire in bridge_seek(). */
 	__atomic_store_n(&port->bridge, bridge->dp, __ATOMIC_RELEASE);
-	dp_retire_heap(dp, (void *)(uintptr_t)old);
+	bridge_retire_vlans(dp, old);
 }
 
 static void bridge_take(struct dp *dp, struct link *master, struct link *link)
@@ -180,6 +189,7 @@ static int bridge_join(struct dp *dp, struct link *master, struct link *link,
 	bridge_publish_port(dp, bridge, link, settings, bridge_member_has_vlans(conf), vlans);
 	bridge_publish_members(dp, bridge);
 	bridge_follow_filtering(dp, bridge);
+	bridge_forget_unfit(state, bridge, link);
 	return 0;
 }
 
@@ -187,12 +197,12 @@ static void bridge_leave(struct dp *dp, struct link *master, struct link *link)
 {
 	struct bridge_state *state = bridge_state(dp);
 	struct bridge_port *port = &state->ports[link->ifindex];
+	const struct bridge_vlans *old = port->vlans;
 	struct bridge *bridge = bridge_of(master);
 
-	/* Its VLANs are still read by who has found the bridge before. */
 	__atomic_store_n(&port->bridge, NULL, __ATOMIC_RELEASE);
-	dp_retire_heap(dp, (void *)(uintptr_t)port->vlans);
-	port->vlans = NULL;
+	__atomic_store_n(&port->vlans, &no_vlans, __ATOMIC_RELEASE);
+	bridge_retire_vlans(dp, old);
 	bridge_publish_members(dp, bridge);
 	bridge_forget(state, bridge, link, true);
 	free(state->members[link->ifindex]);

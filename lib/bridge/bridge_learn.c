@@ -164,6 +164,31 @@ void bridge_forget(
 	fdb_walk(&bridge->fdb, &at, UINT32_MAX / 2, forget_one, &walk);
 }
 
+struct fit_walk {
+	struct bridge_state *state;
+	const struct bridge *bridge;
+	uint16_t ifindex;
+};
+
+static void forget_unfit(struct fdb *fdb, uint64_t key, const struct fdb_value *value, void *ctx)
+{
+	const struct fit_walk *walk = ctx;
+	const struct bridge_port *port = &walk->state->ports[walk->ifindex];
+	uint16_t vid = fdb_key_vid(key);
+	bool fits = walk->bridge->dp->is_filtering ? bridge_vlans_have(port->vlans, vid) : vid == 0;
+
+	if (value->ifindex == walk->ifindex && !(value->flags & FDB_LOCAL) && !fits)
+		bridge_forget_one(walk->state, fdb, key, value);
+}
+
+void bridge_forget_unfit(struct bridge_state *state, struct bridge *bridge, const struct link *link)
+{
+	struct fit_walk walk = { .state = state, .bridge = bridge, .ifindex = link->ifindex };
+	uint32_t at = 0;
+
+	fdb_walk(&bridge->fdb, &at, UINT32_MAX / 2, forget_unfit, &walk);
+}
+
 int bridge_worker_init(struct dp *dp, struct worker *w)
 {
 	struct bridge_worker *bw = worker_slot(w, &bridge_module);

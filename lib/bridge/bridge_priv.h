@@ -133,7 +133,8 @@ struct bridge_state {
 	X(BRIDGE_DROP_FLOOD_FULL, "bridge_flood_full",                                             \
 		"no room for the copies of a flood in this pass")                                  \
 	X(BRIDGE_DROP_NO_BUFFER, "bridge_no_buffer", "no packet buffer for a copy or a tag")       \
-	X(BRIDGE_DROP_DOWN, "bridge_down", "the bridge is administratively down")
+	X(BRIDGE_DROP_DOWN, "bridge_down",                                                         \
+		"the bridge, or its member that the frame came by, is administratively down")
 
 #define BRIDGE_DROP_ENUM(member, name, help) member,
 enum bridge_drop { BRIDGE_DROPS(BRIDGE_DROP_ENUM) BRIDGE_N_DROPS };
@@ -183,6 +184,9 @@ void bridge_age(struct bridge_state *state, struct bridge *bridge);
 /* Forgets all that is known behind a member: what was learned, or (is_static) all. */
 void bridge_forget(
 	struct bridge_state *state, struct bridge *bridge, const struct link *link, bool is_static);
+/* Forgets all, static ones too, of VLANs that a member does not have: no frame would find them. */
+void bridge_forget_unfit(
+	struct bridge_state *state, struct bridge *bridge, const struct link *link);
 /* Forgets one. */
 void bridge_forget_one(
 	struct bridge_state *state, struct fdb *fdb, uint64_t key, const struct fdb_value *value);

@@ -141,6 +141,26 @@ unsigned int bridge_send(struct worker *w, struct bridge_worker *bw, struct rte_
 	return bridge_forward(w, bw, m, meta, f, ifindex);
 }
 
+/* Behind the tag of the bridge's own VLAN, which goes, another one would count as that of a link on it. */
+static bool frame_hides_tag(const struct bridge_frame *f, const struct rte_mbuf *m)
+{
+	const struct rte_vlan_hdr *tag = (const struct rte_vlan_hdr *)(pkt_ether(m) + 1);
+
+	return f->is_tagged && f->vid == f->bridge->pvid && vlan_is_tag(tag->eth_proto);
+}
+
+/* What was sent to a member's address is for the link that it reached, as in Linux. */
+static enum bridge_drop frame_set_dst(
+	const struct bridge_worker *bw, struct rte_mbuf *m, uint16_t ifindex)
+{
+	uint64_t mac = bw->links[ifindex].match & LINK_MAC_MASK;
+
+	if (!pkt_writable(m))
+		return BRIDGE_DROP_NO_BUFFER;
+	memcpy(rte_pktmbuf_mtod(m, void *), &mac, RTE_ETHER_ADDR_LEN);
+	return BRIDGE_N_DROPS;
+}
+
 /* To the bridge's own link, or to that of the VLAN on it. */
 unsigned int bridge_deliver(struct worker *w, struct bridge_worker *bw, struct rte_mbuf *m,
 	struct pkt_meta *meta, const struct bridge_frame *f)
@@ -148,16 +168,21 @@ unsigned int bridge_deliver(struct worker *w, struct bridge_worker *bw, struct r
 	bool is_own_vlan = f->vid == f->bridge->pvid;
 	enum bridge_drop drop;
 
-	if (!(bw->links[f->bridge->ifindex].flags & LINK_UP))
-		return bridge_drop(w, meta, f, BRIDGE_DROP_DOWN);
 	/* Tags say there which VLAN's link it is: all but the bridge's own come with one. */
 	if (f->bridge->is_filtering && (f->is_tagged || !is_own_vlan)) {
+		if (frame_hides_tag(f, m))
+			return bridge_drop(w, meta, f, BRIDGE_DROP_DOUBLE_TAG);
 		drop = frame_set_tag(f, m, !is_own_vlan);
 		if (drop != BRIDGE_N_DROPS)
 			return bridge_drop(w, meta, f, drop);
 	}
 	if (!link_enter(w, m, meta, f->bridge->ifindex))
 		return STAGE_DROP;
+	if (unlikely(f->dst != f->bridge->mac) && !(f->dst & MAC_GROUP_BIT)) {
+		drop = frame_set_dst(bw, m, meta->in_link);
+		if (drop != BRIDGE_N_DROPS)
+			return bridge_drop(w, meta, f, drop);
+	}
 	return bw->links[meta->in_link].flags & LINK_STEERED ? BRIDGE_STEER : BRIDGE_OWN;
 }
 
@@ -242,7 +267,8 @@ static __rte_always_inline unsigned int bridge_one(struct worker *w, struct brid
 		return BRIDGE_OWN;
 	meta->in_link = f->in_link;
 	meta->n_injects = 0;
-	if (unlikely(!(bw->links[f->in_link].flags & LINK_UP)))
+	if (unlikely(
+		    !(bw->links[f->in_link].flags & bw->links[f->bridge->ifindex].flags & LINK_UP)))
 		seek->drop = BRIDGE_DROP_DOWN;
 	if (unlikely(seek->drop != BRIDGE_N_DROPS))
 		return bridge_drop(w, meta, f, seek->drop);
@@ -321,6 +347,7 @@ const struct stage bridge_stage = {
 	.name = "bridge",
 	.help = "forwards what members of bridges receive, and learns from it",
 	.run = bridge_run,
+	.is_end = true, /* what is flooded ends here, and its clones go on */
 	.exits = { [BRIDGE_TX] = { "forward", "tx" },
 		[BRIDGE_OWN] = { "own", "plain" },
 		[BRIDGE_STEER] = { "steer", "steer" } },
@@ -386,6 +413,7 @@ const struct stage bridge_output_stage = {
 	.name = "bridge_output",
 	.help = "finds the member for what leaves by a bridge",
 	.run = output_run,
+	.is_end = true,
 	.exits = { [BRIDGE_TX] = { "forward", "tx_member" } },
 	.format = output_format,
 };

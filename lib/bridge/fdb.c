@@ -2,8 +2,9 @@
 
 /*
  * The control thread's side of the forwarding database: what writes it. See fdb.h. Twice as many places as
- * entries: with two lines of four to choose from, one finds no place about never; then the station is not
- * learned, and frames to it are flooded.
+ * entries, two lines of four to choose from, and when both are full one of those that are in their first line
+ * moves on to its second: so a table takes what it was made for. Should there be no place all the same, the
+ * station is not learned, and frames to it are flooded.
  */
 #include "bridge/fdb.h"
 
@@ -67,18 +68,45 @@ static bool fdb_put_into(struct fdb_bucket *bucket, uint64_t key, const struct f
 	return false;
 }
 
+/*
+ * Moves one entry of a full line on to its second. It is there before it goes here, so that whoever looks in
+ * the first line, then in the second, finds it.
+ */
+static bool fdb_make_room(const struct fdb *fdb, struct fdb_bucket *bucket)
+{
+	for (unsigned int i = 0; i < FDB_WAYS; i++) {
+		uint64_t hash = fdb_hash(fdb, bucket->key[i]);
+
+		if (fdb_first(fdb, hash) != bucket || fdb_second(fdb, hash) == bucket)
+			continue;
+		if (!fdb_put_into(fdb_second(fdb, hash), bucket->key[i], &bucket->value[i]))
+			continue;
+		__atomic_store_n(&bucket->key[i], 0, __ATOMIC_RELEASE);
+		return true;
+	}
+	return false;
+}
+
+static bool fdb_put_with_room(const struct fdb *fdb, struct fdb_bucket *bucket, uint64_t key,
+	const struct fdb_value *value)
+{
+	return fdb_make_room(fdb, bucket) && fdb_put_into(bucket, key, value);
+}
+
 int fdb_put(struct fdb *fdb, uint64_t key, const struct fdb_value *value)
 {
 	uint64_t hash = fdb_hash(fdb, key);
-	struct fdb_bucket *bucket;
+	struct fdb_bucket *first = fdb_first(fdb, hash), *second = fdb_second(fdb, hash), *bucket;
 	struct fdb_value *place = fdb_find(fdb, key, &bucket);
 
 	if (place != NULL) {
 		fdb_write(place, value);
 		return 0;
 	}
-	if (fdb->n >= fdb->max || (!fdb_put_into(fdb_first(fdb, hash), key, value) &&
-					  !fdb_put_into(fdb_second(fdb, hash), key, value)))
+	if (fdb->n >= fdb->max ||
+		(!fdb_put_into(first, key, value) && !fdb_put_into(second, key, value) &&
+			!fdb_put_with_room(fdb, first, key, value) &&
+			!fdb_put_with_room(fdb, second, key, value)))
 		return -ENOSPC;
 	fdb->n++;
 	return 0;

@@ -76,7 +76,8 @@ void fdb_fini(struct fdb *fdb);
 
 static inline uint64_t fdb_hash(const struct fdb *fdb, uint64_t key)
 {
-	return hash_mix(key ^ fdb->seed.word[0], fdb->seed.word[1]);
+	/* Once leaves addresses in a row, as vendors give them, crowded in few lines. */
+	return hash_mix(hash_mix(key ^ fdb->seed.word[0], fdb->seed.word[1]), fdb->seed.word[1]);
 }
 
 /* The line that it is in first of all, and the one that it is in when that was full. */

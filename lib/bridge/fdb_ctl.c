@@ -102,6 +102,8 @@ static int entry_add(struct dp *dp, const struct fdb_entry *entry, struct diag *
 	if (err < 0)
 		return err;
 	bridge = bridge_of(link->master);
+	if (fdb_get(&bridge->fdb, fdb_key(entry_mac(entry), BRIDGE_VID_ANY)).ifindex != 0)
+		return diag_error(diag, 0, "mac", "is the bridge's own, or a member's");
 	known = fdb_get(&bridge->fdb, key);
 	if (known.ifindex != 0 && known.flags != 0)
 		return diag_error(diag, 0, "mac", "there is such an entry already") ? -EEXIST : 0;
@@ -156,45 +158,71 @@ static int fdb_apply(struct dp *dp, const void *object, const char *path, struct
 	return err;
 }
 
+/* Static entries, as they are collected. */
 struct fdb_print {
-	struct dp *dp;
-	FILE *out;
-	unsigned int n;
+	struct static_entry {
+		uint64_t key;
+		uint16_t ifindex;
+	} * entries;
+	size_t n;
 };
 
-static void print_static(struct fdb *fdb, uint64_t key, const struct fdb_value *value, void *ctx)
+static void collect_static(struct fdb *fdb, uint64_t key, const struct fdb_value *value, void *ctx)
 {
 	struct fdb_print *print = ctx;
-	char mac[MAC_ADDR_TEXT_MAX];
-	struct mac_addr addr;
 
 	(void)fdb;
 	if (!(value->flags & FDB_STATIC))
 		return;
-	memcpy(addr.bytes, &key, sizeof(addr.bytes));
-	fprintf(print->out, "%s\t{ mac = \"%s\"; dev = \"%s\";",
-		print->n++ == 0 ? "fdb = (\n" : ",\n", mac_addr_text(&addr, mac),
-		link_name(print->dp, value->ifindex));
-	if (fdb_key_vid(key) != 0)
-		fprintf(print->out, " vlan = %u;", fdb_key_vid(key));
-	fputs(" }", print->out);
+	print->entries = mem_realloc(print->entries, print->n + 1, sizeof(*print->entries));
+	print->entries[print->n++] = (struct static_entry){ .key = key, .ifindex = value->ifindex };
 }
 
-static void print_bridge(struct link *link, void *ctx)
+static void collect_bridge(struct link *link, void *ctx)
 {
 	uint32_t at = 0;
 
 	if (bridge_of(link) != NULL)
-		fdb_walk(&bridge_of(link)->fdb, &at, UINT32_MAX / 2, print_static, ctx);
+		fdb_walk(&bridge_of(link)->fdb, &at, UINT32_MAX / 2, collect_static, ctx);
+}
+
+/* By member, VLAN and address: the order of the table is another one in each run. */
+static int compare_static(const void *a, const void *b)
+{
+	const struct static_entry *x = a, *y = b;
+
+	if (x->ifindex != y->ifindex)
+		return x->ifindex < y->ifindex ? -1 : 1;
+	return x->key < y->key ? -1 : x->key > y->key;
+}
+
+static void print_static(const struct dp *dp, FILE *out, const struct static_entry *entry)
+{
+	char mac[MAC_ADDR_TEXT_MAX];
+	struct mac_addr addr;
+
+	memcpy(addr.bytes, &entry->key, sizeof(addr.bytes));
+	fprintf(out, "\t{ mac = \"%s\"; dev = \"%s\";", mac_addr_text(&addr, mac),
+		link_name(dp, entry->ifindex));
+	if (fdb_key_vid(entry->key) != 0)
+		fprintf(out, " vlan = %u;", fdb_key_vid(entry->key));
+	fputs(" }", out);
 }
 
 static void fdb_print(struct dp *dp, FILE *out)
 {
-	struct fdb_print print = { .dp = dp, .out = out };
+	struct fdb_print print = { .n = 0 };
 
-	link_each(dp, print_bridge, &print);
+	link_each(dp, collect_bridge, &print);
+	if (print.n > 0)
+		qsort(print.entries, print.n, sizeof(*print.entries), compare_static);
+	for (size_t i = 0; i < print.n; i++) {
+		fputs(i == 0 ? "fdb = (\n" : ",\n", out);
+		print_static(dp, out, &print.entries[i]);
+	}
 	if (print.n > 0)
 		fputs("\n);\n", out);
+	free(print.entries);
 }
 
 const struct section bridge_sections[] = {

@@ -415,6 +415,13 @@ void dp_publish(struct dp *dp, enum event_kind kind, const void *subject)
 			dp->modules[i]->event(dp, kind, subject);
 }
 
+void dp_judge(struct dp *dp, enum event_kind kind, const void *subject, struct diag *found)
+{
+	for (unsigned int i = 0; i < dp->n_modules; i++)
+		if (dp->modules[i]->judge != NULL)
+			dp->modules[i]->judge(dp, kind, subject, found);
+}
+
 void dp_originate(struct dp *dp, struct worker *w, struct rte_mbuf *m, unsigned int stage)
 {
 	struct pkt_meta *meta = pkt_meta(m);

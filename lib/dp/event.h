@@ -5,6 +5,7 @@
  * What happened in the control plane, told upwards: a lower floor publishes, higher floors react
  * (module->event, called in the order of app/weir/modules.c, on the control thread, at once).
  */
+struct diag;
 struct dp;
 
 enum event_kind {
@@ -23,3 +24,10 @@ enum event_kind {
 };
 
 void dp_publish(struct dp *dp, enum event_kind kind, const void *subject);
+
+/*
+ * Asks those above before something happens that a user wants and that could be refused: what speaks
+ * against it is in `found` (module->judge, in the same order and on the same thread). Asked today:
+ * EVENT_LINK_DELETED. What has to happen is not asked about, such as the end of all links at the end.
+ */
+void dp_judge(struct dp *dp, enum event_kind kind, const void *subject, struct diag *found);

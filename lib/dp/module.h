@@ -81,6 +81,8 @@ struct module {
 	void (*worker_show)(const struct dp *dp, const struct worker *w, json_t *row);
 	/* A lower floor tells what happened (event.h). */
 	void (*event)(struct dp *dp, enum event_kind kind, const void *subject);
+	/* A lower floor is asked to let it happen (dp_judge()): finds what speaks against it. */
+	void (*judge)(struct dp *dp, enum event_kind kind, const void *subject, struct diag *found);
 	/* Called about every 10 ms. */
 	void (*tick)(struct dp *dp, uint64_t now_ns);
 };

@@ -280,6 +280,8 @@ static bool say(
 	const char *stage = stage_of(report, record);
 	int hook = hook_of(stage);
 
+	if (hook >= 0 && record->extra.arg[1] == FIREWALL_NOT_ASKED)
+		return false;
 	if (hook >= 0)
 		return say_rule(report, hook, buf, size);
 	if (strcmp(stage, "ip4_error") == 0 || strcmp(stage, "ip6_error") == 0)
@@ -407,7 +409,7 @@ static json_t *rules_json(const struct report *report)
 	for (unsigned int i = 0; i < report->n; i++) {
 		int hook = hook_of(stage_of(report, &report->records[i]));
 
-		if (hook >= 0)
+		if (hook >= 0 && report->records[i].extra.arg[1] != FIREWALL_NOT_ASKED)
 			json_array_append_new(rules,
 				firewall_rule_json(report->run->dp, report->run->packet.link->ns,
 					(enum firewall_hook)hook, report->first->rule[hook]));

@@ -10,17 +10,27 @@
 
 #include "base/mem.h"
 
-static void put_link_name(struct link *link, void *ctx)
+static void put_link(struct link *link, void *ctx)
 {
-	struct match_links *links = ctx;
+	struct known_links *known = ctx;
 
-	memcpy(links->names[link->ifindex], link->name, sizeof(links->names[0]));
+	memcpy(known->names.names[link->ifindex], link->name, sizeof(link->name));
+	known->is_known[link->ifindex] = true;
 }
 
-void firewall_link_names(const struct dp *dp, struct match_links *links)
+struct known_links *known_links_create(const struct dp *dp)
 {
-	memset(links, 0, sizeof(*links));
-	link_each(dp, put_link_name, links);
+	struct known_links *known = mem_zalloc(sizeof(*known));
+
+	known->is_known[0] = true;
+	link_each(dp, put_link, known);
+	return known;
+}
+
+void known_links_forget(struct known_links *known, uint16_t ifindex)
+{
+	__atomic_store_n(&known->is_known[ifindex], false, __ATOMIC_RELAXED);
+	known->is_behind = true;
 }
 
 int firewall_publish(struct dp *dp, uint16_t ns, struct ruleset *ruleset)
@@ -55,9 +65,9 @@ const char *firewall_rule_place(
 	if (ruleset == NULL)
 		return NULL;
 	*line = rule < ruleset->hooks[hook].n
-			? firewall_conf_rule(ruleset->conf, hook, rule)->head.line
-			: ruleset->conf->hooks[hook].head.line;
-	return ruleset->file;
+			? firewall_conf_rule(ruleset->origin->conf, hook, rule)->head.line
+			: ruleset->origin->conf->hooks[hook].head.line;
+	return ruleset->origin->file;
 }
 
 void firewall_each_nat(const struct dp *dp, uint16_t ns,
@@ -67,7 +77,8 @@ void firewall_each_nat(const struct dp *dp, uint16_t ns,
 
 	for (enum firewall_hook hook = 0; ruleset != NULL && hook < HOOK_N; hook++)
 		for (unsigned int i = 0; i < ruleset->hooks[hook].n; i++) {
-			const struct rule_conf *conf = firewall_conf_rule(ruleset->conf, hook, i);
+			const struct rule_conf *conf =
+				firewall_conf_rule(ruleset->origin->conf, hook, i);
 			const struct firewall_nat_rule row = {
 				.nat = &ruleset->hooks[hook].rules[i].nat,
 				.name = conf->name,
@@ -80,6 +91,40 @@ void firewall_each_nat(const struct dp *dp, uint16_t ns,
 			if (firewall_action_translates((enum firewall_action)conf->action))
 				fn(&row, ctx);
 		}
+}
+
+static void firewall_event(struct dp *dp, enum event_kind kind, const void *subject)
+{
+	if (kind == EVENT_LINK_NEW || kind == EVENT_LINK_DELETED)
+		firewall_load_follow(dp, subject);
+}
+
+/* Tells of the rule if it names the link: `config show` would print what cannot be read again. */
+static bool judge_rule(const struct firewall_conf *conf, enum firewall_hook hook, unsigned int i,
+	const struct link *link, struct diag *found)
+{
+	const struct rule_conf *rule = firewall_conf_rule(conf, hook, i);
+	bool has_name = rule->name != NULL;
+
+	if (!match_names_link(&rule->match, link->name))
+		return false;
+	diag_error(found, 0, "", "rules name it: %s %u%s%s%s", firewall_hook_name(hook), i,
+		has_name ? " (" : "", has_name ? rule->name : "", has_name ? ")" : "");
+	return true;
+}
+
+/* The first rule that names a link is enough to keep it. */
+static void firewall_judge(
+	struct dp *dp, enum event_kind kind, const void *subject, struct diag *found)
+{
+	const struct ruleset *ruleset = firewall_state(dp)->rulesets[NS_DEFAULT];
+
+	if (kind != EVENT_LINK_DELETED || ruleset == NULL)
+		return;
+	for (enum firewall_hook hook = 0; hook < HOOK_N; hook++)
+		for (unsigned int i = 0; i < ruleset->hooks[hook].n; i++)
+			if (judge_rule(ruleset->origin->conf, hook, i, subject, found))
+				return;
 }
 
 static int firewall_worker_init(struct dp *dp, struct worker *w)
@@ -120,5 +165,7 @@ struct module firewall_module = {
 	.worker_state_size = sizeof(struct firewall_worker),
 	.worker_init = firewall_worker_init,
 	.fini = firewall_fini,
+	.event = firewall_event,
+	.judge = firewall_judge,
 	.tick = firewall_tick,
 };

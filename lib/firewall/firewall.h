@@ -18,6 +18,9 @@ enum firewall_hook {
 };
 static_assert((int)HOOK_N == (int)FLOW_HOOKS, "struct flow_first has one rule for each");
 
+/* What a hook tells a trace of a packet that no rule and no policy was asked about: arg[1]. */
+enum { FIREWALL_NOT_ASKED = 1 };
+
 enum firewall_nat_kind {
 	NAT_MASQUERADE, /* source: the address of the link that the packet leaves by */
 	NAT_SNAT,

@@ -301,12 +301,11 @@ static void section_check(const struct config *config, struct diag *diag)
 
 static int section_apply(struct dp *dp, const void *object, const char *path, struct diag *diag)
 {
-	struct match_links *links = mem_zalloc(sizeof(*links));
 	struct firewall_state *state = firewall_state(dp);
 	const struct ruleset_source source = {
-		.conf = object,
-		.file = dp->config != NULL ? dp->config->file : "",
-		.links = links,
+		.origin = ruleset_origin_create(
+			object, dp->config != NULL ? dp->config->file : "", NULL, NULL),
+		.known = known_links_create(dp),
 		.n_workers = dp->n_workers,
 		.tsc_hz = dp->tsc_hz,
 		.generation = ++state->generation,
@@ -315,10 +314,10 @@ static int section_apply(struct dp *dp, const void *object, const char *path, st
 	struct ruleset *ruleset;
 	int err;
 
-	firewall_link_names(dp, links);
-	err = ruleset_build(&source, &ruleset);
-	free(links);
+	err = source.origin != NULL ? ruleset_build(&source, &ruleset) : -ENOMEM;
 	if (err < 0) {
+		ruleset_origin_put(source.origin);
+		free(source.known);
 		diag_error(diag, 0, path, "cannot be compiled: %s", strerror(-err));
 		return err;
 	}
@@ -337,7 +336,7 @@ static void section_print(struct dp *dp, FILE *out)
 	if (ruleset == NULL || ruleset_is_empty(ruleset))
 		return;
 	fputs("firewall: {\n", out);
-	schema_print(out, &firewall_object, ruleset->conf, 1);
+	schema_print(out, &firewall_object, ruleset->origin->conf, 1);
 	fputs("};\n", out);
 }
 

@@ -34,7 +34,7 @@ static json_t *row_make(const struct ruleset *ruleset, enum firewall_hook hook, 
 
 static json_t *rule_row(const struct ruleset *ruleset, enum firewall_hook hook, unsigned int index)
 {
-	const struct rule_conf *conf = firewall_conf_rule(ruleset->conf, hook, index);
+	const struct rule_conf *conf = firewall_conf_rule(ruleset->origin->conf, hook, index);
 	json_t *row = row_make(ruleset, hook, index, conf->name,
 		ruleset->specs[ruleset_slot(ruleset, hook, index)],
 		firewall_action_name((enum firewall_action)conf->action));

@@ -1,12 +1,18 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
 /*
- * `firewall load FILE`: reads rules from a file, compiles them and puts them in the place of those that
- * run; all or nothing. Ten thousand rules take longer than the control thread may be away, so a thread
- * of its own does everything from reading to compiling, on what it is given: the names of links as they
- * were and the rules that run, of which it reads only what is constant. Nobody replaces those meanwhile,
- * since one load is under way at a time. The control thread looks at every tick whether it has finished,
- * publishes and answers. When the client has gone the rules are put in place all the same.
+ * Puts rules in the place of those that run: those of a file (`firewall load FILE`), all or nothing, or
+ * the same ones once more when links have come or gone that they were not compiled for.
+ *
+ * Ten thousand rules take longer than the control thread may be away, so a thread of its own does everything
+ * from reading to compiling, on what it is given: the names of links as they were and the rules that run,
+ * of which it reads only what is constant. Nobody replaces those meanwhile, since one load is under way at
+ * a time. The control thread looks at every tick whether it has finished, publishes and answers. When the
+ * client has gone the rules are put in place all the same.
+ *
+ * Links may come and go meanwhile. A file is then read once more: what it says was held against links that are
+ * no more. Rules that are only compiled anew are put in place, which is nearer to what is wanted than those that
+ * run, and compiled again; a link that they name cannot have gone (firewall_judge()).
  */
 #include "firewall/firewall_priv.h"
 
@@ -20,11 +26,10 @@
 
 struct load {
 	/* Given to the thread, constant for it. */
-	char *path;
-	struct match_links links;
-	struct ruleset_source source; /* conf: filled in by the thread */
+	char *path;		      /* NULL: the rules that run, once more */
+	struct ruleset_source source; /* origin: of a file it is filled in by the thread */
 	pthread_t thread;
-	struct call *call; /* control thread; NULL: the client has gone */
+	struct call *call; /* control thread; NULL: nobody waits for an answer */
 	/* What it hands back; the control thread reads it after is_done (acquire; release there). */
 	_Atomic bool is_done;
 	struct ruleset *ruleset; /* NULL: it failed */
@@ -58,7 +63,7 @@ static bool load_has_link(void *ctx, const char *name)
 	const struct load *load = ctx;
 
 	for (unsigned int i = 1; i < LINK_MAX; i++)
-		if (strncmp(load->links.names[i], name, LINK_NAME_MAX) == 0)
+		if (strncmp(load->source.known->names.names[i], name, LINK_NAME_MAX) == 0)
 			return true;
 	return false;
 }
@@ -84,25 +89,28 @@ static const struct firewall_conf *load_decode(
 	return conf;
 }
 
-static int load_make(struct load *load)
+static int load_read(struct load *load)
 {
 	struct node *root = node_read_file(load->path, &load->diag);
+	const struct firewall_conf *conf;
 	const struct object *own_object;
 	void *own;
-	int err;
 
 	if (root == NULL)
 		return -EINVAL;
-	load->source.conf = load_decode(load, root, &own, &own_object);
+	conf = load_decode(load, root, &own, &own_object);
 	node_destroy(root);
-	err = load->diag.n_entries > 0 ? -EINVAL : ruleset_build(&load->source, &load->ruleset);
-	if (err < 0) {
-		schema_free(own_object, own);
-		return err;
-	}
-	load->ruleset->own = own;
-	load->ruleset->own_object = own_object;
-	return 0;
+	load->source.origin = ruleset_origin_create(conf, load->path, own, own_object);
+	if (load->source.origin == NULL)
+		return -ENOMEM;
+	return load->diag.n_entries > 0 ? -EINVAL : 0;
+}
+
+static int load_make(struct load *load)
+{
+	int err = load->path != NULL ? load_read(load) : 0;
+
+	return err < 0 ? err : ruleset_build(&load->source, &load->ruleset);
 }
 
 static void *load_run(void *arg)
@@ -123,11 +131,54 @@ static void load_cancel(struct call *call, void *owner)
 	load->call = NULL;
 }
 
-static int load_start(struct load *load)
+static struct load *load_create(const char *path)
 {
+	struct load *load = mem_zalloc(sizeof(*load));
+
+	if (path != NULL)
+		load->path = mem_strdup(path);
+	return load;
+}
+
+/* What it has made is let go; it could be started again. */
+static void load_undo(struct load *load)
+{
+	if (load->ruleset != NULL) {
+		ruleset_put(load->ruleset);
+	} else {
+		ruleset_origin_put(load->source.origin);
+		free(load->source.known);
+	}
+	diag_fini(&load->diag);
+	load->ruleset = NULL;
+	load->source = (struct ruleset_source){ 0 };
+}
+
+static void load_destroy(struct load *load)
+{
+	load_undo(load);
+	free(load->path);
+	free(load);
+}
+
+/* Fills in source and gives it to a thread. */
+static int load_start(struct dp *dp, struct load *load)
+{
+	struct firewall_state *state = firewall_state(dp);
+	struct ruleset *running = state->rulesets[NS_DEFAULT];
 	sigset_t all, before;
 	int err;
 
+	diag_init(&load->diag, load->path);
+	load->is_done = false;
+	load->source = (struct ruleset_source){
+		.origin = load->path == NULL ? ruleset_origin_get(running->origin) : NULL,
+		.known = known_links_create(dp),
+		.n_workers = dp->n_workers,
+		.tsc_hz = dp->tsc_hz,
+		.generation = ++state->generation,
+		.previous = running,
+	};
 	/* Signals are the control thread's. */
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
@@ -136,43 +187,27 @@ static int load_start(struct load *load)
 	return -err;
 }
 
-static void load_destroy(struct load *load)
-{
-	diag_fini(&load->diag);
-	free(load->path);
-	free(load);
-}
-
 int firewall_load(struct call *call, const char *path)
 {
-	struct dp *dp = call->ctx;
-	struct firewall_state *state = firewall_state(dp);
-	struct load *load;
-	int err;
+	struct firewall_state *state = firewall_state(call->ctx);
 
-	if (state->load != NULL)
+	if (state->next != NULL || (state->load != NULL && state->load->path != NULL))
 		return call_fail(call, -EBUSY, "rules are being loaded already");
-	load = mem_zalloc(sizeof(*load));
-	load->path = mem_strdup(path);
-	diag_init(&load->diag, load->path);
-	firewall_link_names(dp, &load->links);
-	load->source = (struct ruleset_source){
-		.file = load->path,
-		.links = &load->links,
-		.n_workers = dp->n_workers,
-		.tsc_hz = dp->tsc_hz,
-		.generation = ++state->generation,
-		.previous = state->rulesets[NS_DEFAULT],
-	};
-	err = load_start(load);
-	if (err < 0) {
-		load_destroy(load);
-		return call_fail(call, err, "no thread to compile with: %s", strerror(-err));
-	}
-	state->load = load;
-	load->call = call;
-	call_defer(call, load_cancel, load);
+	state->next = load_create(path);
+	state->next->call = call;
+	call_defer(call, load_cancel, state->next);
 	return 0;
+}
+
+void firewall_load_follow(struct dp *dp, const struct link *link)
+{
+	struct firewall_state *state = firewall_state(dp);
+	struct ruleset *running = state->rulesets[NS_DEFAULT];
+
+	if (running != NULL)
+		known_links_forget(running->known, link->ifindex);
+	if (state->load != NULL)
+		known_links_forget(state->load->source.known, link->ifindex);
 }
 
 /* The lines that `weir --check` would print. */
@@ -196,7 +231,7 @@ static void load_answer(struct load *load)
 
 	if (call == NULL)
 		return;
-	if (load->ruleset != NULL)
+	if (load->err == 0)
 		call->result = json_pack("{s:s}", "file", load->path);
 	else if (load->diag.n_entries > 0)
 		load_refuse(call, &load->diag);
@@ -206,36 +241,97 @@ static void load_answer(struct load *load)
 	call_finish(call, load->err);
 }
 
-void firewall_load_tick(struct dp *dp)
+static int load_publish(struct dp *dp, struct load *load)
 {
-	struct firewall_state *state = firewall_state(dp);
-	struct load *load = state->load;
+	int err = firewall_publish(dp, NS_DEFAULT, load->ruleset);
 
-	if (load == NULL || !atomic_load_explicit(&load->is_done, memory_order_acquire))
-		return;
-	pthread_join(load->thread, NULL);
-	state->load = NULL;
-	if (load->ruleset != NULL) {
-		load->err = firewall_publish(dp, NS_DEFAULT, load->ruleset);
-		if (load->err < 0) {
-			ruleset_put(load->ruleset);
-			load->ruleset = NULL;
-		} else {
-			log_notice("firewall", "rules were loaded file=%s", load->path);
-		}
-	}
+	if (err < 0)
+		return err;
+	/* Not its own any more. */
+	load->ruleset = NULL;
+	load->source = (struct ruleset_source){ 0 };
+	return 0;
+}
+
+/* Publishes what was made, or says why there is nothing. */
+static void load_end(struct dp *dp, struct load *load)
+{
+	if (load->err == 0)
+		load->err = load_publish(dp, load);
+	if (load->err == 0 && load->path != NULL)
+		log_notice("firewall", "rules were loaded file=%s", load->path);
+	else if (load->err == 0)
+		log_info("firewall", "rules were compiled for the links of now");
+	else if (load->path == NULL)
+		log_err("firewall", "rules cannot be compiled for the links of now: %s",
+			strerror(-load->err));
 	load_answer(load);
 	load_destroy(load);
 }
 
-void firewall_load_fini(struct dp *dp)
+/* Has anything to be done? The rules of a file know the links as well, so they go first. */
+static struct load *load_next(struct firewall_state *state)
 {
-	struct load *load = firewall_state(dp)->load;
+	const struct ruleset *running = state->rulesets[NS_DEFAULT];
+	struct load *next = state->next;
 
-	if (load == NULL)
+	state->next = NULL;
+	if (next != NULL)
+		return next;
+	if (running == NULL || !running->asks_for_links || !running->known->is_behind)
+		return NULL;
+	return load_create(NULL);
+}
+
+static void load_begin(struct dp *dp, struct load *load)
+{
+	/* Once it has started, the thread's result is the thread's to write. */
+	int err = load_start(dp, load);
+
+	if (err == 0) {
+		firewall_state(dp)->load = load;
+		return;
+	}
+	load->err = err;
+	load_end(dp, load);
+}
+
+static void load_look(struct dp *dp, struct load *load)
+{
+	if (!atomic_load_explicit(&load->is_done, memory_order_acquire))
 		return;
 	pthread_join(load->thread, NULL);
-	if (load->ruleset != NULL)
-		ruleset_put(load->ruleset);
-	load_destroy(load);
+	firewall_state(dp)->load = NULL;
+	if (load->path == NULL || !load->source.known->is_behind) {
+		load_end(dp, load);
+		return;
+	}
+	load_undo(load);
+	load_begin(dp, load);
+}
+
+void firewall_load_tick(struct dp *dp)
+{
+	struct firewall_state *state = firewall_state(dp);
+	struct load *next;
+
+	if (state->load != NULL)
+		load_look(dp, state->load);
+	if (state->load != NULL)
+		return;
+	next = load_next(state);
+	if (next != NULL)
+		load_begin(dp, next);
+}
+
+void firewall_load_fini(struct dp *dp)
+{
+	struct firewall_state *state = firewall_state(dp);
+
+	if (state->load != NULL) {
+		pthread_join(state->load->thread, NULL);
+		load_destroy(state->load);
+	}
+	if (state->next != NULL)
+		load_destroy(state->next);
 }

@@ -80,7 +80,7 @@ static void log_take(void *receiver, const struct mail *mail)
 	ruleset = log_ruleset(dp, &packet);
 	if (ruleset == NULL || LOG_LEVEL_NOTICE > log_threshold)
 		return;
-	conf = firewall_conf_rule(ruleset->conf, packet.hook, packet.rule);
+	conf = firewall_conf_rule(ruleset->origin->conf, packet.hook, packet.rule);
 	is_bare = strcmp(conf->log, "true") == 0;
 	log_rule(&packet, conf->name, rule, sizeof(rule));
 	log_l4(&packet, l4, sizeof(l4));

@@ -26,7 +26,10 @@
 	X(FIREWALL_REJECT_INPUT, "firewall_reject_input", "a rule of input says reject")           \
 	X(FIREWALL_REJECT_FORWARD, "firewall_reject_forward", "a rule of forward says reject")     \
 	X(FIREWALL_REJECT_OUTPUT, "firewall_reject_output", "a rule of output says reject")        \
-	X(FIREWALL_RATE, "firewall_rate", "beyond the rate of the rule that decided its connection")
+	X(FIREWALL_RATE, "firewall_rate",                                                          \
+		"beyond the rate of the rule that decided its connection")                         \
+	X(FIREWALL_LINK_UNKNOWN, "firewall_link_unknown",                                          \
+		"its link has come since the rules were compiled, or has gone")
 
 #define FIREWALL_DROP_ENUM(member, name, help) member,
 enum firewall_drop { FIREWALL_DROPS(FIREWALL_DROP_ENUM) FIREWALL_N_DROPS };
@@ -108,6 +111,46 @@ struct rule_counter {
 enum { RULESET_NO_SLOT = UINT32_MAX };
 
 /*
+ * What a ruleset is compiled from, and what stays the same when that is done once more because links have
+ * come or gone. Counted by the control thread; constant, but workers take from the buckets.
+ */
+struct ruleset_origin {
+	unsigned int n_refs;
+	const struct firewall_conf *conf; /* checked */
+	bool asks_for_links;		  /* a rule does */
+	struct limit_bucket *buckets; /* of each limit, log and rate, in the order of the rules */
+	void *own; /* what conf lies in, to be freed with this; NULL: it belongs to the boot ladder */
+	const struct object *own_object;
+	char *file; /* where it comes from */
+};
+
+/*
+ * Takes own in any case. NULL: no memory. One reference, the caller's. Any single thread; afterwards, and
+ * all that is below, control thread.
+ */
+struct ruleset_origin *ruleset_origin_create(const struct firewall_conf *conf, const char *file,
+	void *own, const struct object *own_object);
+struct ruleset_origin *ruleset_origin_get(struct ruleset_origin *origin);
+void ruleset_origin_put(struct ruleset_origin *origin); /* NULL is fine */
+
+/* The links that a ruleset is compiled for. */
+struct known_links {
+	struct match_links names; /* constant */
+	/*
+	 * By ifindex: it is still the link of that name. Once it is not, rules have no say on packets of
+	 * that index. Control thread clears (relaxed: whoever publishes the next link of that index
+	 * releases), workers read. [0], which is no link, is always known.
+	 */
+	bool is_known[LINK_MAX];
+	bool is_behind; /* control thread: links have come or gone since */
+};
+
+/* All that there are now. Heap. Control thread. */
+struct known_links *known_links_create(const struct dp *dp);
+/* That one has come, or goes. Control thread. */
+void known_links_forget(struct known_links *known, uint16_t ifindex);
+
+/*
  * All rules of a namespace (ruleset.c). Hooks and what they point to are constant once it is published;
  * counters and buckets are written by workers; the rest belongs to the control thread.
  *
@@ -129,7 +172,8 @@ struct ruleset {
 		struct limit_bucket *bucket;
 	} * policers; /* of rules with a rate, from 1 on */
 	unsigned int n_policers;
-	struct limit_bucket *buckets;
+	struct known_links *known; /* its own */
+	bool asks_for_links;	   /* if not, it need not know any */
 
 	/* For the control thread. */
 	unsigned int n_refs, n_slots, n_workers;
@@ -140,10 +184,7 @@ struct ruleset {
 	struct ruleset *previous;  /* workers may still count in it; NULL: none can */
 	struct ruleset *successor; /* whose previous this is */
 	uint32_t *from;		   /* by slot: that of previous; RULESET_NO_SLOT: none */
-	const struct firewall_conf *conf;
-	void *own; /* what conf lies in, to be freed with this; NULL: it belongs to the boot ladder */
-	const struct object *own_object;
-	char *file; /* where it comes from */
+	struct ruleset_origin *origin;
 };
 
 static inline uint32_t ruleset_slot(
@@ -152,20 +193,31 @@ static inline uint32_t ruleset_slot(
 	return ruleset->hooks[hook].first_slot + index;
 }
 
-/* What a ruleset is made from. Any single thread, while nobody changes what it points to. */
+/* What a ruleset is made from. Any single thread, while nobody changes what is constant of it. */
 struct ruleset_source {
-	const struct firewall_conf *conf; /* checked */
-	const char *file;
-	const struct match_links *links;
+	struct ruleset_origin *origin;
+	struct known_links *known;
 	unsigned int n_workers;
 	uint64_t tsc_hz;
 	uint32_t generation;
 	const struct ruleset *previous; /* whose counters go on; NULL: there is none */
 };
 
-/* -ENOMEM, -E2BIG. It belongs to the caller (one reference). Any single thread. */
+/*
+ * -ENOMEM, -E2BIG. It belongs to the caller (one reference), and to it the caller's reference of origin, and
+ * known; not so when it fails. Any single thread.
+ */
 int ruleset_build(const struct ruleset_source *source, struct ruleset **out);
 bool ruleset_is_empty(const struct ruleset *ruleset);
+/* May its rules decide about a packet of these links (0: none)? Worker. */
+static inline bool ruleset_knows(const struct ruleset *ruleset, uint16_t in, uint16_t out)
+{
+	const bool *is_known = ruleset->known->is_known;
+
+	return !ruleset->asks_for_links ||
+	       (__atomic_load_n(&is_known[in], __ATOMIC_RELAXED) &&
+		       __atomic_load_n(&is_known[out], __ATOMIC_RELAXED));
+}
 /* Control thread. */
 void ruleset_get(struct ruleset *ruleset);
 void ruleset_put(struct ruleset *ruleset);
@@ -185,6 +237,7 @@ struct firewall_state {
 	struct ruleset *rulesets[NS_MAX];
 	uint32_t generation;
 	struct load *load; /* under way; NULL: none */
+	struct load *next; /* asked for, waits for that; NULL: none */
 };
 
 struct firewall_worker {
@@ -199,12 +252,12 @@ static inline struct firewall_state *firewall_state(const struct dp *dp)
 
 /* Takes the ruleset; what it replaces is retired. -ENOMEM: no room to track connections, nothing is done. */
 int firewall_publish(struct dp *dp, uint16_t ns, struct ruleset *ruleset);
-/* The names of all links by ifindex, for match_compile(). */
-void firewall_link_names(const struct dp *dp, struct match_links *links);
 
-/* firewall_load.c: the command `firewall load`, and what its thread has done. */
+/* firewall_load.c: the command `firewall load`; begins what is to be done, and sees what is. */
 int firewall_load(struct call *call, const char *path);
 void firewall_load_tick(struct dp *dp);
+/* A link has come, or goes. */
+void firewall_load_follow(struct dp *dp, const struct link *link);
 void firewall_load_fini(struct dp *dp);
 
 /* firewall_log.c: tells the control thread about a packet, if the rule's limit allows it. Worker. */

@@ -230,6 +230,10 @@ static __rte_always_inline unsigned int hook_one(
 	trace_tell(w, FLOW_NO_RULE, 0, 0);
 	if (walk.ruleset == NULL)
 		return EXIT_ACCEPT;
+	if (unlikely(!ruleset_knows(walk.ruleset, walk.f->in_link, walk.f->out_link))) {
+		trace_tell(w, FLOW_NO_RULE, FIREWALL_NOT_ASKED, 0);
+		return pkt_drop(meta, &firewall_module, FIREWALL_LINK_UNKNOWN);
+	}
 	if (!walk.f->is_again && !walk.f->is_explained)
 		walk.counters = walk.ruleset->counters[w->id];
 	walk_make_key(&walk);
@@ -243,6 +247,10 @@ static void hook_format(const struct trace_record *record, char *buf, size_t siz
 	const char *what = "accepted";
 	char by[32];
 
+	if (record->extra.arg[1] == FIREWALL_NOT_ASKED) {
+		snprintf(buf, size, "no rule was asked");
+		return;
+	}
 	if (record->extra.arg[0] == FLOW_NO_RULE)
 		snprintf(by, sizeof(by), "policy");
 	else

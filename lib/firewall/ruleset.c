@@ -9,6 +9,9 @@
  * count in the old ruleset, so the sum of a rule is what it has itself and what the one that it goes on
  * from has. Then the old one's counts are added to the new one's base. To set counters to zero the base
  * is made minus what they have counted: nobody but the worker writes them.
+ *
+ * Names of links are looked up here, once. When links come or go the same rules are compiled anew
+ * (firewall_load.c); until then what passes by a link that is not in known_links is dropped by name.
  */
 #include "firewall/firewall_priv.h"
 
@@ -42,14 +45,12 @@ static void ruleset_free(struct ruleset *ruleset)
 		free(ruleset->counters[i]);
 	texts_free(ruleset->specs, ruleset->n_slots);
 	texts_free(ruleset->keys, ruleset->n_slots);
-	free(ruleset->buckets);
 	free(ruleset->policers);
 	free(ruleset->sites);
 	free(ruleset->base);
 	free(ruleset->from);
-	free(ruleset->file);
-	if (ruleset->own != NULL)
-		schema_free(ruleset->own_object, ruleset->own);
+	free(ruleset->known);
+	ruleset_origin_put(ruleset->origin);
 	free(ruleset);
 }
 
@@ -78,13 +79,59 @@ static unsigned int count_buckets(const struct firewall_conf *conf)
 	return n;
 }
 
+static bool asks_for_links(const struct firewall_conf *conf)
+{
+	for (enum firewall_hook hook = 0; hook < HOOK_N; hook++)
+		for (unsigned int i = 0; i < conf->hooks[hook].rules.n; i++)
+			if (match_asks_for_links(&firewall_conf_rule(conf, hook, i)->match))
+				return true;
+	return false;
+}
+
+struct ruleset_origin *ruleset_origin_create(const struct firewall_conf *conf, const char *file,
+	void *own, const struct object *own_object)
+{
+	struct ruleset_origin *origin = mem_zalloc(sizeof(*origin));
+
+	*origin = (struct ruleset_origin){
+		.n_refs = 1,
+		.conf = conf,
+		.asks_for_links = asks_for_links(conf),
+		.buckets = lines_alloc(count_buckets(conf), sizeof(*origin->buckets)),
+		.own = own,
+		.own_object = own_object,
+		.file = mem_strdup(file),
+	};
+	if (origin->buckets != NULL)
+		return origin;
+	ruleset_origin_put(origin);
+	return NULL;
+}
+
+struct ruleset_origin *ruleset_origin_get(struct ruleset_origin *origin)
+{
+	origin->n_refs++;
+	return origin;
+}
+
+void ruleset_origin_put(struct ruleset_origin *origin)
+{
+	if (origin == NULL || --origin->n_refs > 0)
+		return;
+	if (origin->own != NULL)
+		schema_free(origin->own_object, origin->own);
+	free(origin->buckets);
+	free(origin->file);
+	free(origin);
+}
+
 static int ruleset_alloc(const struct ruleset_source *source, struct ruleset *ruleset)
 {
 	for (enum firewall_hook hook = 0; hook < HOOK_N; hook++) {
 		struct ruleset_hook *h = &ruleset->hooks[hook];
 
-		h->n = source->conf->hooks[hook].rules.n;
-		h->policy = (uint8_t)source->conf->hooks[hook].policy;
+		h->n = source->origin->conf->hooks[hook].rules.n;
+		h->policy = (uint8_t)source->origin->conf->hooks[hook].policy;
 		h->first_slot = ruleset->n_slots;
 		ruleset->n_slots += h->n + 1;
 		h->rules = calloc(h->n + 1, sizeof(*h->rules));
@@ -96,15 +143,14 @@ static int ruleset_alloc(const struct ruleset_source *source, struct ruleset *ru
 		if (ruleset->counters[i] == NULL)
 			return -ENOMEM;
 	}
-	ruleset->buckets = lines_alloc(count_buckets(source->conf), sizeof(*ruleset->buckets));
-	ruleset->policers = calloc(count_buckets(source->conf) + 1, sizeof(*ruleset->policers));
+	ruleset->policers =
+		calloc(count_buckets(source->origin->conf) + 1, sizeof(*ruleset->policers));
 	ruleset->specs = calloc(ruleset->n_slots, sizeof(*ruleset->specs));
 	ruleset->keys = calloc(ruleset->n_slots, sizeof(*ruleset->keys));
 	ruleset->sites = calloc(ruleset->n_slots, sizeof(*ruleset->sites));
 	ruleset->base = calloc(ruleset->n_slots, sizeof(*ruleset->base));
-	return ruleset->buckets == NULL || ruleset->policers == NULL || ruleset->specs == NULL ||
-			       ruleset->keys == NULL || ruleset->sites == NULL ||
-			       ruleset->base == NULL
+	return ruleset->policers == NULL || ruleset->specs == NULL || ruleset->keys == NULL ||
+			       ruleset->sites == NULL || ruleset->base == NULL
 		       ? -ENOMEM
 		       : 0;
 }
@@ -158,8 +204,8 @@ static int hook_compile(const struct ruleset_source *source, struct ruleset_hook
 	for (unsigned int i = 0; i < hook->n; i++)
 		list[i] = &specs[i];
 	for (unsigned int i = 0; i < RTE_DIM(hook->tables) && err == 0 && hook->n > 0; i++)
-		err = match_compile(list, hook->n, i == 0 ? AF_INET : AF_INET6, source->links,
-			&hook->tables[i]);
+		err = match_compile(list, hook->n, i == 0 ? AF_INET : AF_INET6,
+			&source->known->names, &hook->tables[i]);
 	free(list);
 	return err;
 }
@@ -176,7 +222,7 @@ static int hook_build(const struct ruleset_source *source, enum firewall_hook ho
 	diag_init(&diag, NULL);
 	match.diag = &diag;
 	for (unsigned int i = 0; i < h->n && err == 0; i++) {
-		const struct rule_conf *conf = firewall_conf_rule(source->conf, hook, i);
+		const struct rule_conf *conf = firewall_conf_rule(source->origin->conf, hook, i);
 		uint32_t slot = h->first_slot + i;
 
 		/* It has been checked; all that is left is to fail for want of memory. */
@@ -248,12 +294,11 @@ int ruleset_build(const struct ruleset_source *source, struct ruleset **out)
 	ruleset->n_refs = 1;
 	ruleset->n_workers = source->n_workers;
 	ruleset->generation = source->generation;
-	ruleset->conf = source->conf;
+	ruleset->asks_for_links = source->origin->asks_for_links;
 	ruleset->log_limit =
 		limit_per_second(FIREWALL_LOGS_PER_SECOND, FIREWALL_LOGS_BURST, source->tsc_hz);
-	ruleset->file = mem_strdup(source->file);
 	err = ruleset_alloc(source, ruleset);
-	next_bucket = ruleset->buckets;
+	next_bucket = source->origin->buckets;
 	for (enum firewall_hook hook = 0; hook < HOOK_N && err == 0; hook++)
 		err = hook_build(source, hook, ruleset, &next_bucket);
 	if (err < 0) {
@@ -262,6 +307,8 @@ int ruleset_build(const struct ruleset_source *source, struct ruleset **out)
 	}
 	if (source->previous != NULL)
 		ruleset_match(ruleset, source->previous);
+	ruleset->origin = source->origin;
+	ruleset->known = source->known;
 	*out = ruleset;
 	return 0;
 }

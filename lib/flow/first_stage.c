@@ -210,6 +210,7 @@ static unsigned int commit_again(struct flow_worker *fw, const struct rte_mbuf *
 	verdict->mark = f->mark;
 	verdict->class = f->class;
 	table->cold[f->flow].policer = f->policer;
+	table->cold[f->flow].in_link = f->in_link;
 	verdict->dscp = f->dscp;
 	verdict->status &= (uint16_t) ~(FLOW_POLICED | FLOW_DSCP);
 	verdict->status |= flow_status_of(f);

@@ -432,6 +432,7 @@ static int flow_worker_init(struct dp *dp, struct worker *w)
 	fw->fib6[NS_DEFAULT] = fib6_table(dp, NS_DEFAULT);
 	fw->multipath = fib_multipath(dp);
 	fw->steer = link_steer(dp);
+	fw->links = link_dp_table(dp);
 	fw->w = w;
 	fw->drop_base = flow_module.drop_base;
 	flow_fragment_worker_init(dp, w);

@@ -129,6 +129,7 @@ struct flow_worker {
 	const struct lpm *fib4[NS_MAX], *fib6[NS_MAX];
 	struct multipath multipath;
 	const struct steer *steer;
+	const struct link_dp *links;
 	struct worker *w; /* whose this is */
 	unsigned int drop_base;
 	uint8_t track_stage, take_stage;

@@ -127,9 +127,29 @@ static void set_icmp_kind(struct flow_first *f, uint8_t proto)
 	f->icmp_code = (uint8_t)kind;
 }
 
+/*
+ * The link that the connection came in by. When that is gone, perhaps to come back as another one: what it
+ * comes in by now, which for answers is where they go.
+ */
+static uint16_t came_in_by(const struct flow_worker *fw, const struct flow_cold *cold,
+	const struct pkt_meta *meta, const struct flow_first *f)
+{
+	struct flow_first back = {
+		.family = f->family, .ns = f->ns, .scope = cold->in_link, .reply = f->orig
+	};
+
+	/* All links of a namespace with connections have that flag; what is none any more has not. */
+	if (cold->in_link == 0 || (fw->links[cold->in_link].flags & LINK_TRACKED))
+		return cold->in_link;
+	if (f->dir == FLOW_ORIG)
+		return meta->in_link;
+	flow_find_route(fw->w, &back);
+	return back.out_link != 0 ? back.out_link : cold->in_link;
+}
+
 /* The connection's first packet walks the hooks once more, with this packet in its place. */
-static unsigned int judge_anew(
-	struct flow_table *table, uint32_t ref, const struct pkt_meta *meta, struct flow_first *f)
+static unsigned int judge_anew(const struct flow_worker *fw, struct flow_table *table, uint32_t ref,
+	const struct pkt_meta *meta, struct flow_first *f)
 {
 	const struct flow_cold *cold = &table->cold[ref >> 1];
 	const struct flow_verdict *verdict = flow_verdict_at(table, ref >> 1);
@@ -141,7 +161,7 @@ static unsigned int judge_anew(
 	f->flow = ref >> 1;
 	f->is_again = true;
 	f->state = FLOW_STATE_NEW;
-	f->in_link = f->scope = cold->in_link;
+	f->in_link = f->scope = came_in_by(fw, cold, meta, f);
 	f->status = verdict->status & FLOW_ORIGINATED;
 	f->tcp_flags = cold->tcp_flags;
 	f->dscp = cold->dscp;
@@ -243,7 +263,7 @@ static unsigned int known(struct worker *w, struct flow_worker *fw, struct flow_
 
 	fw->n_found++;
 	if (verdict->policy_gen != policy)
-		return judge_anew(table, ref, meta, f);
+		return judge_anew(fw, table, ref, meta, f);
 	switch (flow_update(fw, table, ref, m, meta, f)) {
 	case FLOW_PASS:
 		meta->flow = ref;

@@ -37,29 +37,61 @@ static __rte_always_inline uint16_t l2_upper(
 				       __ATOMIC_RELAXED);
 }
 
-static __rte_always_inline void l2_enter(
-	struct link_worker *lw, struct rte_mbuf *m, uint16_t ifindex, uint16_t tci)
+/* A frame comes in by a link above the one that it came by before. */
+static __rte_always_inline void l2_count(
+	struct link_worker *lw, struct rte_mbuf *m, uint16_t ifindex)
 {
-	vlan_pop(m, tci);
 	m->port = link_stacked_input(ifindex);
 	lw->counters[ifindex].rx_packets++;
 	lw->counters[ifindex].rx_bytes += m->pkt_len;
 }
 
-/* Takes tags off, one by one, going up from that link. The link that the frame belongs to; 0: it was dropped. */
-static uint16_t l2_ascend(
+static __rte_always_inline void l2_enter(
+	struct link_worker *lw, struct rte_mbuf *m, uint16_t ifindex, uint16_t tci)
+{
+	vlan_pop(m, tci);
+	l2_count(lw, m, ifindex);
+}
+
+/*
+ * The device has taken a customer tag off: the link of that VLAN. There is none: the tag is put back, for who
+ * looks at it next. 0: the frame was dropped.
+ */
+static uint16_t l2_take_stripped(
 	struct link_worker *lw, struct rte_mbuf *m, struct pkt_meta *meta, uint16_t ifindex)
+{
+	const struct link_dp *link = &lw->table[ifindex];
+	uint16_t upper =
+		l2_upper(link, ifindex, RTE_BE16(RTE_ETHER_TYPE_VLAN), m->vlan_tci & VLAN_VID_MASK);
+
+	m->ol_flags &= ~RTE_MBUF_F_RX_VLAN_STRIPPED;
+	if (unlikely(!(link->flags & LINK_UP)))
+		return l2_refuse(lw, meta, ifindex, LINK_DROP_DOWN);
+	if (upper == 0 &&
+		(!pkt_writable(m) || !vlan_push(m, vlan_tag_be(RTE_ETHER_TYPE_VLAN, m->vlan_tci))))
+		return l2_refuse(lw, meta, ifindex, LINK_DROP_VLAN_NO_ROOM);
+	if (upper == 0 || upper == ifindex)
+		return ifindex;
+	l2_count(lw, m, upper);
+	return upper;
+}
+
+/*
+ * Takes tags off, one by one, going up from that link; n_tags have gone before. The link that the frame belongs to;
+ * 0: it was dropped.
+ */
+static uint16_t l2_ascend(struct link_worker *lw, struct rte_mbuf *m, struct pkt_meta *meta,
+	uint16_t ifindex, unsigned int n_tags)
 {
 	const struct link_dp *link = &lw->table[ifindex];
 	uint16_t type_be, tci, upper;
 
 	/* Of a frame shorter than its header there is nothing to be known: parse says so. */
-	for (unsigned int n = 0;
-		parse_has(m, RTE_ETHER_HDR_LEN) && vlan_is_tag(type_be = pkt_ether(m)->ether_type);
-		n++) {
+	for (; parse_has(m, RTE_ETHER_HDR_LEN) && vlan_is_tag(type_be = pkt_ether(m)->ether_type);
+		n_tags++) {
 		if (unlikely(!(link->flags & LINK_UP)))
 			return l2_refuse(lw, meta, ifindex, LINK_DROP_DOWN);
-		if (unlikely(n == VLAN_TAGS_MAX))
+		if (unlikely(n_tags == VLAN_TAGS_MAX))
 			return l2_refuse(lw, meta, ifindex, LINK_DROP_VLAN_TOO_MANY);
 		if (unlikely(!parse_has(m, VLAN_HEADER_LEN)))
 			return l2_refuse(lw, meta, ifindex, LINK_DROP_VLAN_TRUNCATED);
@@ -82,15 +114,6 @@ static uint16_t l2_ascend(
 	return ifindex;
 }
 
-/* A frame comes in by the bond of the member that received it. */
-static __rte_always_inline void l2_enter_bond(
-	struct link_worker *lw, struct rte_mbuf *m, uint16_t bond)
-{
-	m->port = link_stacked_input(bond);
-	lw->counters[bond].rx_packets++;
-	lw->counters[bond].rx_bytes += m->pkt_len;
-}
-
 static bool l2_is_slow_protocol(struct rte_mbuf *m)
 {
 	return parse_has(m, RTE_ETHER_HDR_LEN) &&
@@ -107,7 +130,7 @@ static uint16_t l2_bond(
 		return l2_refuse(lw, meta, ifindex, LINK_DROP_DOWN);
 	if (!(link->flags & LINK_COLLECTING))
 		return l2_refuse(lw, meta, ifindex, LINK_DROP_BOND_INACTIVE);
-	l2_enter_bond(lw, m, link->master);
+	l2_count(lw, m, link->master);
 	return link->master;
 }
 
@@ -117,6 +140,7 @@ static __rte_noinline unsigned int l2_slow(
 {
 	struct link_worker *lw = ctx;
 	uint16_t ifindex = lw->input_link[m->port], flags = lw->table[ifindex].flags;
+	unsigned int n_tags = 0;
 
 	if ((flags & LINK_BONDED) && l2_is_slow_protocol(m)) {
 		*meta = (struct pkt_meta){ .in_link = ifindex, .ns = lw->table[ifindex].ns };
@@ -127,7 +151,12 @@ static __rte_noinline unsigned int l2_slow(
 		if (ifindex == 0)
 			return STAGE_DROP;
 	}
-	ifindex = l2_ascend(lw, m, meta, ifindex);
+	if (m->ol_flags & RTE_MBUF_F_RX_VLAN_STRIPPED) {
+		ifindex = l2_take_stripped(lw, m, meta, ifindex);
+		n_tags = 1;
+	}
+	if (ifindex != 0)
+		ifindex = l2_ascend(lw, m, meta, ifindex, n_tags);
 	if (unlikely(ifindex == 0))
 		return STAGE_DROP;
 	flags = lw->table[ifindex].flags;
@@ -152,7 +181,7 @@ bool link_enter(struct worker *w, struct rte_mbuf *m, struct pkt_meta *meta, uin
 	m->port = link_stacked_input(ifindex);
 	lw->counters[ifindex].rx_packets++;
 	lw->counters[ifindex].rx_bytes += m->pkt_len;
-	meta->in_link = l2_ascend(lw, m, meta, ifindex);
+	meta->in_link = l2_ascend(lw, m, meta, ifindex, 0);
 	return meta->in_link != 0;
 }
 
@@ -185,6 +214,21 @@ static __rte_always_inline void l2_set_port(struct l2_port *p, uint16_t port)
 	p->is_own = (link->flags & (LINK_STEERED | LINK_BRIDGED | LINK_BONDED)) == 0;
 }
 
+/* The device has taken the tag off. False: there is more to find out. */
+static __rte_always_inline bool l2_stripped(struct l2_port *p, struct rte_mbuf *m)
+{
+	uint16_t ifindex =
+		__atomic_load_n(&p->upper[m->vlan_tci & VLAN_VID_MASK], __ATOMIC_RELAXED);
+
+	if (unlikely(ifindex == 0) || unlikely(p->bond != 0) ||
+		unlikely(vlan_is_tag(pkt_ether(m)->ether_type)) ||
+		unlikely(p->table[ifindex].flags & (LINK_STEERED | LINK_BRIDGED)))
+		return false;
+	m->ol_flags &= ~RTE_MBUF_F_RX_VLAN_STRIPPED;
+	l2_count(p->lw, m, ifindex);
+	return true;
+}
+
 /* An untagged frame, or one with one customer tag of a VLAN that is there, which takes it off. False: neither. */
 static __rte_always_inline bool l2_quick(struct l2_port *p, struct rte_mbuf *m)
 {
@@ -196,13 +240,15 @@ static __rte_always_inline bool l2_quick(struct l2_port *p, struct rte_mbuf *m)
 	/* A type beyond the first segment cannot be read here. */
 	if (unlikely(m->data_len < VLAN_HEADER_LEN))
 		return false;
+	if (m->ol_flags & RTE_MBUF_F_RX_VLAN_STRIPPED)
+		return l2_stripped(p, m);
 	if (unlikely(!vlan_is_tag(pkt_ether(m)->ether_type))) {
 		if (p->bond == 0)
 			return p->is_own;
 		if (unlikely(!p->is_own) ||
 			unlikely(pkt_ether(m)->ether_type == RTE_BE16(RTE_ETHER_TYPE_SLOW)))
 			return false;
-		l2_enter_bond(p->lw, m, p->bond);
+		l2_count(p->lw, m, p->bond);
 		return true;
 	}
 	tci = rte_be_to_cpu_16(tag->vlan_tci);
@@ -214,7 +260,7 @@ static __rte_always_inline bool l2_quick(struct l2_port *p, struct rte_mbuf *m)
 		unlikely(p->table[ifindex].flags & (LINK_STEERED | LINK_BRIDGED)))
 		return false;
 	if (p->bond != 0)
-		l2_enter_bond(p->lw, m, p->bond);
+		l2_count(p->lw, m, p->bond);
 	l2_enter(p->lw, m, ifindex, tci);
 	return true;
 }

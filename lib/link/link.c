@@ -115,6 +115,8 @@ void link_publish(struct dp *dp, const struct link *link)
 		flags |= link->master->ops->member_flags;
 		__atomic_store_n(&entry->master, link->master->ifindex, __ATOMIC_RELAXED);
 	}
+	if (link->inserts_vlans)
+		flags |= LINK_INSERTS;
 	if (link->is_collecting)
 		flags |= LINK_COLLECTING;
 	if (link->ops == &bond_ops)

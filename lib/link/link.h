@@ -45,6 +45,7 @@ enum link_dp_flag {
 	LINK_BOND = 1 << 8,	   /* is a bond */
 	LINK_BONDED = 1 << 9,	   /* is a member of a bond: what it receives comes in by that */
 	LINK_COLLECTING = 1 << 10, /* and the bond takes it */
+	LINK_INSERTS = 1 << 11,	   /* a port whose device puts customer tags on */
 };
 
 /* In the first eight bytes of a frame, as a little-endian word: */
@@ -113,6 +114,8 @@ struct link {
 	uint64_t rss_types;	   /* RTE_ETH_RSS_*: asked of the driver; 0: no RSS */
 	bool is_hw_steered;	   /* the port's hardware took our key, hash and table */
 	bool is_sw_steered;	   /* the stage steer handles what it receives */
+	bool strips_vlans;	   /* its device takes tags off, or will soon */
+	bool inserts_vlans;	   /* its device puts tags on */
 	bool is_collecting;	   /* member of a bond: may receive */
 	bool is_paused;		   /* its device is stopped for a change: no packet passes */
 	struct mtu_change *change; /* under way; NULL: none */

@@ -100,7 +100,7 @@ struct link_worker {
 	X(LINK_DROP_VLAN_TRUNCATED, "vlan_truncated", "ends within a VLAN tag")                    \
 	X(LINK_DROP_VLAN_TOO_MANY, "vlan_too_many", "more VLAN tags than weir takes off")          \
 	X(LINK_DROP_VLAN_SHARED, "vlan_shared",                                                    \
-		"a tag cannot be taken off bytes that others read, too")                           \
+		"a tag cannot be taken off, or put on, bytes that others read, too")               \
 	X(LINK_DROP_VLAN_NO_ROOM, "vlan_no_room", "no room in front of the frame for a VLAN tag")  \
 	X(LINK_DROP_BOND_INACTIVE, "bond_inactive",                                                \
 		"came by a member that the bond does not take from")                               \
@@ -127,6 +127,11 @@ int port_restart(struct dp *dp, struct link *link);
 void port_program_steering(struct dp *dp, struct link *link);
 /* Its packets go first where its steering, and whether links stand on it, want them now. No port: nothing. */
 void port_follow_exit(struct dp *dp, const struct link *link);
+/*
+ * The device takes tags off by itself, if it can (port_vlan.c). Once it does it goes on: frames that wait in its
+ * queues would be taken for others.
+ */
+void port_strip_vlans(struct dp *dp, struct link *link);
 /* Takes frames to anybody as long as somebody wants them. */
 void port_follow_promiscuous(const struct link *link);
 

@@ -198,8 +198,8 @@ int link_set(struct call *call, const void *args)
 	if (a->state == LINK_SET_KEEP && a->mtu == 0 && !is_about_master)
 		return call_refuse(
 			call, "nothing to set: up, down, mtu N, master LINK or nomaster");
-	if (a->master != NULL && a->is_leaving)
-		return call_refuse(call, "master and nomaster exclude each other");
+	if (a->is_leaving && (a->master != NULL || has_member_settings(args)))
+		return call_refuse(call, "nomaster excludes master and what members have");
 	err = is_about_master ? link_set_master(call, link, a) : 0;
 	if (err < 0)
 		return err;
@@ -267,6 +267,7 @@ int link_del(struct call *call, const void *args)
 	const struct link_dev_args *a = args;
 	struct link *link = link_by_name(call->ctx, a->dev);
 	struct upper_names names = { .len = 0 };
+	struct diag found;
 
 	if (link == NULL)
 		return call_fail(call, -ENODEV, "Cannot find device \"%s\"", a->dev);
@@ -275,6 +276,10 @@ int link_del(struct call *call, const void *args)
 	link_each_upper(call->ctx, link, put_upper_name, &names);
 	if (names.len > 0)
 		return call_fail(call, -EBUSY, "links stand on it: %s", names.text);
+	diag_init(&found, NULL);
+	dp_judge(call->ctx, EVENT_LINK_DELETED, link, &found);
+	if (found.n_entries > 0)
+		return link_refuse(call, &found, -EBUSY);
 	link_delete(call->ctx, link);
 	return 0;
 }

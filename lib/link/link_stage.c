@@ -290,16 +290,39 @@ static void tx_send(struct worker *w, struct stage_node *node, struct link_worke
 	w->stats.tx += sent;
 }
 
-/* Puts a link's tag on. The link below; 0: the packet was dropped. */
+/*
+ * Puts a link's tag on, or lets the device of the port below do it (has_hardware). The link below; 0: the packet
+ * was dropped.
+ */
 static __rte_always_inline uint16_t tx_tag(struct worker *w, struct stage_node *node,
-	const struct link_dp *link, struct rte_mbuf *m, uint16_t ifindex)
+	const struct link_dp *link, struct rte_mbuf *m, uint16_t ifindex, bool has_hardware)
 {
-	if (unlikely(!vlan_push(m, vlan_tag_be(link->tpid, link->vid | vlan_priority(m))))) {
+	uint16_t tci = link->vid | vlan_priority(m);
+
+	/* The outermost tag is the last one; behind it there is only the port. */
+	if (has_hardware) {
+		m->vlan_tci = tci;
+		m->ol_flags |= RTE_MBUF_F_TX_VLAN;
+		pkt_meta(m)->out_link = link->lower;
+		return link->lower;
+	}
+	/* A bridge sends what it has received as it is: others may read those bytes, too. */
+	if (unlikely(!pkt_writable(m))) {
+		tx_drop(w, node, m, ifindex, LINK_DROP_VLAN_SHARED);
+		return 0;
+	}
+	if (unlikely(!vlan_push(m, vlan_tag_be(link->tpid, tci)))) {
 		tx_drop(w, node, m, ifindex, LINK_DROP_VLAN_NO_ROOM);
 		return 0;
 	}
 	pkt_meta(m)->out_link = link->lower;
 	return link->lower;
+}
+
+/* Does the link below put customer tags on by itself? */
+static bool tx_has_hardware(const struct link_worker *lw, const struct link_dp *link)
+{
+	return (lw->table[link->lower].flags & LINK_INSERTS) && link->tpid == RTE_ETHER_TYPE_VLAN;
 }
 
 /* A bridge finds out by whom to send; what it sends on stands on no bridge. */
@@ -384,8 +407,9 @@ static uint16_t tx_descend(struct worker *w, struct stage_node *node, struct lin
 			tx_bridge(w, node, m, ifindex);
 			return 0;
 		}
-		ifindex = flags & LINK_BOND ? tx_member(w, node, lw, m, ifindex)
-					    : tx_tag(w, node, link, m, ifindex);
+		ifindex = flags & LINK_BOND
+				  ? tx_member(w, node, lw, m, ifindex)
+				  : tx_tag(w, node, link, m, ifindex, tx_has_hardware(lw, link));
 		if (unlikely(ifindex == 0))
 			return 0;
 		counters->tx_packets++;
@@ -404,6 +428,7 @@ static __rte_noinline void tx_send_stacked(struct worker *w, struct stage_node *
 
 	for (link = &lw->table[ifindex]; (link->flags & kinds) == (LINK_STACKED | LINK_UP);
 		link = &lw->table[ifindex]) {
+		bool has_hardware = tx_has_hardware(lw, link);
 		struct link_counters *counters = &lw->counters[ifindex];
 		uint32_t n_tagged = 0;
 
@@ -411,7 +436,7 @@ static __rte_noinline void tx_send_stacked(struct worker *w, struct stage_node *
 			struct rte_mbuf *m = pkts[i];
 			uint32_t len = m->pkt_len;
 
-			if (unlikely(tx_tag(w, node, link, m, ifindex) == 0))
+			if (unlikely(tx_tag(w, node, link, m, ifindex, has_hardware) == 0))
 				n_bytes -= len;
 			else
 				pkts[n_tagged++] = m;

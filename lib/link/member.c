@@ -168,6 +168,19 @@ void link_leave_all(struct dp *dp, struct link *master)
 
 /* Making a link with members */
 
+/* As it is made: nobody is a member twice. */
+static int join_by_name(
+	struct dp *dp, struct link *master, const struct link_member_conf *conf, struct diag *diag)
+{
+	struct link *link = link_by_name(dp, conf->name);
+
+	if (link == NULL)
+		return diag_error(diag, 0, "", "there is no link \"%s\"", conf->name);
+	if (link->master == master)
+		return diag_error(diag, 0, "", "\"%s\" is given twice", conf->name);
+	return member_join(dp, master, link, conf, diag);
+}
+
 static int link_join_all(struct dp *dp, struct link *master, const char *path, struct diag *diag)
 {
 	const struct field_list *members = &master->conf->members;
@@ -175,18 +188,11 @@ static int link_join_all(struct dp *dp, struct link *master, const char *path, s
 	for (unsigned int i = 0; i < members->n; i++) {
 		const struct link_member_conf *conf =
 			field_list_item(&link_member_object, members, i);
-		struct link *link = link_by_name(dp, conf->name);
 		struct diag why;
 		int err;
 
 		diag_init(&why, NULL);
-		if (link == NULL)
-			err = diag_error(&why, 0, "", "there is no link \"%s\"", conf->name);
-		else if (link->master == master)
-			err = diag_error(&why, 0, "", "\"%s\" is a member of \"%s\" already",
-				link->name, master->name);
-		else
-			err = member_join(dp, master, link, conf, &why);
+		err = join_by_name(dp, master, conf, &why);
 		if (err < 0)
 			diag_error(diag, 0, path, "members[%u]: %s", i, why.entries[0].text);
 		diag_fini(&why);

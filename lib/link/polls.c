@@ -68,7 +68,7 @@ static int poll_watch(const struct worker *w, uint16_t port, uint16_t queue)
 
 static uint8_t poll_exit(const struct link *link)
 {
-	if (link->n_uppers > 0)
+	if (link->n_uppers > 0 || link->strips_vlans)
 		return RX_L2;
 	if (link->master != NULL)
 		return link->master->ops->member_flags & LINK_BRIDGED ? RX_BRIDGE : RX_L2;

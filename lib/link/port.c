@@ -129,7 +129,11 @@ static int port_configure(const struct dp *dp, struct link *link, uint16_t *n_rx
 		*n_tx = *n_rx;
 	if (port_needs_scatter(dp, link->mtu))
 		conf.rxmode.offloads |= info.rx_offload_capa & RTE_ETH_RX_OFFLOAD_SCATTER;
-	conf.txmode.offloads |= info.tx_offload_capa & RTE_ETH_TX_OFFLOAD_MULTI_SEGS;
+	if (link->strips_vlans)
+		conf.rxmode.offloads |= info.rx_offload_capa & RTE_ETH_RX_OFFLOAD_VLAN_STRIP;
+	conf.txmode.offloads |= info.tx_offload_capa &
+				(RTE_ETH_TX_OFFLOAD_MULTI_SEGS | RTE_ETH_TX_OFFLOAD_VLAN_INSERT);
+	link->inserts_vlans = (conf.txmode.offloads & RTE_ETH_TX_OFFLOAD_VLAN_INSERT) != 0;
 	conf.rxmode.mtu = RTE_MIN(conf.rxmode.mtu, (uint32_t)info.max_mtu);
 	if (*n_rx > 1 && info.hash_key_size <= STEER_KEY_MAX)
 		link->rss_types = info.flow_type_rss_offloads & RSS_TYPES;

@@ -103,6 +103,8 @@ static int vlan_open(struct dp *dp, struct link *link, const char *path, struct 
 	/* Pairs with the acquire in l2_upper(): who finds it finds what it is. */
 	__atomic_store_n(vlan_entry(link), link->ifindex, __ATOMIC_RELEASE);
 	port_follow_exit(dp, lower);
+	if (lower->ops == &port_ops && conf->tpid == RTE_ETHER_TYPE_VLAN)
+		port_strip_vlans(dp, lower);
 	return 0;
 }
 

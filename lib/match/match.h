@@ -107,6 +107,9 @@ struct match_source {
 int match_spec_parse(
 	const struct match_conf *conf, const struct match_source *source, struct match_spec *spec);
 void match_spec_fini(struct match_spec *spec);
+/* Do the keys ask for a link, by any name? And by this very name, without a *? Any thread. */
+bool match_asks_for_links(const struct match_conf *conf);
+bool match_names_link(const struct match_conf *conf, const char *name);
 
 /* Names by ifindex, "" where there is no link: so that any thread can have its own. */
 struct match_links {

@@ -523,3 +523,42 @@ void match_spec_fini(struct match_spec *spec)
 	free(spec->text);
 	*spec = (struct match_spec){ 0 };
 }
+
+/* Links */
+
+bool match_asks_for_links(const struct match_conf *conf)
+{
+	return conf->in.n > 0 || conf->out.n > 0;
+}
+
+/* Is it one of the values of this item, "!A,B,C"? */
+static bool item_has(const char *item, const char *name)
+{
+	size_t name_len = strlen(name);
+
+	item += *item == '!';
+	for (;;) {
+		size_t len = strcspn(item, ",");
+
+		if (len == name_len && memcmp(item, name, len) == 0)
+			return true;
+		if (item[len] == '\0')
+			return false;
+		item += len + 1;
+	}
+}
+
+static bool items_have(const struct field_list *items, const char *name)
+{
+	char *const *texts = items->items;
+
+	for (unsigned int i = 0; i < items->n; i++)
+		if (item_has(texts[i], name))
+			return true;
+	return false;
+}
+
+bool match_names_link(const struct match_conf *conf, const char *name)
+{
+	return items_have(&conf->in, name) || items_have(&conf->out, name);
+}

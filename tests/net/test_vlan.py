@@ -18,7 +18,7 @@ from scapy.layers.l2 import ARP, Dot1AD, Dot1Q, Ether
 from scapy.packet import Raw
 
 from gateway_lab import NO_LIMITS
-from harness import WAN_MAC, WEIR_LAN_MAC, WEIR_WAN_MAC, Lab, link_conf, pings_go_on, program, run
+from harness import WAN_MAC, WEIR_LAN_MAC, WEIR_WAN_MAC, Lab, link_conf, pings_go_on, program, run, wait_until
 from test_monitor import Monitor
 from trunk import CTAG, STAG, Trunk
 
@@ -426,7 +426,8 @@ def test_a_wrongly_tagged_frame_is_dropped_by_name(net, name):
 # Firewall and NAT
 
 FIREWALL = {
-    "forward": {"policy": "drop", "rules": [{"in": "lan.100", "out": "wan", "action": "accept"}]},
+    "forward": {"policy": "drop", "rules": [{"name": "from 100", "in": "lan.100", "out": "wan", "action": "accept"},
+                                            {"in": "svc.20.*", "out": "wan", "action": "accept"}]},
     "postrouting": {"rules": [{"in": "lan.100", "out": "wan", "action": "masquerade"}]},
 }
 
@@ -483,3 +484,25 @@ def test_a_rule_about_a_vlan_is_about_no_other_link(nat, name):
     before = nat.weir.drops()
     assert host.ping("10.2.0.2", count=1, wait=1)[1] == 0
     assert nat.weir.drops() > before
+
+
+def test_a_rule_for_the_beginning_of_a_name_holds_for_vlans_that_come_later(nat):
+    """Each time it comes, as soon as they are compiled for it."""
+    vlan = Vlan("svc.20.7", "10.7.0", [*VLANS["svc.20"].tags, (CTAG, 7)], VLANS["svc.20"].mac)
+    with nat.lan.wire() as wire:
+        for seq in range(3):
+            with added(nat.weir, vlan.name, "svc.20"):
+                wait_until(lambda: nat.weir.ctl("explain", "iif", vlan.name, "src", vlan.host, "dst", "10.2.0.2",
+                                                "proto", "udp").get("reason") != "firewall_link_unknown")
+                vlan.converse(wire, vlan.frame(echo(vlan, "10.2.0.2", seq)), lambda f: vlan.has(f) and is_icmp(0)(f))
+            # By another name it is no rule's.
+            with added(nat.weir, "other", "svc.20"):
+                before = nat.weir.drops()
+                wire.send(vlan.frame(echo(vlan, "10.2.0.2", seq)))
+                wait_until(lambda: nat.weir.drops() > before)
+
+
+def test_a_vlan_that_a_rule_names_is_not_deleted(nat):
+    before = nat.weir.ctl("link", "show")
+    assert nat.weir.refused("link", "del", "lan.100") == (1, "weirctl: rules name it: forward 0 (from 100)")
+    assert nat.weir.ctl("link", "show") == before

@@ -398,7 +398,7 @@ static const struct {
 	{ "link.add", "{\"name\": \"x\", \"type\": \"bond\", \"members\": [\"m2\", \"nil\"]}",
 		"members[1]: there is no link \"nil\"" },
 	{ "link.add", "{\"name\": \"x\", \"type\": \"bond\", \"members\": [\"m2\", \"m2\"]}",
-		"members[1]: \"m2\" is a member of \"x\" already" },
+		"members[1]: \"m2\" is given twice" },
 	{ "link.add", "{\"name\": \"x\", \"type\": \"vlan\", \"parent\": \"m0\", \"vid\": 5}",
 		"\"m0\" is a member of \"bond0\"" },
 	{ "link.add", "{\"name\": \"x\", \"type\": \"bond\", \"device\": \"net_null0\"}",

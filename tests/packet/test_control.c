@@ -37,6 +37,16 @@ static const struct {
 	{ "bond.show", NULL },
 	{ "bond.show", "{\"dev\": \"bond0\"}" },
 	{ "link.del", "{\"dev\": \"bond0\"}" },
+	{ "link.add", "{\"name\": \"br0\", \"type\": \"bridge\", \"members\": [\"dmz\"]}" },
+	{ "fdb.show", NULL },
+	{ "fdb.show", "{\"dev\": \"dmz\"}" },
+	{ "fdb.add", "{\"mac\": \"2:0:0:0:a:a\", \"dev\": \"dmz\"}" },
+	{ "fdb.flush", "{\"dev\": \"br0\"}" },
+	{ "fdb.del", "{\"mac\": \"2:0:0:0:a:a\", \"dev\": \"dmz\"}" },
+	{ "link.set", "{\"dev\": \"dmz\", \"isolated\": true}" },
+	{ "link.set", "{\"dev\": \"dmz\", \"nomaster\": true}" },
+	{ "link.set", "{\"dev\": \"dmz\", \"master\": \"br0\"}" },
+	{ "link.del", "{\"dev\": \"br0\"}" },
 	{ "xstats.show", "{\"dev\": \"lan\"}" },
 	{ "addr.show", NULL },
 	{ "addr.show", "{\"dev\": \"lan\"}" },
@@ -170,6 +180,8 @@ static const struct {
 	{ "link.del", "{\"dev\": \"lan\"}", "a port goes with" },
 	{ "link.del", "{\"dev\": \"nil\"}", "Cannot find device" },
 	{ "link.set", "{\"dev\": \"lan\", \"master\": \"br0\"}", "Cannot find device" },
+	{ "link.set", "{\"dev\": \"lan\", \"nomaster\": true}", "is no member of a link" },
+	{ "fdb.add", "{\"mac\": \"2:0:0:0:a:a\", \"dev\": \"lan\"}", "is no member of a bridge" },
 	{ "xstats.show", "{\"dev\": \"nil\"}", "does not exist" },
 	{ "graph.show", "{\"deep\": true}", "deep" },
 	{ "neigh.add", "{\"to\": \"192.0.2.5\", \"dev\": \"lan\"}", "lladdr" },
@@ -475,6 +487,12 @@ static const struct {
 	{ "link.add", "{\"name\": \"s\", \"type\": \"vlan\", \"parent\": \"lan\", \"vid\": 7, "
 		      "\"protocol\": \"802.1ad\"}" },
 	{ "link.add", "{\"name\": \"s.9\", \"type\": \"vlan\", \"parent\": \"s\", \"vid\": 9}" },
+	{ "link.add", "{\"name\": \"br0\", \"type\": \"bridge\", \"mac\": \"2:0:0:0:9:9\", "
+		      "\"members\": [\"dmz\", {\"name\": \"s.9\", \"flood\": false}]}" },
+	{ "link.set", "{\"dev\": \"dmz\", \"vlans\": \"5-9\"}" },
+	{ "link.add",
+		"{\"name\": \"br0.5\", \"type\": \"vlan\", \"parent\": \"br0\", \"vid\": 5}" },
+	{ "fdb.add", "{\"mac\": \"2:0:0:0:a:a\", \"dev\": \"dmz\", \"vlan\": 7}" },
 	{ "addr.add", "{\"local\": \"10.64.0.1/31\", \"dev\": \"wan\"}" },
 	{ "addr.add", "{\"local\": \"10.65.0.1/32\", \"dev\": \"wan\"}" },
 	{ "addr.del", "{\"local\": \"192.0.2.1/24\", \"dev\": \"lan\"}" },
@@ -550,6 +568,8 @@ END_TEST
 #define PORT_D		"{ name = \"d\"; device = \"d\"; }"
 #define VLAN(name, vid) "{ name = \"" name "\"; type = \"vlan\"; parent = \"d\"; vid = " vid "; }"
 #define BOND(settings)	"{ name = \"o\"; type = \"bond\"; " settings " }"
+#define BRIDGE(name, members)                                                                      \
+	"{ name = \"" name "\"; type = \"bridge\"; members = ( " members " ); }"
 #define ON(parent, name)                                                                           \
 	"{ name = \"" name "\"; type = \"vlan\"; parent = \"" parent "\"; vid = 1; }"
 
@@ -604,6 +624,54 @@ static const struct {
 	{ "min_links of active-backup",
 		"links = ( " BOND("mode = \"active-backup\"; min_links = 2;") " );",
 		"links[0].min_links: active-backup uses one member" },
+	{ "a bridge over nothing", "links = ( " BRIDGE("a", "\"b\"") " );",
+		"links[0].members[0]: there is no link \"b\"" },
+	{ "a bridge over itself", "links = ( " BRIDGE("a", "\"a\"") " );",
+		"links[0].members[0]: link \"a\" must stand above this one" },
+	{ "a bridge above its member", "links = ( " BRIDGE("a", "\"d\"") ", " PORT_D " );",
+		"links[0].members[0]: link \"d\" must stand above this one" },
+	{ "a member twice", "links = ( " PORT_D ", " BRIDGE("a", "\"d\", \"d\"") " );",
+		"links[1].members[1]: \"d\" is a member of \"a\" already" },
+	{ "a member of two",
+		"links = ( " PORT_D ", " BRIDGE("a", "\"d\"") ", " BRIDGE("b", "\"d\"") " );",
+		"links[2].members[0]: \"d\" is a member of \"a\" already" },
+	{ "a bridge in a bridge",
+		"links = ( " PORT_D ", " BRIDGE("a", "\"d\"") ", " BRIDGE("b", "\"a\"") " );",
+		"links[2].members[0]: a bridge takes none that is, or stands on, a bridge" },
+	{ "a vlan of a bridge in a bridge",
+		"links = ( " PORT_D
+		", " BRIDGE("a", "\"d\"") ", " ON("a", "c") ", " BRIDGE("b", "\"c\"") " );",
+		"links[3].members[0]: a bridge takes none that is, or stands on, a bridge" },
+	{ "a member in VLANs that cannot be",
+		"links = ( " PORT_D ", " BRIDGE("a", "{ name = \"d\"; vlans = \"5-1\"; }") " );",
+		"links[1].members[0].vlans: must be VLANs of 1 to 4094" },
+	{ "a member with a setting of nobody",
+		"links = ( " PORT_D ", " BRIDGE("a", "{ name = \"d\"; tagged = true; }") " );",
+		"links[1].members[0].tagged: is not a setting of member" },
+	{ "a member without a name", "links = ( " BRIDGE("a", "{ pvid = 5; }") " );",
+		"links[0].members[0].name" },
+	{ "a bridge larger than its members",
+		"links = ( " PORT_D ", { name = \"a\"; type = \"bridge\"; members = ( \"d\" ); "
+		"mtu = 1501; } );",
+		"links[1].mtu: larger than the 1500 of what it stands on" },
+	{ "a port with members",
+		"links = ( " PORT_D ", { name = \"a\"; device = \"x\"; members = ( \"d\" ); } );",
+		"links[1].members: a port has no such setting" },
+	{ "a port that ages", "links = ( { name = \"a\"; device = \"x\"; ageing = \"5s\"; } );",
+		"links[0].ageing: only a bridge has such a setting" },
+	{ "a station behind no link", "fdb = ( { mac = \"2:0:0:0:0:1\"; dev = \"nil\"; } );",
+		"fdb[0].dev" },
+	{ "a group as a station",
+		"links = ( " PORT_D
+		", " BRIDGE("a", "\"d\"") " );\n"
+					  "fdb = ( { mac = \"3:0:0:0:0:1\"; dev = \"d\"; } );",
+		"2: fdb[0].mac: must be a unicast address" },
+	{ "a station twice",
+		"links = ( " PORT_D
+		", " BRIDGE("a", "\"d\"") " );\n"
+					  "fdb = ( { mac = \"2:0:0:0:0:1\"; dev = \"d\"; },\n"
+					  "  { mac = \"2:0:0:0:0:1\"; dev = \"d\"; } );",
+		"3: fdb[1].mac: is already given by fdb[0]" },
 	{ "a vlan on nothing",
 		"links = ( { name = \"a\"; type = \"vlan\"; parent = \"b\"; vid = 1; } );",
 		"links[0].parent: there is no link \"b\"" },

@@ -143,6 +143,18 @@ static void push_own(struct bench *b)
 	bench_run(b);
 }
 
+/* Before the control thread has had its turn. */
+static void push_by_a_new_link(struct bench *b)
+{
+	struct frame frame;
+
+	json_decref(bench_call_only(b, "link.add",
+		"{\"name\": \"lan.7\", \"type\": \"vlan\", \"parent\": \"lan\", \"vid\": 7}"));
+	frame_ip4(&frame, &udp_on);
+	frame_tag(&frame, 0x8100, 7);
+	bench_push(b, LAN, &frame);
+}
+
 static const struct {
 	const char *reason, *rules;
 	void (*push)(struct bench *b);
@@ -171,6 +183,9 @@ static const struct {
 		0 },
 	{ "firewall_rate", "forward: { rules = ( { rate = \"8kbit\"; action = \"accept\"; } ); };",
 		push_flood, 0 },
+	{ "firewall_link_unknown",
+		"input: { rules = ( { in = \"lan\"; action = \"accept\"; } ); };",
+		push_by_a_new_link, 0 },
 };
 
 START_TEST(every_reason_has_a_cause_here)

@@ -266,6 +266,29 @@ static void see_tagged(void)
 	bench_destroy(b);
 }
 
+/* Through a bridge to us, and the answer back by it. */
+static void see_bridged(void)
+{
+	static const char bridge[] =
+		"links = ( { name = \"lan\"; device = \"net_ring_p0\"; mac = \"" LAN_MAC "\"; },\n"
+		"  { name = \"br0\"; type = \"bridge\"; members = ( \"lan\" );\n"
+		"    addresses = [ \"192.0.2.1/24\" ]; } );\n"
+		"neighbors = ( { to = \"192.0.2.10\"; lladdr = \"" HOST_MAC
+		"\"; dev = \"br0\"; } );\n";
+	struct bench *b = bench_create(bridge, 2, 8192);
+	struct client *client = bench_connect(b);
+
+	bench_advance(b, 2000);
+	see_ip4(b, client,
+		&(struct ip4_spec){ .src = "192.0.2.10",
+			.dst = "192.0.2.1",
+			.proto = IPPROTO_ICMP,
+			.icmp_type = 8 });
+	bench_discard(b);
+	client_close(client);
+	bench_destroy(b);
+}
+
 /* One source only ends connections; and weir begins none itself that a rule could lead elsewhere. */
 static bool has_packets(const struct stage *stage)
 {
@@ -292,6 +315,7 @@ START_TEST(every_stage_of_the_pipeline_has_a_step)
 	bench_destroy(b);
 	see_ruled();
 	see_tagged();
+	see_bridged();
 	for (unsigned int i = 0; pipeline[i] != NULL; i++) {
 		ck_assert_msg(pipeline[i]->format != NULL, "%s has no format", pipeline[i]->name);
 		ck_assert_msg(was_seen[i] || !has_packets(pipeline[i]),

@@ -2,7 +2,8 @@
 
 /*
  * VLANs on a port and on each other: what is routed between them and untagged links, byte for byte, what
- * becomes of priorities, tags that are wrong, links that go down, and links that come and go.
+ * becomes of priorities, tags that are wrong, links that go down, and links that come and go. Run a second
+ * time with a device that takes tags off and puts them on (vlan_device.c).
  *
  *	192.0.2.10 --------- lan (p0) ------- weir wan (p1) --- 198.51.100.10, default
  *	10.7.0.10  -- 7 ---- lan.7            10.7.0.1
@@ -10,6 +11,7 @@
  *	10.9.0.10  -- 802.1ad 100, 9 - svc.9  10.9.0.1, on svc, on lan
  */
 #include "kit.h"
+#include "vlan_device.h"
 
 #define OWN_MAC	 "02:00:00:00:00:08"
 #define VLAN_MAC "02:00:00:00:01:07" /* the hosts in VLANs */
@@ -767,6 +769,20 @@ START_TEST(explain_knows_the_links)
 }
 END_TEST
 
+#if VLAN_DEVICE
+
+START_TEST(the_device_has_done_its_part)
+{
+	ck_assert_uint_gt(vlan_device_n_stripped, 100);
+	ck_assert_uint_gt(vlan_device_n_inserted, 100);
+}
+END_TEST
+
+#define BY_DEVICE(test) , test
+#else
+#define BY_DEVICE(test)
+#endif
+
 PACKET_MAIN("vlan", LOOP_TEST(packets_are_routed_between_all_links_with_their_priority, configs),
 	LOOP_TEST(a_mixed_burst_is_sorted_out, configs),
 	PLAIN_TEST(arp_is_answered_with_the_tags_it_came_with),
@@ -787,4 +803,4 @@ PACKET_MAIN("vlan", LOOP_TEST(packets_are_routed_between_all_links_with_their_pr
 	PLAIN_TEST(indexes_of_links_are_used_again),
 	PLAIN_TEST(a_link_does_not_count_what_another_of_its_index_had),
 	PLAIN_TEST(connections_in_vlans_are_brought_to_their_owners),
-	PLAIN_TEST(explain_knows_the_links))
+	PLAIN_TEST(explain_knows_the_links) BY_DEVICE(PLAIN_TEST(the_device_has_done_its_part)))
