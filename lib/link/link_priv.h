@@ -132,6 +132,8 @@ void port_follow_exit(struct dp *dp, const struct link *link);
  * queues would be taken for others.
  */
 void port_strip_vlans(struct dp *dp, struct link *link);
+/* Does the device do so by now? */
+bool port_strips_vlans(const struct link *link);
 /* Takes frames to anybody as long as somebody wants them. */
 void port_follow_promiscuous(const struct link *link);
 

@@ -501,7 +501,8 @@ static json_t *port_info(const struct link *link)
 		steering = "software";
 	else if (link->is_hw_steered || link->conf->steering == LINK_STEERING_HARDWARE)
 		steering = "hardware";
-	return json_pack("{s:s, s:s}", "device", link->conf->device, "steering", steering);
+	return json_pack("{s:s, s:s, s:b, s:b}", "device", link->conf->device, "steering", steering,
+		"rx_vlan_offload", port_strips_vlans(link), "tx_vlan_offload", link->inserts_vlans);
 }
 
 static void port_hw_stats(const struct link *link, struct rte_eth_stats *out)
