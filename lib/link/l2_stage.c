@@ -339,7 +339,10 @@ static void l2_run(struct worker *w, struct stage_node *node)
 
 static void l2_format(const struct trace_record *record, char *buf, size_t size)
 {
-	if (record->exit != STAGE_DROP && record->exit != L2_SLOW)
+	if (record->exit == L2_SLOW)
+		snprintf(buf, size, "link %s, a Slow Protocol",
+			link_name(record->w->dp, record->meta.in_link));
+	else if (record->exit != STAGE_DROP)
 		snprintf(buf, size, "link %s", link_name(record->w->dp, record->extra.arg[0]));
 }
 

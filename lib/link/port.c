@@ -281,7 +281,7 @@ void link_follow_steering(struct dp *dp, struct link *link)
 void port_follow_promiscuous(const struct link *link)
 {
 	/* A driver without the call passes everything. */
-	if (link->conf->is_promiscuous || link->n_promiscuous > 0)
+	if (link->conf->is_promiscuous || link->n_promiscuous > 0 || link->has_full_filter)
 		(void)rte_eth_promiscuous_enable(link->port);
 	else
 		(void)rte_eth_promiscuous_disable(link->port);
@@ -295,10 +295,14 @@ static void port_accept_mac(
 
 	(void)dp;
 	memcpy(addr.addr_bytes, mac->bytes, sizeof(addr.addr_bytes));
-	if (!is_wanted)
+	if (!is_wanted) {
 		(void)rte_eth_dev_mac_addr_remove(link->port, &addr);
-	else if (rte_eth_dev_mac_addr_add(link->port, &addr, 0) < 0)
-		(void)rte_eth_promiscuous_enable(link->port);
+		return;
+	}
+	if (rte_eth_dev_mac_addr_add(link->port, &addr, 0) < 0) {
+		link->has_full_filter = true;
+		port_follow_promiscuous(link);
+	}
 }
 
 static void port_assign_queues(struct dp *dp, struct link *link, uint16_t n_rx, uint16_t n_tx)
