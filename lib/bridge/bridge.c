@@ -63,10 +63,11 @@ static bool mac_is_used(struct dp *dp, const struct link *master, const struct l
 	return search.is_found;
 }
 
-static void mac_put(const struct link *master, const struct mac_addr *mac)
+static void mac_put(struct dp *dp, const struct link *master, const struct mac_addr *mac)
 {
 	const struct fdb_value local = { .ifindex = master->ifindex, .flags = FDB_LOCAL };
 
+	bridge_forget_mac(bridge_state(dp), bridge_of(master), mac_word(mac));
 	/* There is room for 64 at least; and one that finds none is taken for a stranger's. */
 	(void)fdb_put(&bridge_of(master)->fdb, fdb_key(mac_word(mac), BRIDGE_VID_ANY), &local);
 }
@@ -79,10 +80,12 @@ static void mac_remove(const struct link *master, const struct mac_addr *mac)
 static void bridge_accept_mac(
 	struct dp *dp, struct link *link, const struct mac_addr *mac, bool is_wanted)
 {
-	(void)dp;
+	struct mac_search member = { .bottom = link, .mac = mac };
+
+	link_each_member(dp, link, mac_compare, &member);
 	if (is_wanted)
-		mac_put(link, mac);
-	else
+		mac_put(dp, link, mac);
+	else if (!member.is_found)
 		mac_remove(link, mac);
 }
 
@@ -157,7 +160,7 @@ static void bridge_take(struct dp *dp, struct link *master, struct link *link)
 
 	member->link = link;
 	bridge_state(dp)->members[link->ifindex] = member;
-	mac_put(master, &link->mac);
+	mac_put(dp, master, &link->mac);
 	link_want_promiscuous(dp, link, 1);
 }
 
@@ -258,6 +261,7 @@ static int bridge_make(struct dp *dp, struct link *link)
 	struct bridge *bridge = mem_zalloc(sizeof(*bridge));
 
 	bridge->link = link;
+	bridge->state = bridge_state(dp);
 	bridge->ageing_s = (uint32_t)(conf->ageing_ns / UINT64_C(1000000000));
 	bridge->dp = rte_zmalloc("bridge", sizeof(*bridge->dp), RTE_CACHE_LINE_SIZE);
 	if (bridge->dp == NULL)
@@ -300,7 +304,7 @@ static int bridge_open(struct dp *dp, struct link *link, const char *path, struc
 		return diag_error(diag, 0, path,
 			"no memory for a forwarding database of %u entries",
 			(unsigned int)bridge_conf_of(link->conf)->fdb_max);
-	mac_put(link, &link->mac);
+	mac_put(dp, link, &link->mac);
 	err = link_open_members(dp, link, path, diag);
 	if (err < 0) {
 		bridge_unmake(dp, link);
@@ -318,6 +322,17 @@ static void bridge_close(struct dp *dp, struct link *link)
 	bridge_unmake(dp, link);
 }
 
+static uint32_t bridge_count_learned(const struct bridge *bridge)
+{
+	const struct bridge_state *state = bridge->state;
+	uint32_t n = 0;
+
+	for (unsigned int i = 0; i < LINK_MAX; i++)
+		if (state->members[i] != NULL && state->ports[i].bridge == bridge->dp)
+			n += state->members[i]->n_learned;
+	return n;
+}
+
 /* Names and units of ip-link(8). */
 static json_t *bridge_info(const struct link *link)
 {
@@ -325,8 +340,9 @@ static json_t *bridge_info(const struct link *link)
 
 	return json_pack("{s:I, s:i, s:i, s:I, s:I}", "ageing_time",
 		(json_int_t)bridge->ageing_s * 100, "vlan_filtering", bridge->dp->is_filtering,
-		"vlan_default_pvid", bridge->dp->pvid, "fdb_n_learned", (json_int_t)bridge->fdb.n,
-		"fdb_max_learned", (json_int_t)bridge->fdb.max);
+		"vlan_default_pvid", bridge->dp->pvid, "fdb_n_learned",
+		(json_int_t)bridge_count_learned(bridge), "fdb_max_learned",
+		(json_int_t)bridge->fdb.max);
 }
 
 const struct link_ops bridge_ops = {

@@ -111,43 +111,6 @@ bool bridge_member_has_vlans(const struct link_member_conf *conf)
 	       object_has(&link_member_object, conf, "vlans");
 }
 
-/* "20" or "20-30" at the start of text; what follows. NULL: neither. */
-static const char *vlan_range_parse(const char *text, unsigned long *first, unsigned long *last)
-{
-	char *end;
-
-	if (*text < '0' || *text > '9')
-		return NULL;
-	*first = *last = strtoul(text, &end, 10);
-	if (*end == '-') {
-		text = end + 1;
-		if (*text < '0' || *text > '9')
-			return NULL;
-		*last = strtoul(text, &end, 10);
-	}
-	return *first >= 1 && *first <= *last && *last <= LINK_VID_MAX ? end : NULL;
-}
-
-int bridge_vlans_parse(const char *text, struct bridge_vlans *out)
-{
-	unsigned long first, last;
-
-	*out = (struct bridge_vlans){ 0 };
-	if (text == NULL || text[0] == '\0')
-		return 0;
-	while (true) {
-		text = vlan_range_parse(text, &first, &last);
-		if (text == NULL)
-			return -EINVAL;
-		for (unsigned long vid = first; vid <= last; vid++)
-			out->bits[vid / 64] |= UINT64_C(1) << vid % 64;
-		if (*text == '\0')
-			return 0;
-		if (*text++ != ',')
-			return -EINVAL;
-	}
-}
-
 static void judge_members(const struct link_conf *conf, struct diag *found)
 {
 	struct bridge_vlans vlans;

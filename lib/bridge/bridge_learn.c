@@ -189,6 +189,27 @@ void bridge_forget_unfit(struct bridge_state *state, struct bridge *bridge, cons
 	fdb_walk(&bridge->fdb, &at, UINT32_MAX / 2, forget_unfit, &walk);
 }
 
+struct mac_walk {
+	struct bridge_state *state;
+	uint64_t mac;
+};
+
+static void forget_mac(struct fdb *fdb, uint64_t key, const struct fdb_value *value, void *ctx)
+{
+	const struct mac_walk *walk = ctx;
+
+	if (fdb_key_mac(key) == walk->mac && !(value->flags & FDB_LOCAL))
+		bridge_forget_one(walk->state, fdb, key, value);
+}
+
+void bridge_forget_mac(struct bridge_state *state, struct bridge *bridge, uint64_t mac)
+{
+	struct mac_walk walk = { .state = state, .mac = mac };
+	uint32_t at = 0;
+
+	fdb_walk(&bridge->fdb, &at, UINT32_MAX / 2, forget_mac, &walk);
+}
+
 int bridge_worker_init(struct dp *dp, struct worker *w)
 {
 	struct bridge_worker *bw = worker_slot(w, &bridge_module);

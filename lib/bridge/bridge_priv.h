@@ -5,12 +5,12 @@
 #include <rte_ring.h>
 
 #include "bridge/bridge.h"
+#include "bridge/bridge_vlans.h"
 #include "bridge/fdb.h"
 #include "dp/worker.h"
 #include "link/link_kind.h"
 
 enum {
-	BRIDGE_VIDS = 4096,
 	BRIDGE_VID_ANY = 4095, /* in the forwarding database: our own addresses, in every VLAN */
 	BRIDGE_PVID_DEFAULT =
 		1,	    /* of members without VLANs of their own, where their bridge filters */
@@ -18,20 +18,6 @@ enum {
 	BRIDGE_TOLD = 256,  /* stations that a worker knows to have told of lately */
 	BRIDGE_OVERHEAD = 18, /* of a frame, beyond what an MTU counts: with one tag, as in Linux */
 };
-
-/* A set of VLANs. Immutable once published. */
-struct bridge_vlans {
-	uint64_t bits[BRIDGE_VIDS / 64];
-};
-
-static inline bool bridge_vlans_have(const struct bridge_vlans *vlans, uint16_t vid)
-{
-	return vlans->bits[vid / 64] >> vid % 64 & 1;
-}
-
-#define BRIDGE_VLANS_HELP "must be VLANs of 1 to 4094 such as \"10,20-30\""
-/* NULL or empty: none. -EINVAL: not as BRIDGE_VLANS_HELP says. */
-int bridge_vlans_parse(const char *text, struct bridge_vlans *out);
 
 enum bridge_port_flag {
 	BRIDGE_ISOLATED = 1 << 0, /* sends nothing to other isolated ones */
@@ -102,6 +88,7 @@ struct bridge_member {
 
 struct bridge {
 	struct link *link;
+	const struct bridge_state *state;
 	struct bridge_dp *dp;
 	struct fdb fdb;
 	uint32_t ageing_s;
@@ -189,6 +176,8 @@ void bridge_forget(
 /* Forgets all, static ones too, of VLANs that a member does not have: no frame would find them. */
 void bridge_forget_unfit(
 	struct bridge_state *state, struct bridge *bridge, const struct link *link);
+/* Forgets a station in all VLANs, wherever it was put: its address is ours now. */
+void bridge_forget_mac(struct bridge_state *state, struct bridge *bridge, uint64_t mac);
 /* Forgets one. */
 void bridge_forget_one(
 	struct bridge_state *state, struct fdb *fdb, uint64_t key, const struct fdb_value *value);

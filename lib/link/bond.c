@@ -91,8 +91,9 @@ static void bond_publish(struct dp *dp, struct bond *bond)
 	for (unsigned int i = 0; i < bond->n_members; i++)
 		if (bond->members[i]->is_active)
 			members->member[members->n++] = bond->members[i]->link->ifindex;
-	for (unsigned int i = 0; members->n > 0 && i < BOND_SLOTS; i++)
-		members->slot[i] = (uint8_t)(i % members->n);
+	/* In ranges: it is the upper bits of the hash that all bits of a packet's addresses have a part in. */
+	for (unsigned int i = 0; i < BOND_SLOTS; i++)
+		members->slot[i] = (uint8_t)(i * members->n / BOND_SLOTS);
 	bond->n_active = members->n;
 	bond->dp = members;
 	link_publish(dp, bond->link);
@@ -142,8 +143,9 @@ void bond_follow(struct dp *dp, struct bond *bond)
 		bond_tell_moved(bond->link, dp);
 }
 
-/* Is it up, and for long enough? True: that is another answer than before. */
-static bool bond_look_at(struct dp *dp, const struct bond *bond, struct bond_member *member)
+/* Is it up, and for long enough, or needed at once? True: that is another answer than before. */
+static bool bond_look_at(
+	struct dp *dp, const struct bond *bond, struct bond_member *member, bool is_needed)
 {
 	bool is_up = member->link->is_up && member->link->is_running && !member->link->is_paused;
 	bool was_usable = member->is_usable;
@@ -152,8 +154,9 @@ static bool bond_look_at(struct dp *dp, const struct bond *bond, struct bond_mem
 		member->up_since_ns = 0;
 	else if (member->up_since_ns == 0)
 		member->up_since_ns = RTE_MAX(dp->now_ns, UINT64_C(1));
-	member->is_usable = is_up && (!bond->link->is_open || dp->now_ns - member->up_since_ns >=
-								      bond->link->conf->updelay_ns);
+	member->is_usable =
+		is_up && (was_usable || is_needed ||
+				 dp->now_ns - member->up_since_ns >= bond->link->conf->updelay_ns);
 	if (was_usable && !member->is_usable)
 		member->n_failures++;
 	if (was_usable != member->is_usable)
@@ -161,11 +164,38 @@ static bool bond_look_at(struct dp *dp, const struct bond *bond, struct bond_mem
 	return was_usable != member->is_usable;
 }
 
+static bool bond_has_usable(const struct bond *bond)
+{
+	for (unsigned int i = 0; i < bond->n_members; i++)
+		if (bond->members[i]->is_usable)
+			return true;
+	return false;
+}
+
+/*
+ * At all members. updelay is for who comes to others (as in Linux): nobody waits while the bond is being made,
+ * nor when it has lost the last that it could use.
+ */
+static bool bond_look(struct dp *dp, const struct bond *bond)
+{
+	bool is_other = false;
+
+	for (unsigned int i = 0; i < bond->n_members; i++)
+		is_other =
+			bond_look_at(dp, bond, bond->members[i], !bond->link->is_open) || is_other;
+	if (bond_has_usable(bond))
+		return is_other;
+	for (unsigned int i = 0; i < bond->n_members; i++)
+		is_other = bond_look_at(dp, bond, bond->members[i], true) || is_other;
+	return is_other;
+}
+
 static void bond_member_changed(struct dp *dp, struct link *master, struct link *link)
 {
 	struct bond *bond = bond_of(master);
 
-	if (bond_look_at(dp, bond, bond_member_of(bond, link)))
+	(void)link;
+	if (bond_look(dp, bond))
 		bond_follow(dp, bond);
 }
 
@@ -173,19 +203,16 @@ static void bond_tick_one(struct link *link, void *ctx)
 {
 	struct bond *bond = bond_of(link);
 	struct dp *dp = ctx;
-	bool is_other = false;
 
 	if (bond == NULL)
 		return;
 	if (dp->now_ns >= bond->next_look_ns) {
 		bond->next_look_ns = dp->now_ns + link->conf->miimon_ns;
-		for (unsigned int i = 0; i < bond->n_members; i++) {
+		for (unsigned int i = 0; i < bond->n_members; i++)
 			link_follow_carrier(dp, bond->members[i]->link);
-			is_other = bond_look_at(dp, bond, bond->members[i]) || is_other;
-		}
+		if (bond_look(dp, bond))
+			bond_follow(dp, bond);
 	}
-	if (is_other)
-		bond_follow(dp, bond);
 	bond_lacp_tick(dp, bond);
 }
 
@@ -264,7 +291,7 @@ static int bond_join(struct dp *dp, struct link *master, struct link *link,
 	bond->members[bond->n_members++] = member;
 	bond_pass_macs(dp, master, link, true);
 	link_want_promiscuous(dp, link, master->n_promiscuous);
-	bond_look_at(dp, bond, member);
+	(void)bond_look(dp, bond);
 	bond_follow(dp, bond);
 	return 0;
 }
@@ -363,6 +390,7 @@ const struct link_ops bond_ops = {
 	.kind = LINK_KIND_BOND,
 	.flags = LINK_STACKED | LINK_BOND,
 	.member_flags = LINK_BONDED,
+	.judge = bond_judge,
 	.open = bond_open,
 	.close = bond_close,
 	.mtu_range = link_members_mtu_range,

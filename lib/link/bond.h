@@ -79,7 +79,8 @@ static __rte_always_inline uint64_t bond_mix_ip6(const uint8_t *ip, bool has_por
 static __rte_always_inline uint8_t bond_hash(const struct bond_dp *bond, const struct rte_mbuf *m)
 {
 	const uint8_t *frame = rte_pktmbuf_mtod(m, const uint8_t *);
-	uint64_t mix = bond_word(frame) ^ bond_word(frame + 4) >> 16;
+	/* One of both directions is the other: without what lies behind the first address. */
+	uint64_t mix = (bond_word(frame) ^ bond_word(frame + 4) >> 16) & UINT64_MAX >> 16;
 	uint16_t type_be;
 	const uint8_t *ip;
 

@@ -34,6 +34,30 @@ const struct field_enum bond_selects[] = {
 	{ 0 },
 };
 
+/* Settings that not every mode has. */
+static const struct {
+	const char *name;
+	enum bond_mode mode;
+} bond_special[] = {
+	{ "primary", BOND_ACTIVE_BACKUP },
+	{ "lacp_rate", BOND_802_3AD },
+	{ "lacp_active", BOND_802_3AD },
+	{ "ad_select", BOND_802_3AD },
+};
+
+void bond_judge(const struct link_conf *conf, struct diag *found)
+{
+	if (conf->kind != LINK_KIND_BOND)
+		return;
+	for (unsigned int i = 0; i < RTE_DIM(bond_special); i++)
+		if (object_has(&link_object, conf, bond_special[i].name) &&
+			conf->mode != (int)bond_special[i].mode)
+			diag_error(found, 0, bond_special[i].name, "is for mode %s",
+				bond_modes[bond_special[i].mode].name);
+	if (conf->mode == BOND_ACTIVE_BACKUP && conf->min_links > 1)
+		diag_error(found, 0, "min_links", "active-backup uses one member at a time");
+}
+
 /* As tcpdump and Linux abbreviate them. */
 static json_t *state_json(uint8_t state)
 {

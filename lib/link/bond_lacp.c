@@ -5,7 +5,8 @@
  * `lacp_input` through a ring of each worker, and are looked at every tick; what the machines want to say leaves by
  * the member that it is about. Control thread, but for the stage.
  *
- * Rings are short and bounded work: a flood of LACPDUs is dropped by name (lacp_full) and costs nobody else anything.
+ * Each member has a share of each ring, and so of the control thread's time: more than that is a flood, which is dropped
+ * by name (lacp_full) and costs nobody else anything, least of all the LACPDUs of other members.
  */
 #include "link/bond_priv.h"
 
@@ -16,10 +17,13 @@
 #include "dp/trace.h"
 
 enum {
-	SLOW_RING = 128,	 /* frames per worker and tick; a power of two */
+	SLOW_SHARE = 8,	 /* frames of a member that wait at a worker; LACP sends three a second */
+	SLOW_RING = 512, /* frames that wait at a worker; a power of two */
 	SYSTEM_PRIORITY = 65535, /* Linux's defaults */
 	PORT_PRIORITY = 255,
 };
+static_assert(
+	SLOW_RING > SLOW_SHARE * RTE_MAX_ETHPORTS, "members are ports: there is room for all");
 
 /* Sending */
 
@@ -138,11 +142,14 @@ void bond_lacp_read(struct dp *dp)
 	struct link_slow slow;
 
 	for (unsigned int i = 0; i < dp->n_workers; i++) {
-		const struct link_worker *lw = worker_slot(dp->workers[i], &link_module);
+		struct link_worker *lw = worker_slot(dp->workers[i], &link_module);
 
 		for (unsigned int n = 0; n < SLOW_RING; n++) {
 			if (rte_ring_sc_dequeue_elem(lw->slow, &slow, sizeof(slow)) != 0)
 				break;
+			/* Of how many there are, not of what is in them: relaxed. */
+			__atomic_store_n(&lw->slow_taken[slow.ifindex],
+				lw->slow_taken[slow.ifindex] + 1, __ATOMIC_RELAXED);
 			slow_take(dp, &slow);
 		}
 	}
@@ -150,16 +157,28 @@ void bond_lacp_read(struct dp *dp)
 
 /* Datapath: what members receive */
 
+static bool slow_has_share(const struct link_worker *lw, uint16_t ifindex)
+{
+	return lw->slow_put[ifindex] - __atomic_load_n(&lw->slow_taken[ifindex], __ATOMIC_RELAXED) <
+	       SLOW_SHARE;
+}
+
 static unsigned int lacp_input_one(
 	struct worker *w, void *ctx, struct rte_mbuf *m, struct pkt_meta *meta)
 {
 	struct link_worker *lw = ctx;
 	struct link_slow slow = { .ifindex = meta->in_link };
+	const void *payload;
 
-	slow.len = (uint16_t)RTE_MIN(m->data_len - RTE_ETHER_HDR_LEN, (int)sizeof(slow.payload));
-	memcpy(slow.payload, rte_pktmbuf_mtod_offset(m, void *, RTE_ETHER_HDR_LEN), slow.len);
-	if (rte_ring_sp_enqueue_elem(lw->slow, &slow, sizeof(slow)) != 0)
+	slow.len =
+		(uint16_t)RTE_MIN(m->pkt_len - RTE_ETHER_HDR_LEN, (uint32_t)sizeof(slow.payload));
+	payload = rte_pktmbuf_read(m, RTE_ETHER_HDR_LEN, slow.len, slow.payload);
+	if (payload != slow.payload)
+		memcpy(slow.payload, payload, slow.len);
+	if (!slow_has_share(lw, slow.ifindex) ||
+		rte_ring_sp_enqueue_elem(lw->slow, &slow, sizeof(slow)) != 0)
 		return link_drop_received(lw, meta, LINK_DROP_SLOW_FULL);
+	lw->slow_put[slow.ifindex]++;
 	w->stats.consumed++;
 	rte_pktmbuf_free(m);
 	return STAGE_CONSUMED;

@@ -31,6 +31,9 @@ struct bond_member *bond_member_of(const struct bond *bond, const struct link *l
 /* Members, their states or what LACP says of them have changed: publishes who is active now. */
 void bond_follow(struct dp *dp, struct bond *bond);
 
+/* bond_ctl.c */
+void bond_judge(const struct link_conf *conf, struct diag *found);
+
 /* bond_lacp.c */
 void bond_lacp_start(struct dp *dp, struct bond *bond);
 int bond_lacp_join(struct bond *bond, struct bond_member *member);

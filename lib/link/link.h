@@ -97,12 +97,13 @@ struct link {
 	uint16_t ns;
 	char name[LINK_NAME_MAX];
 	const struct link_ops *ops;
-	struct link *lower;	  /* VLAN: the link that it stands on */
-	struct link *master;	  /* bridge or bond that it is a member of; NULL: none */
-	void *own;		  /* its kind's */
-	unsigned int n_uppers;	  /* links that stand on it, its master not among them */
-	unsigned int n_members;	  /* links that it is the master of */
-	int n_promiscuous;	  /* who wants frames to anybody from it */
+	struct link *lower;	/* VLAN: the link that it stands on */
+	struct link *master;	/* bridge or bond that it is a member of; NULL: none */
+	void *own;		/* its kind's */
+	unsigned int n_uppers;	/* links that stand on it, its master not among them */
+	unsigned int n_members; /* links that it is the master of */
+	int n_promiscuous;	/* who wants frames to anybody from it */
+	bool has_full_filter;	/* its device had no room for a MAC address, and passes all since */
 	struct vlan_table *vlans; /* NULL: never had one on it */
 	uint16_t port;		  /* ethdev, of the port at the bottom; or LINK_NO_PORT */
 	uint16_t mtu;

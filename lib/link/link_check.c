@@ -193,35 +193,6 @@ static const struct link_conf *link_conf_twin(
 	return NULL;
 }
 
-/* The link below comes first in the file: so none can stand on itself, and they are made in that order. */
-static void link_check_parent(const struct config *config, struct diag *diag, unsigned int i,
-	const struct link_conf *conf)
-{
-	const struct conf_section *links = conf_section(config, "links");
-	const struct link_conf *parent = link_conf_find(links, i, conf->parent), *twin;
-	char path[64];
-
-	snprintf(path, sizeof(path), "links[%u].parent", i);
-	if (parent == NULL) {
-		bool is_later = link_conf_find(links, links->n_objects, conf->parent) != NULL;
-
-		conf_error(config, diag, path,
-			is_later ? "link \"%s\" must stand above this one in the list"
-				 : "there is no link \"%s\"",
-			conf->parent);
-		return;
-	}
-	if (link_conf_depth(links, i, conf) > VLAN_TAGS_MAX)
-		conf_error(config, diag, path, "at most %u tags on a frame are possible",
-			VLAN_TAGS_MAX);
-	twin = link_conf_twin(links, i, conf);
-	if (twin != NULL) {
-		snprintf(path, sizeof(path), "links[%u].vid", i);
-		conf_error(config, diag, path, "VLAN %u of \"%s\" is already link \"%s\"",
-			(unsigned int)conf->vid, conf->parent, twin->name);
-	}
-}
-
 /* Who of the first n has that member, and as a member before the k-th if it is the last of them? NULL: nobody. */
 static const struct link_conf *link_conf_master(
 	const struct conf_section *links, unsigned int n, unsigned int k, const char *name)
@@ -239,6 +210,52 @@ static const struct link_conf *link_conf_master(
 		}
 	}
 	return NULL;
+}
+
+/* The link below comes first in the file: so none can stand on itself, and they are made in that order. */
+static void link_check_parent(const struct config *config, struct diag *diag, unsigned int i,
+	const struct link_conf *conf)
+{
+	const struct conf_section *links = conf_section(config, "links");
+	const struct link_conf *parent = link_conf_find(links, i, conf->parent), *twin, *master;
+	char path[64];
+
+	snprintf(path, sizeof(path), "links[%u].parent", i);
+	if (parent == NULL) {
+		bool is_later = link_conf_find(links, links->n_objects, conf->parent) != NULL;
+
+		conf_error(config, diag, path,
+			is_later ? "link \"%s\" must stand above this one in the list"
+				 : "there is no link \"%s\"",
+			conf->parent);
+		return;
+	}
+	master = link_conf_master(links, i + 1, 0, conf->parent);
+	if (master != NULL && master->kind == LINK_KIND_BOND)
+		conf_error(config, diag, path,
+			"\"%s\" is a member of \"%s\", which its frames are for", conf->parent,
+			master->name);
+	if (link_conf_depth(links, i, conf) > VLAN_TAGS_MAX)
+		conf_error(config, diag, path, "at most %u tags on a frame are possible",
+			VLAN_TAGS_MAX);
+	twin = link_conf_twin(links, i, conf);
+	if (twin != NULL) {
+		snprintf(path, sizeof(path), "links[%u].vid", i);
+		conf_error(config, diag, path, "VLAN %u of \"%s\" is already link \"%s\"",
+			(unsigned int)conf->vid, conf->parent, twin->name);
+	}
+}
+
+/* Does a link stand on that one, among the first n? */
+static bool link_conf_has_upper(const struct conf_section *links, unsigned int n, const char *name)
+{
+	for (unsigned int i = 0; i < n; i++) {
+		const struct link_conf *conf = links->objects[i];
+
+		if (conf->parent != NULL && strcmp(conf->parent, name) == 0)
+			return true;
+	}
+	return false;
 }
 
 static void link_check_member(const struct config *config, struct diag *diag, unsigned int i,
@@ -266,6 +283,8 @@ static void link_check_member(const struct config *config, struct diag *diag, un
 			master->name);
 	if (conf->kind == LINK_KIND_BOND && link->kind != LINK_KIND_PORT)
 		conf_error(config, diag, path, "a bond takes ports only");
+	else if (conf->kind == LINK_KIND_BOND && link_conf_has_upper(links, i, member->name))
+		conf_error(config, diag, path, "links stand on \"%s\"", member->name);
 	else if (link_conf_bottom(links, i, link)->kind == LINK_KIND_BRIDGE)
 		conf_error(
 			config, diag, path, "a bridge takes none that is, or stands on, a bridge");

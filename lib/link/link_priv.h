@@ -84,6 +84,8 @@ struct link_worker {
 	struct link_tx tx[RTE_MAX_ETHPORTS + 1];    /* LINK_NO_PORT: nothing is sent by it */
 	uint16_t bond_next;			    /* balance-rr: whose turn it was */
 	struct rte_ring *slow;			    /* struct link_slow, to control */
+	uint32_t slow_put[LINK_MAX];   /* frames that went into it, by member's ifindex */
+	uint32_t slow_taken[LINK_MAX]; /* and out of it: written by control */
 	struct link_counters counters[LINK_MAX];
 };
 
@@ -130,6 +132,8 @@ void port_follow_exit(struct dp *dp, const struct link *link);
  * queues would be taken for others.
  */
 void port_strip_vlans(struct dp *dp, struct link *link);
+/* Does the device do so by now? */
+bool port_strips_vlans(const struct link *link);
 /* Takes frames to anybody as long as somebody wants them. */
 void port_follow_promiscuous(const struct link *link);
 

@@ -281,7 +281,7 @@ void link_follow_steering(struct dp *dp, struct link *link)
 void port_follow_promiscuous(const struct link *link)
 {
 	/* A driver without the call passes everything. */
-	if (link->conf->is_promiscuous || link->n_promiscuous > 0)
+	if (link->conf->is_promiscuous || link->n_promiscuous > 0 || link->has_full_filter)
 		(void)rte_eth_promiscuous_enable(link->port);
 	else
 		(void)rte_eth_promiscuous_disable(link->port);
@@ -295,10 +295,14 @@ static void port_accept_mac(
 
 	(void)dp;
 	memcpy(addr.addr_bytes, mac->bytes, sizeof(addr.addr_bytes));
-	if (!is_wanted)
+	if (!is_wanted) {
 		(void)rte_eth_dev_mac_addr_remove(link->port, &addr);
-	else if (rte_eth_dev_mac_addr_add(link->port, &addr, 0) < 0)
-		(void)rte_eth_promiscuous_enable(link->port);
+		return;
+	}
+	if (rte_eth_dev_mac_addr_add(link->port, &addr, 0) < 0) {
+		link->has_full_filter = true;
+		port_follow_promiscuous(link);
+	}
 }
 
 static void port_assign_queues(struct dp *dp, struct link *link, uint16_t n_rx, uint16_t n_tx)
@@ -497,7 +501,8 @@ static json_t *port_info(const struct link *link)
 		steering = "software";
 	else if (link->is_hw_steered || link->conf->steering == LINK_STEERING_HARDWARE)
 		steering = "hardware";
-	return json_pack("{s:s, s:s}", "device", link->conf->device, "steering", steering);
+	return json_pack("{s:s, s:s, s:b, s:b}", "device", link->conf->device, "steering", steering,
+		"rx_vlan_offload", port_strips_vlans(link), "tx_vlan_offload", link->inserts_vlans);
 }
 
 static void port_hw_stats(const struct link *link, struct rte_eth_stats *out)

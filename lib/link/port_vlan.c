@@ -11,6 +11,13 @@
 #include "base/log.h"
 #include "link/link_priv.h"
 
+bool port_strips_vlans(const struct link *link)
+{
+	int offload = link->strips_vlans ? rte_eth_dev_get_vlan_offload(link->port) : 0;
+
+	return offload > 0 && (offload & RTE_ETH_VLAN_STRIP_OFFLOAD) != 0;
+}
+
 static void strip_begin(void *ptr, uint64_t ifindex)
 {
 	struct link *link = link_by_index(ptr, (uint16_t)ifindex);

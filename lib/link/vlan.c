@@ -75,6 +75,10 @@ static int vlan_open(struct dp *dp, struct link *link, const char *path, struct 
 
 	if (lower == NULL)
 		return diag_error(diag, 0, path, "there is no link \"%s\"", conf->parent);
+	if (lower->master != NULL && lower->master->ops == &bond_ops)
+		return diag_error(diag, 0, path,
+			"\"%s\" is a member of \"%s\", which its frames are for", lower->name,
+			lower->master->name);
 	if (vlan_depth(lower) == VLAN_TAGS_MAX)
 		return diag_error(
 			diag, 0, path, "at most %u tags on a frame are possible", VLAN_TAGS_MAX);

@@ -120,6 +120,33 @@ def vlan(args, directory):
     return result
 
 
+def bond(args, directory):
+    """What it costs to choose a member: packets that leave by a bond of two, against one port."""
+    table = lab.random_routes(lab.rng_of(1), 4, args.routes)
+    load = Load(args, directory, 4, "64", args.frames)
+    sinks = ["net_null0,no-rx=1", "net_null1,no-rx=1"]
+
+    def over(**settings):
+        return [load.device, *sinks, {"type": "bond", "members": ["p1", "p2"], **settings}]
+
+    kinds = {"one port": [load.device, sinks[0]], "active-backup": over(mode="active-backup"),
+             "balance-xor, layer2": over(mode="balance-xor"),
+             "balance-xor, layer3+4": over(mode="balance-xor", xmit_hash_policy="layer3+4"),
+             "balance-rr": over(mode="balance-rr")}
+    daemons = [Daemon(args, directory, f"bond{i}", load, table, devices=devices)
+               for i, devices in enumerate(kinds.values())]
+    figures = lab.rounds(args.rounds, *(daemon.measure for daemon in daemons))
+    result = {"load": f"{args.frames} frames of 64 bytes, {args.routes} routes, one core"}
+    for name, mpps, daemon in zip(kinds, figures, daemons):
+        result[f"{name}, Mpps"] = lab.summary(mpps)
+        if mpps is not figures[0]:
+            result[f"{name}, cycles more"] = lab.summary(
+                [lab.TSC_MHZ / a - lab.TSC_MHZ / b for a, b in zip(mpps, figures[0])], 1)
+        if args.graph:
+            result[f"{name}, cycles per packet"] = daemon.last["cycles"]
+    return result
+
+
 def rebalance(weir):
     """Until nothing moves any more: the poller of the only queue has less time for flows."""
     for _ in range(12):
@@ -274,4 +301,4 @@ def idle(args, directory):
                                             "max": round(max(times))}}
 
 
-CASES = {"forward": forward, "vlan": vlan, "routes": routes, "workers": workers, "control": control, "idle": idle}
+CASES = {"forward": forward, "vlan": vlan, "bond": bond, "routes": routes, "workers": workers, "control": control, "idle": idle}

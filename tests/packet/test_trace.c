@@ -289,6 +289,24 @@ static void see_bridged(void)
 	bench_destroy(b);
 }
 
+/* LACP of a member of a bond. */
+static void see_bonded(void)
+{
+	static const char bond[] =
+		"links = ( { name = \"lan\"; device = \"net_ring_p0\"; mac = \"" LAN_MAC "\"; },\n"
+		"  { name = \"bond0\"; type = \"bond\"; mode = \"802.3ad\"; members = ( \"lan\" ); "
+		"} );\n";
+	struct bench *b = bench_create(bond, 2, 8192);
+	struct client *client = bench_connect(b);
+	struct frame frame;
+
+	frame_ether_type(&frame, RTE_ETHER_TYPE_SLOW, 110);
+	see(b, client, &frame, 0);
+	bench_discard(b);
+	client_close(client);
+	bench_destroy(b);
+}
+
 /* One source only ends connections; and weir begins none itself that a rule could lead elsewhere. */
 static bool has_packets(const struct stage *stage)
 {
@@ -316,6 +334,7 @@ START_TEST(every_stage_of_the_pipeline_has_a_step)
 	see_ruled();
 	see_tagged();
 	see_bridged();
+	see_bonded();
 	for (unsigned int i = 0; pipeline[i] != NULL; i++) {
 		ck_assert_msg(pipeline[i]->format != NULL, "%s has no format", pipeline[i]->name);
 		ck_assert_msg(was_seen[i] || !has_packets(pipeline[i]),

@@ -4,7 +4,7 @@ import time
 
 import pytest
 from scapy.layers.inet import ICMP, IP, UDP
-from scapy.layers.l2 import ARP
+from scapy.layers.l2 import ARP, Dot1Q, Ether
 
 from router import PORTS, ROUTER_MACS, Pinger, Router
 
@@ -21,7 +21,7 @@ def test_the_log_tells_what_the_driver_took(weir):
     log = weir.log()
     for name in PORTS:
         assert (f"port link={name} driver=net_e1000_em rx_queues=1 tx_queues=1 rx_offloads=none "
-                "tx_offloads=MULTI_SEGS") in log
+                "tx_offloads=VLAN_INSERT+MULTI_SEGS") in log
 
 
 @pytest.mark.parametrize("name", PORTS)
@@ -124,6 +124,38 @@ def test_an_mtu_beyond_the_device_is_refused(weir, mtu):
     assert "the device takes MTUs of 68 to 9216" in out
     assert weir.link("a")["mtu"] == 1500
     weir.pass_packet("a", "b", 1500)
+
+
+@pytest.fixture(name="vlans")
+def fixture_vlans(weir):
+    """a.7 and b.9, once the devices take tags off and put them on."""
+    for name, vid, address in (("a", 7, "10.7.0.1/24"), ("b", 9, "10.9.0.1/24")):
+        weir.guest.sh(weir.weirctl(f"link add name {name}.{vid} vlan parent {name} vid {vid} addresses {address}"))
+        weir.guest.wait(weir.weirctl(f"-j link show dev {name}") + " | grep -q '\"rx_vlan_offload\": *true'", 10)
+        assert weir.link(name)["linkinfo"]["info_data"]["tx_vlan_offload"] is True
+    yield
+    for link in ("a.7", "b.9"):
+        weir.guest.sh(weir.weirctl(f"link del {link}"))
+
+
+def arp_for(host, vid, address, router):
+    return Ether(src=host.mac, dst="ff:ff:ff:ff:ff:ff") / Dot1Q(vlan=vid) / ARP(
+        op=1, hwsrc=host.mac, psrc=address, pdst=router)
+
+
+def test_the_devices_take_tags_off_and_put_them_on(weir, vlans):
+    a, b = weir.hosts["a"], weir.hosts["b"]
+    b.cable.send(arp_for(b, 9, "10.9.0.2", "10.9.0.1"))
+    reply = b.expect(lambda f: Dot1Q in f and ARP in f and f[ARP].op == 2)
+    assert (reply[Dot1Q].vlan, reply[ARP].hwsrc) == (9, ROUTER_MACS["b"])
+    a.cable.send(a.ether() / Dot1Q(vlan=7, prio=5) / IP(src="10.7.0.2", dst="10.9.0.2", ttl=9) / UDP(sport=77) /
+                 bytes(1472))
+    frame = b.expect(lambda f: UDP in f and f[UDP].sport == 77)
+    assert (frame[Dot1Q].vlan, frame[Dot1Q].prio, frame[IP].ttl, frame[IP].len) == (9, 5, 8, 1500)
+    assert bytes(frame[UDP].payload) == bytes(1472)
+    a.cable.send(a.ether() / Dot1Q(vlan=8) / IP(src="10.7.0.2", dst="10.9.0.2") / UDP(sport=78))
+    a.ping()
+    assert weir.dropped("vlan_unknown") == 1
 
 
 def test_a_burst_is_not_lost_and_keeps_its_order(weir):

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
 /* Lists of VLANs as the settings of bridges have them (lib/bridge). */
-#include "bridge/bridge_priv.h"
+#include "bridge/bridge_vlans.h"
+
+#include <errno.h>
 
 #include "suite.h"
 
@@ -73,4 +75,4 @@ START_TEST(a_list_of_vlans_is_read)
 }
 END_TEST
 
-SUITE_MAIN("bridge", LOOP_TEST(a_list_of_vlans_is_read, lists))
+SUITE_MAIN("bridge_vlans", LOOP_TEST(a_list_of_vlans_is_read, lists))
