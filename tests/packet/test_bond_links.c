@@ -237,6 +237,61 @@ START_TEST(a_bond_in_a_bridge_fails_over)
 }
 END_TEST
 
+START_TEST(a_bond_that_is_down_passes_and_says_nothing)
+{
+	struct bench *b = bond_start(&(struct bond_spec){ BACKUP ALL_TWO, .links = VLAN_7 });
+	struct drops drops;
+	struct frame frame;
+
+	bond_set(b, "bond0", "down");
+	bench_discard(b);
+	drops = drops_take(b);
+	ck_assert(!bond_receives(b, M0));
+	drops_expect(b, &drops, "link_down", 1);
+	ck_assert_str_eq(bond_link_text(b, "bond0.7", "operstate"), "LOWERLAYERDOWN");
+	bond_carrier(b, M0, false);
+	bench_advance(b, 1000);
+	bench_expect_nothing(b);
+	bond_set(b, "bond0", "up");
+	bench_discard(b);
+	ck_assert(bond_receives(b, M1));
+	bond_packet(&frame, "10.0.0.1", 1000);
+	ck_assert_uint_eq(bond_leaves_by(b, &frame, &frame), M1);
+	bench_destroy(b);
+}
+END_TEST
+
+/* What members receive comes in by the bond, or not at all. */
+START_TEST(explain_knows_bonds_and_members)
+{
+	static const struct {
+		const char *iif, *src, *dst, *want;
+	} rows[] = {
+		{ "wan", "198.51.100.10", "10.0.0.1", "out of link bond0" },
+		{ "bond0", "192.0.2.10", "8.8.8.8", "in by link bond0" },
+		{ "m0", "192.0.2.10", "8.8.8.8", "in by link bond0" },
+		{ "m2", "192.0.2.10", "8.8.8.8", "in by link m2" },
+	};
+	struct bench *b = bond_start(&(struct bond_spec){ .settings = BACKUP ALL_TWO });
+
+	for (unsigned int i = 0; i < RTE_DIM(rows); i++) {
+		char *params = mem_printf("{\"iif\": \"%s\", \"src\": \"%s\", \"dst\": \"%s\", "
+					  "\"proto\": \"udp\"}",
+			rows[i].iif, rows[i].src, rows[i].dst);
+		char *answer = bench_answer(b, "explain.packet", params);
+
+		ck_assert_msg(strstr(answer, rows[i].want) != NULL, "%s: %s", rows[i].iif, answer);
+		free(params);
+		free(answer);
+	}
+	bench_expect_error(b, "explain.packet",
+		"{\"iif\": \"m1\", \"src\": \"192.0.2.10\", \"dst\": \"8.8.8.8\", \"proto\": "
+		"\"udp\"}",
+		"bond0 takes nothing by its member m1 now");
+	bench_destroy(b);
+}
+END_TEST
+
 /* Packets of 64 connections, all by one queue of members: each is tracked by one worker, in both directions. */
 START_TEST(connections_over_a_bond_are_brought_to_their_owners)
 {
@@ -539,6 +594,8 @@ PACKET_MAIN("bond_links",
 	PLAIN_TEST(a_bond_keeps_its_address_when_its_first_member_leaves),
 	PLAIN_TEST(an_mtu_is_at_most_that_of_all_members),
 	PLAIN_TEST(a_bond_in_a_bridge_fails_over),
+	PLAIN_TEST(a_bond_that_is_down_passes_and_says_nothing),
+	PLAIN_TEST(explain_knows_bonds_and_members),
 	PLAIN_TEST(connections_over_a_bond_are_brought_to_their_owners),
 	PLAIN_TEST(bonds_and_members_have_the_shapes_of_iproute2),
 	PLAIN_TEST(packets_are_counted_by_the_bond_and_by_the_member),
