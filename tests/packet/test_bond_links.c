@@ -549,6 +549,21 @@ static void expect_step(json_t *event, unsigned int i, const char *node, const c
 		node, json_text_at(event, path), text);
 }
 
+static void trace_start(struct bench *b, struct client *client, unsigned int count)
+{
+	char line[128];
+
+	snprintf(line, sizeof(line),
+		"{\"jsonrpc\": \"2.0\", \"id\": 1, \"method\": \"trace.start\", \"params\": "
+		"{\"count\": %u}}",
+		count);
+	bench_write(client, line);
+	while (b->dp->workers[0]->trace == NULL) {
+		event_base_loop(b->events, EVLOOP_NONBLOCK);
+		bench_run(b);
+	}
+}
+
 START_TEST(a_trace_tells_the_way_through_a_bond)
 {
 	struct bench *b = bond_start(&(struct bond_spec){ .settings = BACKUP ALL_TWO });
@@ -557,12 +572,7 @@ START_TEST(a_trace_tells_the_way_through_a_bond)
 	struct frame frame, got;
 	unsigned int last;
 
-	bench_write(client, "{\"jsonrpc\": \"2.0\", \"id\": 1, \"method\": \"trace.start\", "
-			    "\"params\": {\"count\": 3}}");
-	while (b->dp->workers[0]->trace == NULL) {
-		event_base_loop(b->events, EVLOOP_NONBLOCK);
-		bench_run(b);
-	}
+	trace_start(b, client, 3);
 	ck_assert(bond_receives(b, M0));
 	ck_assert(!bond_receives(b, M1));
 	bond_packet(&frame, "10.0.0.1", 1000);
@@ -579,8 +589,37 @@ START_TEST(a_trace_tells_the_way_through_a_bond)
 	event = bench_read(b, client);
 	last = (unsigned int)json_array_size(json_at(event, "params.steps")) - 1;
 	expect_step(event, 0, "rx", "link wan");
-	expect_step(event, last, "tx", "link bond0");
+	expect_step(event, last, "tx", "link bond0, 106 bytes, member m0");
 	json_decref(event);
+	json_decref(bench_read(b, client));
+	client_close(client);
+	bench_destroy(b);
+}
+END_TEST
+
+/* By each in turn: what is told is what is done, though it is told before. */
+START_TEST(a_trace_names_the_member_that_a_packet_leaves_by)
+{
+	struct bench *b =
+		bond_start(&(struct bond_spec){ .settings = "mode = \"balance-rr\"; " ALL_FOUR });
+	struct client *client = bench_connect(b);
+	struct frame frame, got;
+	unsigned int by[6];
+
+	trace_start(b, client, RTE_DIM(by));
+	bond_packet(&frame, "10.0.0.1", 1000);
+	for (unsigned int i = 0; i < RTE_DIM(by); i++)
+		by[i] = bond_leaves_by(b, &frame, &got);
+	for (unsigned int i = 0; i < RTE_DIM(by); i++) {
+		json_t *event = bench_read(b, client);
+		char want[16];
+
+		snprintf(want, sizeof(want), "member m%u", by[i]);
+		expect_step(event,
+			(unsigned int)json_array_size(json_at(event, "params.steps")) - 1, "tx",
+			want);
+		json_decref(event);
+	}
 	json_decref(bench_read(b, client));
 	client_close(client);
 	bench_destroy(b);
@@ -603,4 +642,5 @@ PACKET_MAIN("bond_links",
 	LOOP_TEST(what_cannot_be_is_refused_and_changes_nothing, refused),
 	PLAIN_TEST(a_primary_need_not_be_a_member),
 	PLAIN_TEST(a_bond_is_added_and_deleted_under_its_members),
-	PLAIN_TEST(a_trace_tells_the_way_through_a_bond))
+	PLAIN_TEST(a_trace_tells_the_way_through_a_bond),
+	PLAIN_TEST(a_trace_names_the_member_that_a_packet_leaves_by))
