@@ -193,6 +193,10 @@ struct l2_port {
 	uint16_t port;
 	uint16_t bond; /* ifindex of the bond that it is an active member of; 0: none */
 	bool is_own;   /* what has no tag goes to plain */
+	/* The link above that the last frames came in by, and how many: frames of one link come together. */
+	uint16_t upper_link;
+	uint32_t n;
+	uint64_t n_bytes;
 };
 
 /* For ports that are down, or that nothing stands on any more. */
@@ -214,6 +218,31 @@ static __rte_always_inline void l2_set_port(struct l2_port *p, uint16_t port)
 	p->is_own = (link->flags & (LINK_STEERED | LINK_BRIDGED | LINK_BONDED)) == 0;
 }
 
+static __rte_always_inline void l2_flush(struct l2_port *p)
+{
+	struct link_counters *counters = &p->lw->counters[p->upper_link];
+
+	counters->rx_packets += p->n;
+	counters->rx_bytes += p->n_bytes;
+	p->n = 0;
+	p->n_bytes = 0;
+}
+
+/* The frame comes in by that link above, if it leads to plain. */
+static __rte_always_inline bool l2_ascend_to(
+	struct l2_port *p, struct rte_mbuf *m, uint16_t ifindex)
+{
+	if (unlikely(ifindex != p->upper_link)) {
+		if (p->table[ifindex].flags & (LINK_STEERED | LINK_BRIDGED))
+			return false;
+		l2_flush(p);
+		p->upper_link = ifindex;
+	}
+	p->n++;
+	m->port = link_stacked_input(ifindex);
+	return true;
+}
+
 /* The device has taken the tag off. False: there is more to find out. */
 static __rte_always_inline bool l2_stripped(struct l2_port *p, struct rte_mbuf *m)
 {
@@ -222,10 +251,10 @@ static __rte_always_inline bool l2_stripped(struct l2_port *p, struct rte_mbuf *
 
 	if (unlikely(ifindex == 0) || unlikely(p->bond != 0) ||
 		unlikely(vlan_is_tag(pkt_ether(m)->ether_type)) ||
-		unlikely(p->table[ifindex].flags & (LINK_STEERED | LINK_BRIDGED)))
+		unlikely(!l2_ascend_to(p, m, ifindex)))
 		return false;
 	m->ol_flags &= ~RTE_MBUF_F_RX_VLAN_STRIPPED;
-	l2_count(p->lw, m, ifindex);
+	p->n_bytes += m->pkt_len;
 	return true;
 }
 
@@ -248,7 +277,9 @@ static __rte_always_inline bool l2_quick(struct l2_port *p, struct rte_mbuf *m)
 		if (unlikely(!p->is_own) ||
 			unlikely(pkt_ether(m)->ether_type == RTE_BE16(RTE_ETHER_TYPE_SLOW)))
 			return false;
-		l2_count(p->lw, m, p->bond);
+		if (!l2_ascend_to(p, m, p->bond))
+			return false;
+		p->n_bytes += m->pkt_len;
 		return true;
 	}
 	tci = rte_be_to_cpu_16(tag->vlan_tci);
@@ -256,27 +287,30 @@ static __rte_always_inline bool l2_quick(struct l2_port *p, struct rte_mbuf *m)
 		unlikely(vlan_is_tag(tag->eth_proto)) || unlikely(!pkt_writable(m)))
 		return false;
 	ifindex = __atomic_load_n(&p->upper[tci & VLAN_VID_MASK], __ATOMIC_RELAXED);
-	if (unlikely(ifindex == 0) ||
-		unlikely(p->table[ifindex].flags & (LINK_STEERED | LINK_BRIDGED)))
+	if (unlikely(ifindex == 0))
 		return false;
-	if (p->bond != 0)
-		l2_count(p->lw, m, p->bond);
-	l2_enter(p->lw, m, ifindex, tci);
+	if (unlikely(!l2_ascend_to(p, m, ifindex)))
+		return false;
+	if (p->bond != 0) {
+		p->lw->counters[p->bond].rx_packets++;
+		p->lw->counters[p->bond].rx_bytes += m->pkt_len;
+	}
+	vlan_pop(m, tci);
+	p->n_bytes += m->pkt_len;
 	return true;
 }
 
-static __rte_always_inline unsigned int l2_one(
-	struct worker *w, void *ctx, struct rte_mbuf *m, struct pkt_meta *meta)
-{
-	struct l2_port *p = ctx;
-
-	return likely(l2_quick(p, m)) ? L2_OWN : l2_slow(w, p->lw, m, meta);
-}
-
+/*
+ * A loop of its own, as stage_each_first() has it: what is known of the port and link stays in registers, since
+ * nobody else knows where it is.
+ */
 static void l2_run(struct worker *w, struct stage_node *node)
 {
 	struct link_worker *lw = worker_slot(w, &link_module);
+	struct stage_node *own = node->next[L2_OWN];
+	struct rte_mbuf **out = own->pkts + own->n;
 	struct l2_port p = { .lw = lw, .table = lw->table };
+	uint32_t n = node->n;
 
 	if (unlikely(w->trace != NULL)) {
 		/* The short way has nothing to tell. */
@@ -284,7 +318,23 @@ static void l2_run(struct worker *w, struct stage_node *node)
 		return;
 	}
 	l2_set_port(&p, node->pkts[0]->port);
-	stage_each_first(w, node, L2_OWN, l2_one, &p);
+	for (uint32_t i = 0; i < n; i++) {
+		struct rte_mbuf *m = node->pkts[i];
+
+		if (i + STAGE_PREFETCH < n)
+			pkt_prefetch(node->pkts[i + STAGE_PREFETCH]);
+		if (likely(l2_quick(&p, m))) {
+			*out++ = m;
+			continue;
+		}
+		own->n = (uint32_t)(out - own->pkts);
+		stage_leave(w, node, m, l2_slow(w, lw, m, pkt_meta(m)));
+		out = own->pkts + own->n;
+	}
+	l2_flush(&p);
+	own->n = (uint32_t)(out - own->pkts);
+	if (own->n > 0)
+		w->pending |= UINT64_C(1) << own->index;
 }
 
 static void l2_format(const struct trace_record *record, char *buf, size_t size)

@@ -366,6 +366,12 @@ static void tx_send_bond(struct worker *w, struct stage_node *node, struct link_
 	}
 	counters->tx_packets += n;
 	counters->tx_bytes += n_bytes;
+	if (bond->n == 1) {
+		for (unsigned int i = 0; i < n; i++)
+			pkt_meta(pkts[i])->out_link = bond->member[0];
+		tx_send(w, node, lw, bond->member[0], pkts, n, n_bytes);
+		return;
+	}
 	for (unsigned int k = 0; k < bond->n; k++)
 		to[k] = &lw->tx[lw->table[bond->member[k]].port];
 	for (unsigned int i = 0; i < n; i++) {

@@ -50,6 +50,18 @@ class Stations:
             return float(file.read())
 
 
+class Broadcasts:
+    """A device that gives frames of that length to everybody, and eight that take them."""
+
+    def __init__(self, directory, size):
+        path = f"{directory}/broadcast{size}.pcap"
+        lab.write_frames(path, [b"\xff" * 6 + b"\x02\x00\x0a" + i.to_bytes(3, "big") + b"\x88\xb5" +
+                                bytes(size - 14) for i in range(1024)])
+        self.devices = [f"net_pcap0,rx_pcap={path},infinite_rx=1",
+                        *(f"net_null{i},no-rx=1" for i in range(8))]
+        self.env = {}
+
+
 class Bridge:
     """A daemon with a bridge over devices."""
 
@@ -80,8 +92,12 @@ def bridge(args, directory):
     access = Bridge(args, directory, "access", few, '{ name = "p0"; pvid = 7; }, { name = "p1"; pvid = 7; }')
     plain_made = Bridge(args, directory, "few_made", few_made, '"p0", "p1"')
     plain_many = Bridge(args, directory, "many", many, '"p0", "p1"')
+    all_of_nine = ", ".join(f'"p{i}"' for i in range(9))
+    floods = [Bridge(args, directory, f"flood{size}", Broadcasts(directory, size), all_of_nine)
+              for size in (60, 1514)]
     figures = lab.rounds(args.rounds, plain.measure, access.measure, plain_made.measure, plain_many.measure,
-                         lambda: lab.testpmd(few.devices, args.cpu, args.seconds))
+                         lambda: lab.testpmd(few.devices, args.cpu, args.seconds),
+                         *(flood.measure for flood in floods))
 
     def without_source(mpps, stations):
         return [lab.TSC_MHZ / value - stations.generator_cycles() for value in mpps]
@@ -96,7 +112,9 @@ def bridge(args, directory):
               "4096 stations, generated, cycles": lab.summary(made, 1),
               "100000 stations, generated, cycles": lab.summary(made_many, 1),
               "100000 stations to 4096": lab.ratios(made, made_many),
-              "generator, cycles per packet": many.generator_cycles()}
+              "generator, cycles per packet": many.generator_cycles(),
+              "flood of 64 bytes to 8 ports, cycles for each": lab.summary([lab.TSC_MHZ / v for v in figures[5]], 1),
+              "flood of 1518 bytes, cycles for each": lab.summary([lab.TSC_MHZ / v for v in figures[6]], 1)}
     if args.graph:
         result.update({f"{name}, cycles per packet": daemon.cycles for name, daemon in
                        (("4096", plain), ("filtering", access), ("100000", plain_many))})
