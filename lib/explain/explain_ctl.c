@@ -5,6 +5,7 @@
 
 #include "base/mem.h"
 #include "flow/flow_walk.h"
+#include "link/link_kind.h"
 
 #include <netinet/icmp6.h>
 #include <rte_icmp.h>
@@ -177,6 +178,21 @@ static int read_len(struct call *call, const struct explain_args *a, struct expl
 	return 0;
 }
 
+/* What a member of a bond receives comes in by the bond, if at all. */
+static int read_bond(struct call *call, struct explain_packet *packet)
+{
+	const struct link *link = packet->link, *master = link->master;
+
+	if (master == NULL || master->ops->kind != LINK_KIND_BOND)
+		return 0;
+	if (!link->is_collecting)
+		return call_refuse(call,
+			"iif: %s takes nothing by its member %s now (bond_inactive)", master->name,
+			link->name);
+	packet->link = link->master;
+	return 0;
+}
+
 static int read_packet(
 	struct call *call, const struct explain_args *a, struct explain_packet *packet)
 {
@@ -195,7 +211,9 @@ static int read_packet(
 	};
 	if (packet->link == NULL)
 		return call_refuse(call, "iif: no link %s", a->iif);
-	err = read_proto(call, a, packet);
+	err = read_bond(call, packet);
+	if (err == 0)
+		err = read_proto(call, a, packet);
 	if (err < 0)
 		return err;
 	if (parse_has_ports(packet->proto))

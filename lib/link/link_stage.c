@@ -494,14 +494,36 @@ static void tx_send_mixed(struct worker *w, struct stage_node *node, struct link
 	}
 }
 
+/* The member that a packet will leave by, of the bond that this link is, or stands on; 0: none. next: as bond_choose(). */
+static uint16_t tx_foresee_member(
+	const struct link_worker *lw, uint16_t ifindex, uint16_t *next, const struct rte_mbuf *m)
+{
+	const uint16_t kinds = LINK_STACKED | LINK_UP | LINK_BRIDGE | LINK_BOND;
+	const struct bond_dp *bond;
+
+	while ((lw->table[ifindex].flags & kinds) == (LINK_STACKED | LINK_UP))
+		ifindex = lw->table[ifindex].lower;
+	if ((lw->table[ifindex].flags & (LINK_BOND | LINK_UP)) != (LINK_BOND | LINK_UP))
+		return 0;
+	bond = __atomic_load_n(&lw->table[ifindex].bond, __ATOMIC_ACQUIRE);
+	return bond == NULL || bond->n == 0 ? 0 : bond->member[bond_choose(bond, next, m)];
+}
+
 static __rte_noinline void tx_trace(
 	struct worker *w, const struct stage_node *node, const struct link_worker *lw)
 {
+	uint16_t next = lw->bond_next;
+
 	for (uint32_t i = 0; i < node->n; i++) {
-		const struct link_dp *link = &lw->table[pkt_meta(node->pkts[i])->out_link];
+		uint16_t ifindex = pkt_meta(node->pkts[i])->out_link;
+		uint16_t member = tx_foresee_member(lw, ifindex, &next, node->pkts[i]);
+		const struct link_dp *link = &lw->table[member != 0 ? member : ifindex];
 		const struct link_tx *tx = &lw->tx[link->port];
 		bool is_ours = !(link->flags & LINK_UP) || tx->queue != LINK_NO_QUEUE;
-		const struct trace_extra extra = { .to = is_ours ? TRACE_NO_WORKER : tx->owner };
+		const struct trace_extra extra = {
+			.to = is_ours ? TRACE_NO_WORKER : tx->owner,
+			.arg = { member },
+		};
 
 		trace_note_extra(w, node->index, STAGE_CONSUMED, node->pkts[i], &extra);
 	}
@@ -530,9 +552,13 @@ static void tx_run(struct worker *w, struct stage_node *node)
 
 static void tx_format(const struct trace_record *record, char *buf, size_t size)
 {
-	int n = snprintf(buf, size, "link %s, %u bytes",
-		link_name(record->w->dp, record->meta.out_link), record->pkt_len);
+	const struct dp *dp = record->w->dp;
+	int n = snprintf(buf, size, "link %s, %u bytes", link_name(dp, record->meta.out_link),
+		record->pkt_len);
 
+	if (record->extra.arg[0] != 0)
+		n += snprintf(buf + n, size - (size_t)n, ", member %s",
+			link_name(dp, record->extra.arg[0]));
 	if (record->extra.to != TRACE_NO_WORKER)
 		snprintf(buf + n, size - (size_t)n, ", handed over to worker %u", record->extra.to);
 }

@@ -304,6 +304,8 @@ START_TEST(a_bond_without_members_has_no_carrier_and_takes_some)
 }
 END_TEST
 
+static const unsigned int n_lost[] = { 1, 2 };
+
 /* An announcement is under way when the last member goes, alone or together with one for another link. */
 START_TEST(what_no_member_is_left_for_is_dropped_by_name)
 {
@@ -319,7 +321,7 @@ START_TEST(what_no_member_is_left_for_is_dropped_by_name)
 	json_decref(bench_call_only(b, "link.set", "{\"dev\": \"m1\", \"state\": \"down\"}"));
 	bench_run(b);
 	bench_expect_nothing(b);
-	drops_expect(b, &drops, "bond_no_member", _i == 1 ? 2 : 1);
+	drops_expect(b, &drops, "bond_no_member", n_lost[_i]);
 	bench_destroy(b);
 }
 END_TEST
@@ -332,6 +334,8 @@ static void drain(struct bench *b, unsigned int *n)
 		for (; rte_ring_dequeue(b->tx[i], (void **)&m) == 0; (*n)++)
 			rte_pktmbuf_free(m);
 }
+
+static const char *const busy_modes[] = { BACKUP, XOR, "mode = \"balance-rr\"; " };
 
 /*
  * Workers on threads of their own, packets in both directions, and members that come and go in each way. Nothing
@@ -347,8 +351,7 @@ START_TEST(members_come_and_go_under_traffic)
 		{ "link.set", "{\"dev\": \"m1\", \"master\": \"bond0\"}" },
 		{ "link.set", "{\"dev\": \"m3\", \"nomaster\": true}" },
 	};
-	static const char *const modes[] = { BACKUP, XOR, "mode = \"balance-rr\"; " };
-	char *settings = mem_printf("%s members = [ \"m0\", \"m1\", \"m2\" ]; ", modes[_i]);
+	char *settings = mem_printf("%s members = [ \"m0\", \"m1\", \"m2\" ]; ", busy_modes[_i]);
 	struct bench *b = bond_start(&(struct bond_spec){ .settings = settings, .n_workers = 2 });
 	unsigned int n_sent = 0, n_got = 0, n_own = 0;
 	struct frame out, in;
@@ -401,8 +404,6 @@ START_TEST(members_come_and_go_under_traffic)
 }
 END_TEST
 
-static const unsigned int twice[2], thrice[3];
-
 PACKET_MAIN("bond_members", PLAIN_TEST(one_member_sends_and_receives_and_the_other_does_not),
 	PLAIN_TEST(the_next_tick_after_a_carrier_is_lost_fails_over_and_says_so),
 	PLAIN_TEST(neighbours_hear_of_it_in_ipv6_as_well),
@@ -412,5 +413,5 @@ PACKET_MAIN("bond_members", PLAIN_TEST(one_member_sends_and_receives_and_the_oth
 	PLAIN_TEST(updelay_is_not_waited_for_when_no_other_is_left),
 	PLAIN_TEST(a_bond_has_a_carrier_with_min_links_members),
 	PLAIN_TEST(a_bond_without_members_has_no_carrier_and_takes_some),
-	LOOP_TEST(what_no_member_is_left_for_is_dropped_by_name, twice),
-	LOOP_TEST(members_come_and_go_under_traffic, thrice))
+	LOOP_TEST(what_no_member_is_left_for_is_dropped_by_name, n_lost),
+	LOOP_TEST(members_come_and_go_under_traffic, busy_modes))
