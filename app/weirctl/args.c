@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
 /*
- * Arguments by their description: `NAME VALUE`, a bare NAME for a flag, the bare word of an
- * enumeration, positional values in the order of the table, `NAME FIELD VALUE ...` for an item of
- * a list of objects, and all remaining words for a field of type rest. Values go to the daemon as
+ * Arguments by their description: `NAME VALUE`, a bare NAME for a flag or NAME on|off, the bare word of
+ * an enumeration, positional values in the order of the table, `NAME FIELD VALUE ...` for an item of
+ * a list of objects (`NAME VALUE,...` where a text stands for one), and all remaining words for a field of type rest. Values go to the daemon as
  * the strings they are; it alone knows what they mean.
  *
  * A word is, in this order: an exact name; the word of an enumeration; the beginning of a rest; the
@@ -240,6 +240,22 @@ static int set_list(json_t *out, const json_t *field, const char *text, char **w
 	}
 }
 
+/* `NAME`, or as in ip(8) `NAME on` and `NAME off`. */
+static int set_bool(json_t *out, const json_t *field, struct words *words)
+{
+	static const char *const texts[] = { "off", "on", "false", "true" };
+	bool value = true;
+
+	for (unsigned int i = 0; i < 4 && words->next < words->n; i++) {
+		if (strcmp(words->word[words->next], texts[i]) != 0)
+			continue;
+		words->next++;
+		value = i & 1;
+		break;
+	}
+	return json_object_set_new(out, field_name(field), json_boolean(value));
+}
+
 static int set_rest(json_t *out, const json_t *field, struct words *words, char **why)
 {
 	char *text = mem_strdup("");
@@ -309,7 +325,7 @@ static int set_object(json_t *out, const json_t *field, struct words *words, cha
 		if (match.value != NULL)
 			err = set_string(object, match.field, match.value, why);
 		else if (args_is_type(match.field, "bool"))
-			json_object_set_new(object, field_name(match.field), json_true());
+			set_bool(object, match.field, words);
 		else
 			err = set_value(object, match.field, words, why);
 	}
@@ -321,6 +337,15 @@ static int set_object(json_t *out, const json_t *field, struct words *words, cha
 		return err;
 	*why = mem_printf("'%s' needs what belongs to it: NAME VALUE ...", field_name(field));
 	return -1;
+}
+
+/* Do texts follow, each of which stands for an object? */
+static bool is_short_item(const json_t *field, const struct words *words)
+{
+	struct match match;
+
+	return field_is(field, "short") && words->next < words->n &&
+	       !match_exact(json_object_get(field, "fields"), words->word[words->next], &match);
 }
 
 static int set_matched(json_t *out, const struct match *match, struct words *words, char **why)
@@ -340,7 +365,9 @@ static int set_matched(json_t *out, const struct match *match, struct words *wor
 	if (match->is_positional)
 		return set_value(out, field, words, why);
 	if (args_is_type(field, "bool"))
-		return json_object_set_new(out, field_name(field), json_true());
+		return set_bool(out, field, words);
+	if (is_short_item(field, words))
+		return set_list(out, field, words->word[words->next++], why);
 	if (field_has_items(field) || args_is_type(field, "group"))
 		return set_object(out, field, words, why);
 	return set_value(out, field, words, why);

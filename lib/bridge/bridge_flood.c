@@ -6,8 +6,8 @@
  * of its own. The bridge itself gets a copy, since what looks at it may write. Run by the worker that has the
  * frame.
  *
- * First it is found out who is to have it, then whether there is room for all in this pass. A storm of frames
- * that go round in a loop ends there, by name.
+ * First it is found out who is to have it, then whether there is room for all in this pass, of which one bridge has
+ * half at most. A storm of frames that go round in a loop ends there, by name, and leaves others theirs.
  */
 #include "bridge/bridge_priv.h"
 
@@ -136,7 +136,6 @@ static unsigned int flood_all(struct worker *w, struct bridge_worker *bw, struct
 {
 	bool is_done = !targets->is_ours || flood_to_us(w, bw, node, m, f);
 
-	w->spare -= targets->n;
 	for (unsigned int i = 0; i < targets->n && is_done; i++)
 		is_done = flood_to(w, bw, node, m, f, targets->ifindex[i]);
 	if (!is_done)
@@ -144,6 +143,22 @@ static unsigned int flood_all(struct worker *w, struct bridge_worker *bw, struct
 	rte_pktmbuf_free(m);
 	w->stats.consumed++;
 	return STAGE_CONSUMED;
+}
+
+/* Takes room for so many copies. False: there is not enough left. */
+static bool flood_reserve(
+	struct worker *w, struct bridge_worker *bw, const struct bridge_dp *bridge, uint32_t n)
+{
+	const uint32_t share = (LANE_ROOM - LANE_SIZE) / 2;
+	struct bridge_flooded *flooded = &bw->flooded[bridge->ifindex];
+
+	if (flooded->pass != w->n_passes)
+		*flooded = (struct bridge_flooded){ .pass = w->n_passes };
+	if (flooded->n + n > share || n > w->spare)
+		return false;
+	flooded->n += n;
+	w->spare -= n;
+	return true;
 }
 
 unsigned int bridge_flood(struct worker *w, struct bridge_worker *bw, struct stage_node *node,
@@ -159,7 +174,7 @@ unsigned int bridge_flood(struct worker *w, struct bridge_worker *bw, struct sta
 	/* Of two members, the other one: the frame itself goes there. */
 	if (targets.n == 1 && !targets.is_ours)
 		return bridge_send(w, bw, m, meta, f, targets.ifindex[0]);
-	if (unlikely(targets.n > w->spare))
+	if (unlikely(!flood_reserve(w, bw, f->bridge, targets.n)))
 		return bridge_drop(w, meta, f, BRIDGE_DROP_FLOOD_FULL);
 	return flood_all(w, bw, node, m, f, &targets);
 }

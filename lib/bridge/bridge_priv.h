@@ -64,6 +64,12 @@ struct bridge_told {
 	uint16_t ifindex;
 };
 
+/* Copies that a bridge has had in a pass. */
+struct bridge_flooded {
+	uint32_t pass; /* worker->n_passes then */
+	uint32_t n;
+};
+
 /* Per worker. */
 struct bridge_worker {
 	const struct bridge_port *ports; /* by ifindex */
@@ -75,6 +81,7 @@ struct bridge_worker {
 	_Atomic bool is_awaited; /* control knows that there are some; it clears this, then reads */
 	uint64_t n_untold;	 /* news that found no room: those are told again */
 	struct bridge_told told[BRIDGE_TOLD];
+	struct bridge_flooded flooded[LINK_MAX]; /* by ifindex of the bridge */
 };
 
 /* Control state. */

@@ -178,13 +178,18 @@ static int read_len(struct call *call, const struct explain_args *a, struct expl
 	return 0;
 }
 
-/* What a member of a bond receives comes in by the bond, if at all. */
-static int read_bond(struct call *call, struct explain_packet *packet)
+/* What a member of a bond receives comes in by the bond, if at all; of what a bridge's does, part is switched. */
+static int read_master(struct call *call, struct explain_packet *packet)
 {
 	const struct link *link = packet->link, *master = link->master;
 
-	if (master == NULL || master->ops->kind != LINK_KIND_BOND)
+	if (master == NULL)
 		return 0;
+	if (master->ops->kind == LINK_KIND_BRIDGE)
+		return call_refuse(call,
+			"iif: %s is a member of %s: what is routed comes in by that, or by the "
+			"link of its VLAN on it",
+			link->name, master->name);
 	if (!link->is_collecting)
 		return call_refuse(call,
 			"iif: %s takes nothing by its member %s now (bond_inactive)", master->name,
@@ -211,7 +216,7 @@ static int read_packet(
 	};
 	if (packet->link == NULL)
 		return call_refuse(call, "iif: no link %s", a->iif);
-	err = read_bond(call, packet);
+	err = read_master(call, packet);
 	if (err == 0)
 		err = read_proto(call, a, packet);
 	if (err < 0)

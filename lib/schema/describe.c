@@ -185,6 +185,8 @@ static json_t *describe_field(const struct field *field)
 
 	if (field->flags & FIELD_FILE)
 		json_object_set_new(json, "file", json_true());
+	if (field->flags & FIELD_SHORT)
+		json_object_set_new(json, "short", json_true());
 	if (field->help != NULL)
 		json_object_set_new(json, "help", json_string(field->help));
 	if (field->complete != NULL)

@@ -266,6 +266,36 @@ def passes_the_check(switch):
     return text
 
 
+@pytest.mark.parametrize("words, wanted", [
+    ("isolated", {"isolated": True}), ("isolated off", {"isolated": False}), ("isolated on", {"isolated": True}),
+    ("learning false flood off", {"learning": False, "flood": False, "isolated": True}),
+    ("learning on flood true isolated off", {"learning": True, "flood": True, "isolated": False})])
+def test_settings_of_members_have_words(switch, words, wanted):
+    switch.weir.ctl("link", "set", "dev", "eth4", *words.split())
+    (row,) = switch.weir.ctl("link", "show", "dev", "eth4")
+    assert {key: row["linkinfo"]["info_slave_data"][key] for key in wanted} == wanted
+
+
+def test_members_are_named_on_the_command_line(switch):
+    weir = switch.weir
+    weir.ctl("link", "set", "dev", "eth4", "nomaster")
+    weir.ctl("link", "set", "dev", "eth3", "nomaster")
+    weir.ctl("link", "add", "name", "br9", "bridge", "members", "eth3,eth4")
+    assert {weir.ctl("link", "show", "dev", name)[0]["master"] for name in ("eth3", "eth4")} == {"br9"}
+    weir.ctl("link", "del", "br9")
+    weir.ctl("link", "add", "name", "br9", "bridge", "members", "eth3", "members", "name", "eth4", "pvid", 7, "isolated")
+    assert weir.ctl("link", "show", "dev", "eth4")[0]["linkinfo"]["info_slave_data"]["pvid"] == 7
+    weir.ctl("link", "del", "br9")
+    weir.ctl("link", "set", "dev", "eth3", "master", "br0", "pvid", 20, "isolated", "fdb_max", 64)
+    weir.ctl("link", "set", "dev", "eth4", "master", "br0", "pvid", 10, "vlans", 20)
+
+
+def test_explain_says_whose_member_a_link_is(switch):
+    done = switch.weir.weirctl("explain", "iif", "eth4", "src", "192.0.2.1", "dst", "192.0.2.2", "proto", "udp")
+    assert done.returncode == 2
+    assert "eth4 is a member of br0" in done.stderr
+
+
 def test_two_isolated_members_reach_their_gateway_but_not_each_other(switch):
     guest, other = switch.hosts["guest1"], switch.hosts["guest2"]
     set_member(switch.weir, "eth4", isolated=True)
