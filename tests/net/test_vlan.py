@@ -349,7 +349,7 @@ def test_a_parent_that_is_down_takes_its_vlans_along_until_it_is_up(net):
     ("add name x/y type vlan parent lan vid 7", 2, "name"),
     ("add name abcdefghijklmnop type vlan parent lan vid 7", 2, "name"),
     ("add name x type port device net_null0", 1, "port"),
-    ("add name x type bridge", 2, "bridge"),
+    ("add name x type veth", 2, "veth"),
     ("add type vlan parent lan vid 7", 2, "name"),
     ("set lan.100 mtu 1501", 1, "1500"),
 ])
