@@ -76,7 +76,7 @@ static __rte_always_inline uint64_t bond_mix_ip6(const uint8_t *ip, bool has_por
  * What tells the frames of one conversation from those of others, spread over its low byte. All headers
  * that are read lie in the first segment of what weir sends; a frame that ends before has none of these types.
  */
-static __rte_always_inline uint8_t bond_hash(const struct bond_dp *bond, const struct rte_mbuf *m)
+static __rte_always_inline uint8_t bond_hash(const struct rte_mbuf *m, const uint8_t policy)
 {
 	const uint8_t *frame = rte_pktmbuf_mtod(m, const uint8_t *);
 	/* One of both directions is the other: without what lies behind the first address. */
@@ -85,25 +85,55 @@ static __rte_always_inline uint8_t bond_hash(const struct bond_dp *bond, const s
 	const uint8_t *ip;
 
 	/* Copies that a bridge makes have a header segment that ends before; they go by their addresses. */
-	if (bond->policy != BOND_LAYER2 &&
-		likely(m->data_len > BOND_HEADER_MAX || m->nb_segs == 1)) {
-		uint64_t macs = bond->policy == BOND_LAYER2_3 ? mix : 0;
+	if (policy != BOND_LAYER2 && likely(m->data_len > BOND_HEADER_MAX || m->nb_segs == 1)) {
+		uint64_t macs = policy == BOND_LAYER2_3 ? mix : 0;
 
 		ip = bond_l3(frame, &type_be);
-		if (type_be == RTE_BE16(RTE_ETHER_TYPE_IPV4))
-			mix = macs ^ bond_mix_ip4(ip, bond->policy == BOND_LAYER3_4);
+		if (likely(type_be == RTE_BE16(RTE_ETHER_TYPE_IPV4)))
+			mix = macs ^ bond_mix_ip4(ip, policy == BOND_LAYER3_4);
 		else if (type_be == RTE_BE16(RTE_ETHER_TYPE_IPV6))
-			mix = macs ^ bond_mix_ip6(ip, bond->policy == BOND_LAYER3_4);
+			mix = macs ^ bond_mix_ip6(ip, policy == BOND_LAYER3_4);
 	}
 	return (uint8_t)(mix * UINT64_C(0x9e3779b97f4a7c15) >> 56);
 }
 
-/* Which of the members a packet leaves by. There is one at least. */
-static __rte_always_inline unsigned int bond_choose(
-	const struct bond_dp *bond, uint16_t *next, const struct rte_mbuf *m)
+/* balance-rr: whose turn it is. */
+static __rte_always_inline unsigned int bond_next(const struct bond_dp *bond, uint16_t *next)
 {
-	if (likely(bond->mode != BOND_BALANCE_RR))
-		return bond->slot[bond_hash(bond, m)];
 	*next = (uint16_t)(*next + 1 < bond->n ? *next + 1 : 0);
 	return *next;
+}
+
+/* Which of the members a packet leaves by. There is one at least. */
+static inline unsigned int bond_choose(
+	const struct bond_dp *bond, uint16_t *next, const struct rte_mbuf *m)
+{
+	return bond->mode == BOND_BALANCE_RR ? bond_next(bond, next)
+					     : bond->slot[bond_hash(m, bond->policy)];
+}
+
+/* Deals n packets out: each is written where its member's end is, which moves on. */
+static __rte_always_inline void bond_deal_by(const struct bond_dp *bond, struct rte_mbuf **pkts,
+	unsigned int n, struct rte_mbuf ***end, const uint8_t policy)
+{
+	for (unsigned int i = 0; i < n; i++)
+		*end[bond->slot[bond_hash(pkts[i], policy)]]++ = pkts[i];
+}
+
+static inline void bond_deal(const struct bond_dp *bond, uint16_t *next, struct rte_mbuf **pkts,
+	unsigned int n, struct rte_mbuf ***end)
+{
+	if (bond->mode == BOND_BALANCE_RR) {
+		uint16_t turn = *next;
+
+		for (unsigned int i = 0; i < n; i++)
+			*end[bond_next(bond, &turn)]++ = pkts[i];
+		*next = turn;
+	} else if (bond->policy == BOND_LAYER2) {
+		bond_deal_by(bond, pkts, n, end, BOND_LAYER2);
+	} else if (bond->policy == BOND_LAYER2_3) {
+		bond_deal_by(bond, pkts, n, end, BOND_LAYER2_3);
+	} else {
+		bond_deal_by(bond, pkts, n, end, BOND_LAYER3_4);
+	}
 }

@@ -277,6 +277,9 @@ static void tx_send(struct worker *w, struct stage_node *node, struct link_worke
 		return;
 	}
 	if (unlikely(tx->queue == LINK_NO_QUEUE)) {
+		/* They may still have the link above, whose way down they have gone. */
+		for (unsigned int i = 0; i < n; i++)
+			pkt_meta(pkts[i])->out_link = ifindex;
 		worker_hand_over(w->dp->workers[tx->owner], w, lw->tx_stage, pkts, n);
 		return;
 	}
@@ -351,13 +354,22 @@ static uint16_t tx_member(struct worker *w, struct stage_node *node, struct link
 	return ifindex;
 }
 
+static uint64_t tx_count_bytes(struct rte_mbuf *const *pkts, unsigned int n)
+{
+	uint64_t n_bytes = 0;
+
+	for (unsigned int i = 0; i < n; i++)
+		n_bytes += pkts[i]->pkt_len;
+	return n_bytes;
+}
+
 /* All packets leave by the same bond: they are dealt out to its members. */
 static void tx_send_bond(struct worker *w, struct stage_node *node, struct link_worker *lw,
 	uint16_t ifindex, struct rte_mbuf **pkts, unsigned int n, uint64_t n_bytes)
 {
 	const struct bond_dp *bond = __atomic_load_n(&lw->table[ifindex].bond, __ATOMIC_ACQUIRE);
 	struct link_counters *counters = &lw->counters[ifindex];
-	struct link_tx *to[BOND_MEMBERS_MAX];
+	struct rte_mbuf **end[BOND_MEMBERS_MAX];
 
 	if (unlikely(bond == NULL) || unlikely(bond->n == 0)) {
 		for (unsigned int i = 0; i < n; i++)
@@ -367,26 +379,18 @@ static void tx_send_bond(struct worker *w, struct stage_node *node, struct link_
 	counters->tx_packets += n;
 	counters->tx_bytes += n_bytes;
 	if (bond->n == 1) {
-		for (unsigned int i = 0; i < n; i++)
-			pkt_meta(pkts[i])->out_link = bond->member[0];
 		tx_send(w, node, lw, bond->member[0], pkts, n, n_bytes);
 		return;
 	}
 	for (unsigned int k = 0; k < bond->n; k++)
-		to[k] = &lw->tx[lw->table[bond->member[k]].port];
-	for (unsigned int i = 0; i < n; i++) {
-		unsigned int k = bond_choose(bond, &lw->bond_next, pkts[i]);
-
-		pkt_meta(pkts[i])->out_link = bond->member[k];
-		to[k]->n_bytes += pkts[i]->pkt_len;
-		to[k]->pkts[to[k]->n++] = pkts[i];
-	}
+		end[k] = lw->tx[lw->table[bond->member[k]].port].pkts;
+	bond_deal(bond, &lw->bond_next, pkts, n, end);
 	for (unsigned int k = 0; k < bond->n; k++) {
-		if (to[k]->n > 0)
-			tx_send(w, node, lw, bond->member[k], to[k]->pkts, to[k]->n,
-				to[k]->n_bytes);
-		to[k]->n = 0;
-		to[k]->n_bytes = 0;
+		struct rte_mbuf **begin = lw->tx[lw->table[bond->member[k]].port].pkts;
+
+		n = (unsigned int)(end[k] - begin);
+		if (n > 0)
+			tx_send(w, node, lw, bond->member[k], begin, n, tx_count_bytes(begin, n));
 	}
 }
 

@@ -50,12 +50,12 @@ class Stations:
             return float(file.read())
 
 
-class Broadcasts:
-    """A device that gives frames of that length to everybody, and eight that take them."""
+class Floods:
+    """A device that gives frames of that length to a station that nobody knows, and eight that take them."""
 
     def __init__(self, directory, size):
-        path = f"{directory}/broadcast{size}.pcap"
-        lab.write_frames(path, [b"\xff" * 6 + b"\x02\x00\x0a" + i.to_bytes(3, "big") + b"\x88\xb5" +
+        path = f"{directory}/flood{size}.pcap"
+        lab.write_frames(path, [bytes.fromhex("02000bffffff") + b"\x02\x00\x0a" + i.to_bytes(3, "big") + b"\x88\xb5" +
                                 bytes(size - 14) for i in range(1024)])
         self.devices = [f"net_pcap0,rx_pcap={path},infinite_rx=1",
                         *(f"net_null{i},no-rx=1" for i in range(8))]
@@ -93,7 +93,7 @@ def bridge(args, directory):
     plain_made = Bridge(args, directory, "few_made", few_made, '"p0", "p1"')
     plain_many = Bridge(args, directory, "many", many, '"p0", "p1"')
     all_of_nine = ", ".join(f'"p{i}"' for i in range(9))
-    floods = [Bridge(args, directory, f"flood{size}", Broadcasts(directory, size), all_of_nine)
+    floods = [Bridge(args, directory, f"flood{size}", Floods(directory, size), all_of_nine)
               for size in (60, 1514)]
     figures = lab.rounds(args.rounds, plain.measure, access.measure, plain_made.measure, plain_many.measure,
                          lambda: lab.testpmd(few.devices, args.cpu, args.seconds),
