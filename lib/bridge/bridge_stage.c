@@ -256,7 +256,7 @@ static __rte_always_inline void bridge_seek(
 	rte_prefetch0(fdb_first(fdb, seek->dst_hash));
 }
 
-static __rte_always_inline unsigned int bridge_one(struct worker *w, struct bridge_worker *bw,
+static __rte_noinline unsigned int bridge_one(struct worker *w, struct bridge_worker *bw,
 	struct stage_node *node, struct rte_mbuf *m, struct bridge_seek *seek, uint32_t now_s)
 {
 	struct bridge_frame *f = &seek->frame;
@@ -277,11 +277,55 @@ static __rte_always_inline unsigned int bridge_one(struct worker *w, struct brid
 	return bridge_decide(w, bw, node, m, meta, f, seek->dst_hash);
 }
 
-/* Two passes over a group of frames. */
+/* May the frame leave by that member as it is? */
+static __rte_always_inline bool bridge_is_fit(
+	struct rte_mbuf *m, const struct bridge_frame *f, const struct bridge_port *out)
+{
+	if (unlikely(__atomic_load_n(&out->bridge, __ATOMIC_ACQUIRE) != f->bridge) ||
+		unlikely(out == f->in) || unlikely(out->flags & BRIDGE_ISOLATED) ||
+		unlikely(m->pkt_len > (uint32_t)out->mtu + BRIDGE_OVERHEAD))
+		return false;
+	if (!f->bridge->is_filtering)
+		return true;
+	return bridge_vlans_have(out->vlans, f->vid) && bridge_wants_tag(f, out) == f->is_tagged &&
+	       (!f->is_tagged || (vlan_tci(m) & VLAN_VID_MASK) != 0);
+}
+
+/*
+ * The way of most frames: from a known station to a known station, with nothing to change. False: bridge_one()
+ * has to find out.
+ */
+static __rte_always_inline bool bridge_quick(const struct bridge_worker *bw, struct rte_mbuf *m,
+	const struct bridge_seek *seek, uint32_t now_s)
+{
+	const struct bridge_frame *f = &seek->frame;
+	struct fdb_value src, dst, *place, *unused;
+	const struct fdb *fdb;
+
+	if (unlikely(f->bridge == NULL) || unlikely(seek->drop != BRIDGE_N_DROPS) ||
+		unlikely(f->dst & MAC_GROUP_BIT) || unlikely(f->dst == f->bridge->mac))
+		return false;
+	if (unlikely(
+		    !(bw->links[f->in_link].flags & bw->links[f->bridge->ifindex].flags & LINK_UP)))
+		return false;
+	fdb = f->bridge->fdb;
+	src = fdb_read(fdb_first(fdb, seek->src_hash), fdb_key(f->src, f->vid), &place);
+	dst = fdb_read(fdb_first(fdb, seek->dst_hash), fdb_key(f->dst, f->vid), &unused);
+	if (unlikely(src.ifindex != f->in_link) || unlikely(dst.ifindex == 0) ||
+		unlikely(!bridge_is_fit(m, f, &bw->ports[dst.ifindex])))
+		return false;
+	fdb_note_seen(place, &src, now_s);
+	pkt_meta(m)->out_link = dst.ifindex;
+	return true;
+}
+
+/* Two passes over a group of frames. A flood writes into the lane of `tx`, too. */
 static __rte_always_inline void bridge_group(struct worker *w, struct bridge_worker *bw,
 	struct stage_node *node, struct rte_mbuf **pkts, unsigned int n)
 {
 	uint32_t now_s = __atomic_load_n(bw->now_s, __ATOMIC_RELAXED);
+	struct stage_node *tx = node->next[BRIDGE_TX];
+	struct rte_mbuf **out = tx->pkts + tx->n;
 	struct bridge_seek seeks[BRIDGE_GROUP];
 
 	for (unsigned int i = 0; i < RTE_MIN(n, (unsigned int)STAGE_PREFETCH); i++)
@@ -292,10 +336,17 @@ static __rte_always_inline void bridge_group(struct worker *w, struct bridge_wor
 		bridge_seek(bw, pkts[i], &seeks[i]);
 	}
 	for (unsigned int i = 0; i < n; i++) {
-		unsigned int exit = bridge_one(w, bw, node, pkts[i], &seeks[i], now_s);
-
-		stage_leave(w, node, pkts[i], exit);
+		if (likely(bridge_quick(bw, pkts[i], &seeks[i], now_s))) {
+			*out++ = pkts[i];
+			continue;
+		}
+		tx->n = (uint32_t)(out - tx->pkts);
+		stage_leave(w, node, pkts[i], bridge_one(w, bw, node, pkts[i], &seeks[i], now_s));
+		out = tx->pkts + tx->n;
 	}
+	tx->n = (uint32_t)(out - tx->pkts);
+	if (tx->n > 0)
+		w->pending |= UINT64_C(1) << tx->index;
 }
 
 /* The same for one frame, whose way is told. */

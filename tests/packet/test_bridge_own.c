@@ -147,20 +147,17 @@ END_TEST
 
 START_TEST(a_packet_from_a_bridge_is_explained)
 {
-	static const char *const from[] = { "br0", "e0" };
 	struct bench *b = bridge_start(ALL_MEMBERS, NULL, NEIGHBORS);
+	char *answer = bench_answer(b, "explain.packet",
+		"{\"iif\": \"br0\", \"src\": \"192.0.2.10\", \"dst\": \"198.51.100.10\", "
+		"\"proto\": \"udp\"}");
 
-	for (unsigned int i = 0; i < RTE_DIM(from); i++) {
-		char params[128], *answer;
-
-		snprintf(params, sizeof(params),
-			"{\"iif\": \"%s\", \"src\": \"192.0.2.10\", \"dst\": \"198.51.100.10\", "
-			"\"proto\": \"udp\"}",
-			from[i]);
-		answer = bench_answer(b, "explain.packet", params);
-		ck_assert_msg(strstr(answer, "wan") != NULL, "%s: %s", from[i], answer);
-		free(answer);
-	}
+	ck_assert_msg(strstr(answer, "wan") != NULL, "%s", answer);
+	free(answer);
+	bench_expect_error(b, "explain.packet",
+		"{\"iif\": \"e0\", \"src\": \"192.0.2.10\", \"dst\": \"198.51.100.10\", "
+		"\"proto\": \"udp\"}",
+		"e0 is a member of br0");
 	bench_destroy(b);
 }
 END_TEST
