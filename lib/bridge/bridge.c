@@ -33,6 +33,67 @@ static void rte_memory_free(void *ptr, uint64_t arg)
 	rte_free(ptr);
 }
 
+/* The forwarding database */
+
+enum {
+	FDB_START = 1024, /* entries that the first table of a bridge is for */
+	FDB_GROWN =
+		32768, /* the last size but one: to copy more would take the control thread too long */
+	FDB_GROW_MAX =
+		131072, /* tables for more are made whole at once: to clear them takes as long */
+};
+
+static void fdb_free(void *ptr, uint64_t arg)
+{
+	(void)arg;
+	fdb_fini(ptr);
+	free(ptr);
+}
+
+/* -ENOMEM. */
+static int bridge_make_fdb(struct bridge *bridge, uint32_t max)
+{
+	bridge->fdb_max = max;
+	bridge->fdb_size = max > FDB_GROW_MAX ? max : RTE_MIN(max, (uint32_t)FDB_START);
+	bridge->fdb = mem_zalloc(sizeof(*bridge->fdb));
+	if (fdb_init(bridge->fdb, bridge->fdb_size, &bridge->state->seed) < 0) {
+		free(bridge->fdb);
+		return -ENOMEM;
+	}
+	bridge->fdb->max = max;
+	return 0;
+}
+
+/* The same entries in a larger table. Those of a small one lie together, which makes looking them up fast. */
+static void bridge_grow(struct dp *dp, struct bridge *bridge)
+{
+	uint32_t size = bridge->fdb_size >= FDB_GROWN
+				? bridge->fdb_max
+				: RTE_MIN(2 * bridge->fdb_size, bridge->fdb_max);
+	struct fdb *old = bridge->fdb, *fdb = mem_zalloc(sizeof(*fdb));
+
+	if (fdb_copy(old, fdb, size) < 0) {
+		free(fdb);
+		return;
+	}
+	bridge->fdb = fdb;
+	bridge->fdb_size = size;
+	/* Pairs with the acquire in bridge_fdb(). */
+	__atomic_store_n(&bridge->dp->fdb, fdb, __ATOMIC_RELEASE);
+	dp_retire(dp, fdb_free, old, 0);
+}
+
+int bridge_put(struct dp *dp, struct bridge *bridge, uint64_t key, const struct fdb_value *value)
+{
+	int err = fdb_put(bridge->fdb, key, value);
+
+	if (err != -ENOSPC || bridge->fdb->n == bridge->fdb_max ||
+		bridge->fdb_size == bridge->fdb_max)
+		return err;
+	bridge_grow(dp, bridge);
+	return fdb_put(bridge->fdb, key, value);
+}
+
 /* Our own addresses */
 
 struct mac_search {
@@ -69,12 +130,12 @@ static void mac_put(struct dp *dp, const struct link *master, const struct mac_a
 
 	bridge_forget_mac(bridge_state(dp), bridge_of(master), mac_word(mac));
 	/* There is room for 64 at least; and one that finds none is taken for a stranger's. */
-	(void)fdb_put(&bridge_of(master)->fdb, fdb_key(mac_word(mac), BRIDGE_VID_ANY), &local);
+	(void)bridge_put(dp, bridge_of(master), fdb_key(mac_word(mac), BRIDGE_VID_ANY), &local);
 }
 
 static void mac_remove(const struct link *master, const struct mac_addr *mac)
 {
-	fdb_remove(&bridge_of(master)->fdb, fdb_key(mac_word(mac), BRIDGE_VID_ANY));
+	fdb_remove(bridge_of(master)->fdb, fdb_key(mac_word(mac), BRIDGE_VID_ANY));
 }
 
 static void bridge_accept_mac(
@@ -248,7 +309,7 @@ static void bridge_free(void *ptr, uint64_t arg)
 	struct bridge *bridge = ptr;
 
 	(void)arg;
-	fdb_fini(&bridge->fdb);
+	fdb_free(bridge->fdb, 0);
 	free((void *)(uintptr_t)bridge->dp->members);
 	rte_free(bridge->dp);
 	free(bridge);
@@ -266,11 +327,11 @@ static int bridge_make(struct dp *dp, struct link *link)
 	bridge->dp = rte_zmalloc("bridge", sizeof(*bridge->dp), RTE_CACHE_LINE_SIZE);
 	if (bridge->dp == NULL)
 		goto err_free;
-	if (fdb_init(&bridge->fdb, (uint32_t)conf->fdb_max, &bridge_state(dp)->seed) < 0)
+	if (bridge_make_fdb(bridge, (uint32_t)conf->fdb_max) < 0)
 		goto err_free_dp;
 	*bridge->dp = (struct bridge_dp){
 		.mac = mac_word(&link->mac),
-		.fdb = &bridge->fdb,
+		.fdb = bridge->fdb,
 		.members = mem_zalloc(sizeof(struct bridge_members)),
 		.ifindex = link->ifindex,
 		.pvid = (uint16_t)conf->pvid,
@@ -342,7 +403,7 @@ static json_t *bridge_info(const struct link *link)
 		(json_int_t)bridge->ageing_s * 100, "vlan_filtering", bridge->dp->is_filtering,
 		"vlan_default_pvid", bridge->dp->pvid, "fdb_n_learned",
 		(json_int_t)bridge_count_learned(bridge), "fdb_max_learned",
-		(json_int_t)bridge->fdb.max);
+		(json_int_t)bridge->fdb_max);
 }
 
 const struct link_ops bridge_ops = {

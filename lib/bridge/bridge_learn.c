@@ -71,8 +71,9 @@ static bool member_is_full(const struct bridge_member *member)
 	return member->n_max != 0 && member->n_learned >= member->n_max;
 }
 
-static void learn_one(struct bridge_state *state, const struct bridge_news *news)
+static void learn_one(struct dp *dp, const struct bridge_news *news)
 {
+	struct bridge_state *state = bridge_state(dp);
 	struct bridge_member *member = state->members[news->ifindex], *before;
 	const struct fdb_value now = { .ifindex = (uint16_t)news->ifindex, .seen_s = state->now_s };
 	struct fdb_value known;
@@ -82,10 +83,10 @@ static void learn_one(struct bridge_state *state, const struct bridge_news *news
 	if (member == NULL || !member->link->is_up)
 		return;
 	bridge = bridge_of(member->link->master);
-	known = fdb_get(&bridge->fdb, news->key);
+	known = fdb_get(bridge->fdb, news->key);
 	if (known.ifindex == news->ifindex || known.flags != 0)
 		return;
-	if (member_is_full(member) || fdb_put(&bridge->fdb, news->key, &now) < 0) {
+	if (member_is_full(member) || bridge_put(dp, bridge, news->key, &now) < 0) {
 		member->n_refused++;
 		return;
 	}
@@ -95,7 +96,7 @@ static void learn_one(struct bridge_state *state, const struct bridge_news *news
 	member->n_learned++;
 }
 
-static void learn_from(struct bridge_state *state, struct bridge_worker *bw, unsigned int max)
+static void learn_from(struct dp *dp, struct bridge_worker *bw, unsigned int max)
 {
 	struct bridge_news news;
 
@@ -104,7 +105,7 @@ static void learn_from(struct bridge_state *state, struct bridge_worker *bw, uns
 	for (unsigned int i = 0; i < max; i++) {
 		if (rte_ring_sc_dequeue_elem(bw->news, &news, sizeof(news)) != 0)
 			return;
-		learn_one(state, &news);
+		learn_one(dp, &news);
 	}
 	/* There may be more, which the tick takes: nobody need tell of them. */
 	atomic_store_explicit(&bw->is_awaited, true, memory_order_relaxed);
@@ -113,7 +114,7 @@ static void learn_from(struct bridge_state *state, struct bridge_worker *bw, uns
 void bridge_learn(struct dp *dp, unsigned int max)
 {
 	for (unsigned int i = 0; i < dp->n_workers; i++)
-		learn_from(bridge_state(dp), worker_slot(dp->workers[i], &bridge_module), max);
+		learn_from(dp, worker_slot(dp->workers[i], &bridge_module), max);
 }
 
 struct age_walk {
@@ -133,7 +134,7 @@ void bridge_age(struct bridge_state *state, struct bridge *bridge)
 {
 	struct age_walk walk = { .state = state, .ageing_s = bridge->ageing_s };
 
-	fdb_walk(&bridge->fdb, &bridge->age_at, AGE_LINES, age_one, &walk);
+	fdb_walk(bridge->fdb, &bridge->age_at, AGE_LINES, age_one, &walk);
 }
 
 struct forget_walk {
@@ -161,7 +162,7 @@ void bridge_forget(
 	};
 	uint32_t at = 0;
 
-	fdb_walk(&bridge->fdb, &at, UINT32_MAX / 2, forget_one, &walk);
+	fdb_walk(bridge->fdb, &at, UINT32_MAX / 2, forget_one, &walk);
 }
 
 struct fit_walk {
@@ -186,7 +187,7 @@ void bridge_forget_unfit(struct bridge_state *state, struct bridge *bridge, cons
 	struct fit_walk walk = { .state = state, .bridge = bridge, .ifindex = link->ifindex };
 	uint32_t at = 0;
 
-	fdb_walk(&bridge->fdb, &at, UINT32_MAX / 2, forget_unfit, &walk);
+	fdb_walk(bridge->fdb, &at, UINT32_MAX / 2, forget_unfit, &walk);
 }
 
 struct mac_walk {
@@ -207,7 +208,7 @@ void bridge_forget_mac(struct bridge_state *state, struct bridge *bridge, uint64
 	struct mac_walk walk = { .state = state, .mac = mac };
 	uint32_t at = 0;
 
-	fdb_walk(&bridge->fdb, &at, UINT32_MAX / 2, forget_mac, &walk);
+	fdb_walk(bridge->fdb, &at, UINT32_MAX / 2, forget_mac, &walk);
 }
 
 int bridge_worker_init(struct dp *dp, struct worker *w)

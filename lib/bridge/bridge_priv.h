@@ -44,12 +44,19 @@ struct bridge_members {
 /* A bridge as workers see it. */
 struct bridge_dp {
 	uint64_t mac; /* its own, as the first six bytes of a little-endian word */
-	const struct fdb *fdb;
+	const struct fdb *
+		fdb; /* published with release; an old one has what was known when it was replaced */
 	const struct bridge_members *members; /* published with release */
 	uint16_t ifindex;
 	uint16_t pvid; /* VLAN of frames that are its own without a tag */
 	bool is_filtering;
 };
+
+/* The table of now: pairs with the release in bridge.c. */
+static inline const struct fdb *bridge_fdb(const struct bridge_dp *bridge)
+{
+	return __atomic_load_n(&bridge->fdb, __ATOMIC_ACQUIRE);
+}
 
 /* A station that a worker has seen for the first time, or behind another member than before. */
 struct bridge_news {
@@ -97,7 +104,9 @@ struct bridge {
 	struct link *link;
 	const struct bridge_state *state;
 	struct bridge_dp *dp;
-	struct fdb fdb;
+	struct fdb *fdb; /* as large as it has to be, up to fdb_max entries */
+	uint32_t fdb_max,
+		fdb_size; /* entries that it may have, and that the table of now is made for */
 	uint32_t ageing_s;
 	uint32_t age_at; /* the next line to look at for old entries */
 };
@@ -185,6 +194,8 @@ void bridge_forget_unfit(
 	struct bridge_state *state, struct bridge *bridge, const struct link *link);
 /* Forgets a station in all VLANs, wherever it was put: its address is ours now. */
 void bridge_forget_mac(struct bridge_state *state, struct bridge *bridge, uint64_t mac);
+/* fdb_put(), in a larger table if it must be. */
+int bridge_put(struct dp *dp, struct bridge *bridge, uint64_t key, const struct fdb_value *value);
 /* Forgets one. */
 void bridge_forget_one(
 	struct bridge_state *state, struct fdb *fdb, uint64_t key, const struct fdb_value *value);

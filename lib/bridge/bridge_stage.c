@@ -190,9 +190,10 @@ unsigned int bridge_deliver(struct worker *w, struct bridge_worker *bw, struct r
 static bool mac_is_local(const struct bridge_dp *bridge, uint64_t mac)
 {
 	uint64_t key = fdb_key(mac, BRIDGE_VID_ANY);
+	const struct fdb *fdb = bridge_fdb(bridge);
 	struct fdb_value *place;
 
-	return fdb_lookup(bridge->fdb, key, fdb_hash(bridge->fdb, key), &place).ifindex != 0;
+	return fdb_lookup(fdb, key, fdb_hash(fdb, key), &place).ifindex != 0;
 }
 
 /* Notes who has sent from where. False: it claims to be one of us. */
@@ -202,7 +203,7 @@ static __rte_always_inline bool bridge_note_source(struct worker *w, struct brid
 	uint64_t key = fdb_key(f->src, f->vid);
 	struct fdb_value value, *place;
 
-	value = fdb_lookup(f->bridge->fdb, key, hash, &place);
+	value = fdb_lookup(bridge_fdb(f->bridge), key, hash, &place);
 	if (likely(value.ifindex == f->in_link)) {
 		fdb_note_seen(place, &value, now_s);
 		return true;
@@ -224,7 +225,7 @@ static __rte_always_inline unsigned int bridge_decide(struct worker *w, struct b
 	if (f->in != NULL && unlikely(f->dst == f->bridge->mac))
 		return bridge_deliver(w, bw, m, meta, f);
 	if (likely(!(f->dst & MAC_GROUP_BIT)))
-		value = fdb_lookup(f->bridge->fdb, fdb_key(f->dst, f->vid), hash, &place);
+		value = fdb_lookup(bridge_fdb(f->bridge), fdb_key(f->dst, f->vid), hash, &place);
 	/* Its member may have left since. */
 	if (likely(value.ifindex != 0) && likely(bw->ports[value.ifindex].bridge == f->bridge))
 		return bridge_forward(w, bw, m, meta, f, value.ifindex);
@@ -249,7 +250,7 @@ static __rte_always_inline void bridge_seek(
 	seek->drop = (uint8_t)frame_read(f, m);
 	if (unlikely(seek->drop != BRIDGE_N_DROPS))
 		return;
-	fdb = f->bridge->fdb;
+	fdb = bridge_fdb(f->bridge);
 	seek->src_hash = fdb_hash(fdb, fdb_key(f->src, f->vid));
 	seek->dst_hash = fdb_hash(fdb, fdb_key(f->dst, f->vid));
 	rte_prefetch0(fdb_first(fdb, seek->src_hash));
@@ -308,7 +309,7 @@ static __rte_always_inline bool bridge_quick(const struct bridge_worker *bw, str
 	if (unlikely(
 		    !(bw->links[f->in_link].flags & bw->links[f->bridge->ifindex].flags & LINK_UP)))
 		return false;
-	fdb = f->bridge->fdb;
+	fdb = bridge_fdb(f->bridge);
 	src = fdb_read(fdb_first(fdb, seek->src_hash), fdb_key(f->src, f->vid), &place);
 	dst = fdb_read(fdb_first(fdb, seek->dst_hash), fdb_key(f->dst, f->vid), &unused);
 	if (unlikely(src.ifindex != f->in_link) || unlikely(dst.ifindex == 0) ||
@@ -435,7 +436,7 @@ static unsigned int output_one(
 	f = output_frame(bridge, m);
 	link_count_tx(w, bridge->ifindex, 1, m->pkt_len);
 	return bridge_decide(
-		w, bw, node, m, meta, &f, fdb_hash(bridge->fdb, fdb_key(f.dst, f.vid)));
+		w, bw, node, m, meta, &f, fdb_hash(bridge_fdb(bridge), fdb_key(f.dst, f.vid)));
 }
 
 /* Not by stage_each(): a flood puts its copies into the lane of the likely exit, too. */

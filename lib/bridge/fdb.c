@@ -141,3 +141,25 @@ bool fdb_walk(struct fdb *fdb, uint32_t *at, uint32_t n, fdb_walk_fn *fn, void *
 	*at = 0;
 	return false;
 }
+
+static void fdb_copy_one(struct fdb *fdb, uint64_t key, const struct fdb_value *value, void *ctx)
+{
+	struct fdb *copy = ctx;
+
+	(void)fdb_put(copy, key, value);
+}
+
+int fdb_copy(struct fdb *from, struct fdb *to, uint32_t size)
+{
+	uint32_t at = 0;
+	int err = fdb_init(to, size, &from->seed);
+
+	if (err < 0)
+		return err;
+	to->max = from->max;
+	fdb_walk(from, &at, UINT32_MAX / 2, fdb_copy_one, to);
+	if (to->n == from->n)
+		return 0;
+	fdb_fini(to);
+	return -ENOSPC;
+}

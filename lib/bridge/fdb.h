@@ -66,13 +66,16 @@ struct fdb {
 	struct fdb_bucket *buckets;
 	uint32_t mask; /* buckets - 1 */
 	struct hash_seed seed;
-	uint32_t n;   /* entries; control thread, as is max */
-	uint32_t max; /* what it was made for */
+	uint32_t n; /* entries; control thread, as is max */
+	uint32_t
+		max; /* what it was made for; whoever makes it may allow more, as long as there is a place */
 };
 
 /* For max entries (FDB_MAX_MIN..FDB_MAX_MAX). -ENOMEM. Control thread. */
 int fdb_init(struct fdb *fdb, uint32_t max, const struct hash_seed *seed);
 void fdb_fini(struct fdb *fdb);
+/* The same entries in lines for `size` of them. -ENOMEM, -ENOSPC. Control thread. */
+int fdb_copy(struct fdb *from, struct fdb *to, uint32_t size);
 
 static inline uint64_t fdb_hash(const struct fdb *fdb, uint64_t key)
 {

@@ -102,13 +102,13 @@ static int entry_add(struct dp *dp, const struct fdb_entry *entry, struct diag *
 	if (err < 0)
 		return err;
 	bridge = bridge_of(link->master);
-	if (fdb_get(&bridge->fdb, fdb_key(entry_mac(entry), BRIDGE_VID_ANY)).ifindex != 0)
+	if (fdb_get(bridge->fdb, fdb_key(entry_mac(entry), BRIDGE_VID_ANY)).ifindex != 0)
 		return diag_error(diag, 0, "mac", "is the bridge's own, or a member's");
-	known = fdb_get(&bridge->fdb, key);
+	known = fdb_get(bridge->fdb, key);
 	if (known.ifindex != 0 && known.flags != 0)
 		return diag_error(diag, 0, "mac", "there is such an entry already") ? -EEXIST : 0;
 	value.ifindex = link->ifindex;
-	err = fdb_put(&bridge->fdb, key, &value);
+	err = bridge_put(dp, bridge, key, &value);
 	if (err < 0)
 		return diag_error(diag, 0, "mac", "there is no room for it");
 	if (known.ifindex != 0)
@@ -270,7 +270,7 @@ static void collect_bridge(struct link *link, void *ctx)
 	uint32_t at = 0;
 
 	if (bridge_of(link) != NULL)
-		fdb_walk(&bridge_of(link)->fdb, &at, UINT32_MAX / 2, collect_static, ctx);
+		fdb_walk(bridge_of(link)->fdb, &at, UINT32_MAX / 2, collect_static, ctx);
 }
 
 /* By member, VLAN and address: the order of the table is another one in each run. */
@@ -347,7 +347,10 @@ static const struct object fdb_show_object = {
 
 enum { SHOW_LINES = 4096 }; /* looked at before others get their turn */
 
-/* Entries of all bridges, while they change: what is there when its line is looked at is shown. */
+/*
+ * Entries of all bridges, while they change: what is there when its line is looked at is shown. When a table is
+ * replaced by a larger one meanwhile, some may be missed or shown twice.
+ */
 struct fdb_show {
 	struct row_source source;
 	struct dp *dp;
@@ -379,7 +382,7 @@ static json_t *show_row(const struct fdb_show *show, const struct link *master, 
 /* The next entry of a bridge; NULL: no more in the lines that may be looked at. */
 static json_t *show_next_of(struct fdb_show *show, const struct link *master, unsigned int *n_left)
 {
-	const struct fdb *fdb = &bridge_of(master)->fdb;
+	const struct fdb *fdb = bridge_of(master)->fdb;
 
 	while (show->line <= fdb->mask && *n_left > 0) {
 		const struct fdb_bucket *bucket = &fdb->buckets[show->line];
@@ -486,10 +489,10 @@ static int fdb_del(struct call *call, const void *args)
 	diag_fini(&diag);
 	if (err < 0)
 		return err;
-	known = fdb_get(&bridge_of(link->master)->fdb, key);
+	known = fdb_get(bridge_of(link->master)->fdb, key);
 	if (known.ifindex != link->ifindex || (known.flags & FDB_LOCAL))
 		return call_fail(call, -ENOENT, "there is no such entry");
-	bridge_forget_one(state, &bridge_of(link->master)->fdb, key, &known);
+	bridge_forget_one(state, bridge_of(link->master)->fdb, key, &known);
 	return 0;
 }
 

@@ -211,7 +211,8 @@ def test_json_has_the_fields_of_iproute2(router):
             (["route", "get", "10.2.0.2"], ["route", "get", "10.1.0.1"]),
             (["route", "get", "192.0.2.130"], ["route", "get", "192.0.2.130"]),
             (["neigh", "show"], ["neigh", "show"])):
-        assert_within(shape(router.weir.ctl(*ours)[0]), shape(router.lan.ip_json(*theirs)[0]), ("device", "steering", "broadcast"))
+        assert_within(shape(router.weir.ctl(*ours)[0]), shape(router.lan.ip_json(*theirs)[0]),
+                      ("device", "steering", "rx_vlan_offload", "tx_vlan_offload", "broadcast"))
     connected = (router.weir.row("route", "show", dst="10.1.0.0/24"), "10.1.0.0/24")
     behind = (router.weir.row("route", "show", dst="192.0.2.128/25"), "192.0.2.0/24")
     for row, dst in (connected, behind):

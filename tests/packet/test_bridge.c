@@ -176,6 +176,27 @@ END_TEST
 
 /* Who may talk to whom */
 
+/* The table of a bridge begins small: what was known before it grew is known after that. */
+START_TEST(a_table_grows_with_its_stations)
+{
+	const unsigned int n = 20000;
+	struct bench *b = bridge_start(ALL_MEMBERS, NULL, NULL);
+
+	station_says(b, E1, STATION_B, ANY_MAC, TO_E0 | TO_E2 | TO_E3);
+	send_invented(b, E0, n);
+	ck_assert_uint_eq(fdb_count(b, "e0"), n);
+	ck_assert_str_eq(fdb_place(b, STATION_B, 0), "e1");
+	station_says(b, E0, STATION_A, STATION_B, TO_E1);
+	for (unsigned int i = 0; i < n; i += 97) {
+		char mac[32];
+
+		snprintf(mac, sizeof(mac), "06:00:00:%02x:%02x:%02x", E0, i >> 8, i & 255);
+		station_says(b, E1, STATION_B, mac, TO_E0);
+	}
+	bench_destroy(b);
+}
+END_TEST
+
 START_TEST(isolated_members_talk_to_the_others_only)
 {
 	struct bench *b = bridge_start(
@@ -433,7 +454,7 @@ PACKET_MAIN("bridge", PLAIN_TEST(a_station_is_asked_for_everywhere_until_it_is_k
 	PLAIN_TEST(a_static_station_stays_where_it_was_put),
 	PLAIN_TEST(a_member_with_learning_off_teaches_nothing),
 	PLAIN_TEST(a_member_with_flood_off_is_not_asked),
-	PLAIN_TEST(invented_stations_evict_nobody),
+	PLAIN_TEST(invented_stations_evict_nobody), PLAIN_TEST(a_table_grows_with_its_stations),
 	PLAIN_TEST(isolated_members_talk_to_the_others_only),
 	PLAIN_TEST(frames_between_two_behind_one_member_stay_there),
 	PLAIN_TEST(link_local_groups_are_not_forwarded),
