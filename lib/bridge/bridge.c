@@ -19,14 +19,6 @@ struct bridge *bridge_of(const struct link *link)
 	return link->ops == &bridge_ops ? link->own : NULL;
 }
 
-static uint64_t mac_word(const struct mac_addr *mac)
-{
-	uint64_t word = 0;
-
-	memcpy(&word, mac->bytes, sizeof(mac->bytes));
-	return word;
-}
-
 static void rte_memory_free(void *ptr, uint64_t arg)
 {
 	(void)arg;
@@ -128,14 +120,15 @@ static void mac_put(struct dp *dp, const struct link *master, const struct mac_a
 {
 	const struct fdb_value local = { .ifindex = master->ifindex, .flags = FDB_LOCAL };
 
-	bridge_forget_mac(bridge_state(dp), bridge_of(master), mac_word(mac));
+	bridge_forget_mac(bridge_state(dp), bridge_of(master), bridge_mac_word(mac));
 	/* There is room for 64 at least; and one that finds none is taken for a stranger's. */
-	(void)bridge_put(dp, bridge_of(master), fdb_key(mac_word(mac), BRIDGE_VID_ANY), &local);
+	(void)bridge_put(
+		dp, bridge_of(master), fdb_key(bridge_mac_word(mac), BRIDGE_VID_ANY), &local);
 }
 
 static void mac_remove(const struct link *master, const struct mac_addr *mac)
 {
-	fdb_remove(bridge_of(master)->fdb, fdb_key(mac_word(mac), BRIDGE_VID_ANY));
+	fdb_remove(bridge_of(master)->fdb, fdb_key(bridge_mac_word(mac), BRIDGE_VID_ANY));
 }
 
 static void bridge_accept_mac(
@@ -152,6 +145,12 @@ static void bridge_accept_mac(
 
 /* Members */
 
+static bool bridge_has(
+	const struct bridge_state *state, const struct bridge *bridge, unsigned int ifindex)
+{
+	return state->members[ifindex] != NULL && state->ports[ifindex].bridge == bridge->dp;
+}
+
 static void bridge_publish_members(struct dp *dp, struct bridge *bridge)
 {
 	const struct bridge_state *state = bridge_state(dp);
@@ -160,7 +159,7 @@ static void bridge_publish_members(struct dp *dp, struct bridge *bridge)
 		mem_zalloc(sizeof(*members) + LINK_MAX * sizeof(members->ifindex[0]));
 
 	for (uint16_t i = 0; i < LINK_MAX; i++)
-		if (state->ports[i].bridge == bridge->dp && state->members[i] != NULL)
+		if (bridge_has(state, bridge, i))
 			members->ifindex[members->n++] = i;
 	/* Pairs with the acquire in flood_find(). */
 	__atomic_store_n(&bridge->dp->members, members, __ATOMIC_RELEASE);
@@ -174,13 +173,13 @@ static void bridge_follow_filtering(struct dp *dp, struct bridge *bridge)
 	bool is_filtering = bridge_conf_of(bridge->link->conf)->is_filtering;
 
 	for (unsigned int i = 0; i < LINK_MAX; i++)
-		if (state->members[i] != NULL && state->ports[i].bridge == bridge->dp)
+		if (bridge_has(state, bridge, i))
 			is_filtering = is_filtering || state->members[i]->has_vlans;
 	if (bridge->dp->is_filtering == is_filtering)
 		return;
 	__atomic_store_n(&bridge->dp->is_filtering, is_filtering, __ATOMIC_RELAXED);
 	for (unsigned int i = 0; i < LINK_MAX; i++)
-		if (state->members[i] != NULL && state->ports[i].bridge == bridge->dp)
+		if (bridge_has(state, bridge, i))
 			bridge_forget_unfit(state, bridge, state->members[i]->link);
 }
 
@@ -231,12 +230,9 @@ static int bridge_join(struct dp *dp, struct link *master, struct link *link,
 	const struct bridge_member_conf *settings = bridge_member_conf_of(conf);
 	struct bridge_state *state = bridge_state(dp);
 	struct bridge *bridge = bridge_of(master);
-	const struct link *below = link;
 	struct bridge_vlans *vlans;
 
-	while (below->lower != NULL)
-		below = below->lower;
-	if (bridge_of(below) != NULL)
+	if (bridge_of(link_bottom(link)) != NULL)
 		return diag_error(
 			diag, 0, "", "a bridge takes none that is, or stands on, a bridge");
 	vlans = mem_zalloc(sizeof(*vlans));
@@ -287,19 +283,11 @@ static void bridge_member_changed(struct dp *dp, struct link *master, struct lin
 
 static json_t *bridge_member_info(const struct link *link)
 {
-	const struct field_list *list = &link->master->conf->members;
+	const struct link_member_conf *conf = link_member_conf_find(link->master->conf, link->name);
+	json_t *info = conf != NULL ? schema_to_json(&link_member_object, conf) : json_object();
 
-	for (unsigned int i = 0; i < list->n; i++) {
-		const struct link_member_conf *conf = field_list_item(&link_member_object, list, i);
-		json_t *info;
-
-		if (strcmp(conf->name, link->name) != 0)
-			continue;
-		info = schema_to_json(&link_member_object, conf);
-		json_object_del(info, "name");
-		return info;
-	}
-	return json_object();
+	json_object_del(info, "name");
+	return info;
 }
 
 /* The bridge as a link */
@@ -330,7 +318,7 @@ static int bridge_make(struct dp *dp, struct link *link)
 	if (bridge_make_fdb(bridge, (uint32_t)conf->fdb_max) < 0)
 		goto err_free_dp;
 	*bridge->dp = (struct bridge_dp){
-		.mac = mac_word(&link->mac),
+		.mac = bridge_mac_word(&link->mac),
 		.fdb = bridge->fdb,
 		.members = mem_zalloc(sizeof(struct bridge_members)),
 		.ifindex = link->ifindex,
@@ -389,7 +377,7 @@ static uint32_t bridge_count_learned(const struct bridge *bridge)
 	uint32_t n = 0;
 
 	for (unsigned int i = 0; i < LINK_MAX; i++)
-		if (state->members[i] != NULL && state->ports[i].bridge == bridge->dp)
+		if (bridge_has(state, bridge, i))
 			n += state->members[i]->n_learned;
 	return n;
 }

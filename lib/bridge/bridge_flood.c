@@ -12,7 +12,6 @@
 #include "bridge/bridge_priv.h"
 
 #include "dp/clone.h"
-#include "net/vlan.h"
 
 /* Who is to have a frame. */
 struct bridge_targets {
@@ -25,7 +24,7 @@ static bool flood_reaches(const struct bridge_worker *bw, const struct bridge_fr
 	uint16_t ifindex, uint32_t len)
 {
 	const struct bridge_port *out = &bw->ports[ifindex];
-	bool is_group = (f->dst & 1) != 0;
+	bool is_group = (f->dst & MAC_GROUP_BIT) != 0;
 
 	if (ifindex == f->in_link || out->bridge != f->bridge)
 		return false;
@@ -46,7 +45,7 @@ static bool flood_is_ours(
 {
 	const struct link_dp *link = &bw->links[f->bridge->ifindex];
 
-	if (f->in == NULL || !(f->dst & 1) || !(link->flags & LINK_UP))
+	if (f->in == NULL || !(f->dst & MAC_GROUP_BIT) || !(link->flags & LINK_UP))
 		return false;
 	return !f->bridge->is_filtering || f->vid == f->bridge->pvid ||
 	       link_has_vlan(w, f->bridge->ifindex, f->vid);
@@ -93,15 +92,12 @@ static struct rte_mbuf *flood_clone_header(
 static struct rte_mbuf *flood_clone(struct worker *w, const struct bridge_worker *bw,
 	struct rte_mbuf *m, const struct bridge_frame *f, uint16_t ifindex)
 {
-	bool wants_tag = bridge_wants_tag(f, &bw->ports[ifindex]);
-	bool is_as_it_is =
-		wants_tag == f->is_tagged && !(f->is_tagged && f->bridge->is_filtering &&
-						     (vlan_tci(m) & VLAN_VID_MASK) != f->vid);
+	const struct bridge_port *out = &bw->ports[ifindex];
 
 	/* What has tags put on by `tx` needs bytes that it may write. */
-	if (is_as_it_is && !(bw->links[ifindex].flags & LINK_STACKED))
+	if (bridge_keeps_tag(f, m, out) && !(bw->links[ifindex].flags & LINK_STACKED))
 		return pkt_clone(w, m);
-	return flood_clone_header(w, m, f, wants_tag);
+	return flood_clone_header(w, m, f, bridge_wants_tag(f, out));
 }
 
 static bool flood_to(struct worker *w, const struct bridge_worker *bw, struct stage_node *node,

@@ -10,8 +10,6 @@
  */
 #include "bridge/bridge_priv.h"
 
-#include <rte_malloc.h>
-
 #include "link/link.h"
 
 enum {
@@ -42,10 +40,8 @@ void bridge_tell(struct worker *w, struct bridge_worker *bw, uint64_t key, uint1
 		return;
 	if (w->is_scratch)
 		return;
-	if (rte_ring_sp_enqueue_elem(bw->news, (void *)(uintptr_t)&news, sizeof(news)) != 0) {
-		bw->n_untold++;
+	if (rte_ring_sp_enqueue_elem(bw->news, (void *)(uintptr_t)&news, sizeof(news)) != 0)
 		return;
-	}
 	*told = (struct bridge_told){ .key = key, .at = w->now, .ifindex = in_link };
 	/* Pairs with the exchange in learn_from(). Without room for the mail the tick will look. */
 	if (!atomic_exchange_explicit(&bw->is_awaited, true, memory_order_acq_rel) &&
@@ -86,10 +82,8 @@ static void learn_one(struct dp *dp, const struct bridge_news *news)
 	known = fdb_get(bridge->fdb, news->key);
 	if (known.ifindex == news->ifindex || known.flags != 0)
 		return;
-	if (member_is_full(member) || bridge_put(dp, bridge, news->key, &now) < 0) {
-		member->n_refused++;
+	if (member_is_full(member) || bridge_put(dp, bridge, news->key, &now) < 0)
 		return;
-	}
 	before = state->members[known.ifindex];
 	if (known.ifindex != 0 && before != NULL)
 		before->n_learned--;
@@ -160,9 +154,8 @@ void bridge_forget(
 		.ifindex = link->ifindex,
 		.is_static = is_static,
 	};
-	uint32_t at = 0;
 
-	fdb_walk(bridge->fdb, &at, UINT32_MAX / 2, forget_one, &walk);
+	fdb_each(bridge->fdb, forget_one, &walk);
 }
 
 struct fit_walk {
@@ -185,9 +178,8 @@ static void forget_unfit(struct fdb *fdb, uint64_t key, const struct fdb_value *
 void bridge_forget_unfit(struct bridge_state *state, struct bridge *bridge, const struct link *link)
 {
 	struct fit_walk walk = { .state = state, .bridge = bridge, .ifindex = link->ifindex };
-	uint32_t at = 0;
 
-	fdb_walk(bridge->fdb, &at, UINT32_MAX / 2, forget_unfit, &walk);
+	fdb_each(bridge->fdb, forget_unfit, &walk);
 }
 
 struct mac_walk {
@@ -206,22 +198,19 @@ static void forget_mac(struct fdb *fdb, uint64_t key, const struct fdb_value *va
 void bridge_forget_mac(struct bridge_state *state, struct bridge *bridge, uint64_t mac)
 {
 	struct mac_walk walk = { .state = state, .mac = mac };
-	uint32_t at = 0;
 
-	fdb_walk(bridge->fdb, &at, UINT32_MAX / 2, forget_mac, &walk);
+	fdb_each(bridge->fdb, forget_mac, &walk);
 }
 
 int bridge_worker_init(struct dp *dp, struct worker *w)
 {
 	struct bridge_worker *bw = worker_slot(w, &bridge_module);
 	struct bridge_state *state = bridge_state(dp);
-	ssize_t size = rte_ring_get_memsize_elem(sizeof(struct bridge_news), BRIDGE_NEWS);
 
-	bw->news = rte_zmalloc("bridge_news", (size_t)size, RTE_CACHE_LINE_SIZE);
+	bw->news = worker_ring_create(w, "bridge_news", sizeof(struct bridge_news), BRIDGE_NEWS,
+		RING_F_SP_ENQ | RING_F_SC_DEQ);
 	if (bw->news == NULL)
 		return -ENOMEM;
-	if (rte_ring_init(bw->news, "bridge_news", BRIDGE_NEWS, RING_F_SP_ENQ | RING_F_SC_DEQ) < 0)
-		return -EINVAL;
 	bw->ports = state->ports;
 	bw->links = link_dp_table(dp);
 	bw->input_link = link_of_inputs(w);
@@ -234,6 +223,5 @@ void bridge_worker_fini(struct dp *dp, struct worker *w)
 {
 	struct bridge_worker *bw = worker_slot(w, &bridge_module);
 
-	(void)dp;
-	rte_free(bw->news);
+	rte_ring_free(bw->news);
 }

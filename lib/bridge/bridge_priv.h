@@ -9,6 +9,7 @@
 #include "bridge/fdb.h"
 #include "dp/worker.h"
 #include "link/link_kind.h"
+#include "net/vlan.h"
 
 enum {
 	BRIDGE_VID_ANY = 4095, /* in the forwarding database: our own addresses, in every VLAN */
@@ -18,6 +19,15 @@ enum {
 	BRIDGE_TOLD = 256,  /* stations that a worker knows to have told of lately */
 	BRIDGE_OVERHEAD = 18, /* of a frame, beyond what an MTU counts: with one tag, as in Linux */
 };
+
+/* A MAC address as keys and frames have it: the first six bytes of a little-endian word. */
+static inline uint64_t bridge_mac_word(const struct mac_addr *mac)
+{
+	uint64_t word = 0;
+
+	memcpy(&word, mac->bytes, sizeof(mac->bytes));
+	return word;
+}
 
 enum bridge_port_flag {
 	BRIDGE_ISOLATED = 1 << 0, /* sends nothing to other isolated ones */
@@ -86,7 +96,6 @@ struct bridge_worker {
 	uint64_t told_for;	 /* TSC cycles for which one telling is enough */
 	struct rte_ring *news;	 /* struct bridge_news, to control */
 	_Atomic bool is_awaited; /* control knows that there are some; it clears this, then reads */
-	uint64_t n_untold;	 /* news that found no room: those are told again */
 	struct bridge_told told[BRIDGE_TOLD];
 	struct bridge_flooded flooded[LINK_MAX]; /* by ifindex of the bridge */
 };
@@ -96,7 +105,6 @@ struct bridge_worker {
 struct bridge_member {
 	struct link *link;
 	uint32_t n_learned, n_max; /* entries; n_max 0: as many as the bridge has room for */
-	uint64_t n_refused;	   /* stations that were not learned, for one of the two limits */
 	bool has_vlans;		   /* of its own */
 };
 
@@ -172,10 +180,20 @@ unsigned int bridge_drop(struct worker *w, struct pkt_meta *meta, const struct b
 unsigned int bridge_flood(struct worker *w, struct bridge_worker *bw, struct stage_node *node,
 	struct rte_mbuf *m, const struct bridge_frame *f);
 
+#define MAC_GROUP_BIT UINT64_C(1) /* of an address as frames and keys have it */
+
 /* Does the frame leave by that member with a tag? */
 static inline bool bridge_wants_tag(const struct bridge_frame *f, const struct bridge_port *out)
 {
 	return f->bridge->is_filtering ? f->vid != out->pvid : f->is_tagged;
+}
+
+/* Is it the one that it has? A tag without an id, of a priority only, gets one or goes. */
+static inline bool bridge_keeps_tag(
+	const struct bridge_frame *f, const struct rte_mbuf *m, const struct bridge_port *out)
+{
+	return bridge_wants_tag(f, out) == f->is_tagged &&
+	       (!f->is_tagged || (vlan_tci(m) & VLAN_VID_MASK) != 0);
 }
 
 /* bridge_learn.c */

@@ -14,7 +14,6 @@
 #include "bridge/bridge_priv.h"
 
 #include "dp/trace.h"
-#include "net/vlan.h"
 
 enum { BRIDGE_GROUP = 32 };
 
@@ -24,8 +23,6 @@ struct bridge_seek {
 	uint64_t src_hash, dst_hash;
 	uint8_t drop; /* enum bridge_drop; BRIDGE_N_DROPS: none */
 };
-
-#define MAC_GROUP_BIT UINT64_C(1)
 
 /* 01:80:c2:00:00:00 to 0f, as the first six bytes of a little-endian word. */
 static bool mac_is_reserved(uint64_t mac)
@@ -108,11 +105,10 @@ static __rte_noinline enum bridge_drop frame_set_tag(
 }
 
 /* By one member. */
-static __rte_always_inline unsigned int bridge_forward(struct worker *w, struct bridge_worker *bw,
-	struct rte_mbuf *m, struct pkt_meta *meta, const struct bridge_frame *f, uint16_t ifindex)
+unsigned int bridge_send(struct worker *w, struct bridge_worker *bw, struct rte_mbuf *m,
+	struct pkt_meta *meta, const struct bridge_frame *f, uint16_t ifindex)
 {
 	const struct bridge_port *out = &bw->ports[ifindex];
-	bool wants_tag = bridge_wants_tag(f, out);
 	enum bridge_drop drop;
 
 	if (unlikely(ifindex == f->in_link))
@@ -124,21 +120,13 @@ static __rte_always_inline unsigned int bridge_forward(struct worker *w, struct 
 		return bridge_drop(w, meta, f, BRIDGE_DROP_ISOLATED);
 	if (unlikely(m->pkt_len > (uint32_t)out->mtu + BRIDGE_OVERHEAD))
 		return bridge_drop(w, meta, f, BRIDGE_DROP_TOO_BIG);
-	/* A tag without an id, of a priority only, gets one or goes. */
-	if (wants_tag != f->is_tagged ||
-		(f->is_tagged && f->bridge->is_filtering && (vlan_tci(m) & VLAN_VID_MASK) == 0)) {
-		drop = frame_set_tag(f, m, wants_tag);
+	if (!bridge_keeps_tag(f, m, out)) {
+		drop = frame_set_tag(f, m, bridge_wants_tag(f, out));
 		if (unlikely(drop != BRIDGE_N_DROPS))
 			return bridge_drop(w, meta, f, drop);
 	}
 	meta->out_link = ifindex;
 	return BRIDGE_TX;
-}
-
-unsigned int bridge_send(struct worker *w, struct bridge_worker *bw, struct rte_mbuf *m,
-	struct pkt_meta *meta, const struct bridge_frame *f, uint16_t ifindex)
-{
-	return bridge_forward(w, bw, m, meta, f, ifindex);
 }
 
 /* Behind the tag of the bridge's own VLAN, which goes, another one would count as that of a link on it. */
@@ -197,7 +185,7 @@ static bool mac_is_local(const struct bridge_dp *bridge, uint64_t mac)
 }
 
 /* Notes who has sent from where. False: it claims to be one of us. */
-static __rte_always_inline bool bridge_note_source(struct worker *w, struct bridge_worker *bw,
+static bool bridge_note_source(struct worker *w, struct bridge_worker *bw,
 	const struct bridge_frame *f, uint64_t hash, uint32_t now_s)
 {
 	uint64_t key = fdb_key(f->src, f->vid);
@@ -216,7 +204,7 @@ static __rte_always_inline bool bridge_note_source(struct worker *w, struct brid
 }
 
 /* Where to? */
-static __rte_always_inline unsigned int bridge_decide(struct worker *w, struct bridge_worker *bw,
+static unsigned int bridge_decide(struct worker *w, struct bridge_worker *bw,
 	struct stage_node *node, struct rte_mbuf *m, struct pkt_meta *meta,
 	const struct bridge_frame *f, uint64_t hash)
 {
@@ -228,7 +216,7 @@ static __rte_always_inline unsigned int bridge_decide(struct worker *w, struct b
 		value = fdb_lookup(bridge_fdb(f->bridge), fdb_key(f->dst, f->vid), hash, &place);
 	/* Its member may have left since. */
 	if (likely(value.ifindex != 0) && likely(bw->ports[value.ifindex].bridge == f->bridge))
-		return bridge_forward(w, bw, m, meta, f, value.ifindex);
+		return bridge_send(w, bw, m, meta, f, value.ifindex);
 	if (!(f->dst & MAC_GROUP_BIT) && f->in != NULL && mac_is_local(f->bridge, f->dst))
 		return bridge_deliver(w, bw, m, meta, f);
 	return bridge_flood(w, bw, node, m, f);
@@ -257,6 +245,14 @@ static __rte_always_inline void bridge_seek(
 	rte_prefetch0(fdb_first(fdb, seek->dst_hash));
 }
 
+/* The bridge, and the member that the frame came by. */
+static __rte_always_inline bool bridge_is_up(
+	const struct bridge_worker *bw, const struct bridge_frame *f)
+{
+	return (bw->links[f->in_link].flags & bw->links[f->bridge->ifindex].flags & LINK_UP) != 0;
+}
+
+/* Any frame. */
 static __rte_noinline unsigned int bridge_one(struct worker *w, struct bridge_worker *bw,
 	struct stage_node *node, struct rte_mbuf *m, struct bridge_seek *seek, uint32_t now_s)
 {
@@ -268,8 +264,7 @@ static __rte_noinline unsigned int bridge_one(struct worker *w, struct bridge_wo
 		return BRIDGE_OWN;
 	meta->in_link = f->in_link;
 	meta->n_injects = 0;
-	if (unlikely(
-		    !(bw->links[f->in_link].flags & bw->links[f->bridge->ifindex].flags & LINK_UP)))
+	if (unlikely(!bridge_is_up(bw, f)))
 		seek->drop = BRIDGE_DROP_DOWN;
 	if (unlikely(seek->drop != BRIDGE_N_DROPS))
 		return bridge_drop(w, meta, f, seek->drop);
@@ -288,8 +283,7 @@ static __rte_always_inline bool bridge_is_fit(
 		return false;
 	if (!f->bridge->is_filtering)
 		return true;
-	return bridge_vlans_have(out->vlans, f->vid) && bridge_wants_tag(f, out) == f->is_tagged &&
-	       (!f->is_tagged || (vlan_tci(m) & VLAN_VID_MASK) != 0);
+	return bridge_vlans_have(out->vlans, f->vid) && bridge_keeps_tag(f, m, out);
 }
 
 /*
@@ -304,10 +298,8 @@ static __rte_always_inline bool bridge_quick(const struct bridge_worker *bw, str
 	const struct fdb *fdb;
 
 	if (unlikely(f->bridge == NULL) || unlikely(seek->drop != BRIDGE_N_DROPS) ||
-		unlikely(f->dst & MAC_GROUP_BIT) || unlikely(f->dst == f->bridge->mac))
-		return false;
-	if (unlikely(
-		    !(bw->links[f->in_link].flags & bw->links[f->bridge->ifindex].flags & LINK_UP)))
+		unlikely(f->dst & MAC_GROUP_BIT) || unlikely(f->dst == f->bridge->mac) ||
+		unlikely(!bridge_is_up(bw, f)))
 		return false;
 	fdb = bridge_fdb(f->bridge);
 	src = fdb_read(fdb_first(fdb, seek->src_hash), fdb_key(f->src, f->vid), &place);

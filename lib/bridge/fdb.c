@@ -142,6 +142,13 @@ bool fdb_walk(struct fdb *fdb, uint32_t *at, uint32_t n, fdb_walk_fn *fn, void *
 	return false;
 }
 
+void fdb_each(struct fdb *fdb, fdb_walk_fn *fn, void *ctx)
+{
+	uint32_t at = 0;
+
+	(void)fdb_walk(fdb, &at, fdb->mask + 1, fn, ctx);
+}
+
 static void fdb_copy_one(struct fdb *fdb, uint64_t key, const struct fdb_value *value, void *ctx)
 {
 	struct fdb *copy = ctx;
@@ -151,13 +158,12 @@ static void fdb_copy_one(struct fdb *fdb, uint64_t key, const struct fdb_value *
 
 int fdb_copy(struct fdb *from, struct fdb *to, uint32_t size)
 {
-	uint32_t at = 0;
 	int err = fdb_init(to, size, &from->seed);
 
 	if (err < 0)
 		return err;
 	to->max = from->max;
-	fdb_walk(from, &at, UINT32_MAX / 2, fdb_copy_one, to);
+	fdb_each(from, fdb_copy_one, to);
 	if (to->n == from->n)
 		return 0;
 	fdb_fini(to);

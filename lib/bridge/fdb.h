@@ -164,3 +164,5 @@ struct fdb_value fdb_get(const struct fdb *fdb, uint64_t key);
  */
 typedef void fdb_walk_fn(struct fdb *fdb, uint64_t key, const struct fdb_value *value, void *ctx);
 bool fdb_walk(struct fdb *fdb, uint32_t *at, uint32_t n, fdb_walk_fn *fn, void *ctx);
+/* The same for all lines. */
+void fdb_each(struct fdb *fdb, fdb_walk_fn *fn, void *ctx);

@@ -49,14 +49,6 @@ static const struct object fdb_object = {
 		},
 };
 
-static uint64_t entry_mac(const struct fdb_entry *entry)
-{
-	uint64_t word = 0;
-
-	memcpy(&word, entry->mac.bytes, sizeof(entry->mac.bytes));
-	return word;
-}
-
 static const char *entry_problem(const struct fdb_entry *entry)
 {
 	if ((entry->mac.bytes[0] & 1) || mac_addr_is_zero(&entry->mac))
@@ -86,7 +78,7 @@ static int entry_find(struct dp *dp, const struct fdb_entry *entry, struct diag 
 	}
 	if (port->bridge->is_filtering && !bridge_vlans_have(port->vlans, vid))
 		return diag_error(diag, 0, "vlan", "\"%s\" is not in VLAN %u", entry->dev, vid);
-	*key = fdb_key(entry_mac(entry), vid);
+	*key = fdb_key(bridge_mac_word(&entry->mac), vid);
 	return 0;
 }
 
@@ -102,7 +94,8 @@ static int entry_add(struct dp *dp, const struct fdb_entry *entry, struct diag *
 	if (err < 0)
 		return err;
 	bridge = bridge_of(link->master);
-	if (fdb_get(bridge->fdb, fdb_key(entry_mac(entry), BRIDGE_VID_ANY)).ifindex != 0)
+	if (fdb_get(bridge->fdb, fdb_key(bridge_mac_word(&entry->mac), BRIDGE_VID_ANY)).ifindex !=
+		0)
 		return diag_error(diag, 0, "mac", "is the bridge's own, or a member's");
 	known = fdb_get(bridge->fdb, key);
 	if (known.ifindex != 0 && known.flags != 0)
@@ -125,18 +118,6 @@ struct entry_place {
 	uint16_t vid; /* 0: the bridge does not filter */
 	bool is_filtering;
 };
-
-static const struct link_member_conf *place_member(const struct link_conf *conf, const char *name)
-{
-	for (unsigned int i = 0; i < conf->members.n; i++) {
-		const struct link_member_conf *member =
-			field_list_item(&link_member_object, &conf->members, i);
-
-		if (strcmp(member->name, name) == 0)
-			return member;
-	}
-	return NULL;
-}
 
 static bool place_is_filtering(const struct link_conf *conf)
 {
@@ -163,7 +144,7 @@ static struct entry_place place_find(const struct config *config, const struct f
 	for (unsigned int i = 0; i < links->n_objects && place.member == NULL; i++) {
 		place.bridge = links->objects[i];
 		if (place.bridge->kind == LINK_KIND_BRIDGE)
-			place.member = place_member(place.bridge, entry->dev);
+			place.member = link_member_conf_find(place.bridge, entry->dev);
 	}
 	if (place.member == NULL)
 		return (struct entry_place){ 0 };
@@ -267,10 +248,8 @@ static void collect_static(struct fdb *fdb, uint64_t key, const struct fdb_value
 
 static void collect_bridge(struct link *link, void *ctx)
 {
-	uint32_t at = 0;
-
 	if (bridge_of(link) != NULL)
-		fdb_walk(bridge_of(link)->fdb, &at, UINT32_MAX / 2, collect_static, ctx);
+		fdb_each(bridge_of(link)->fdb, collect_static, ctx);
 }
 
 /* By member, VLAN and address: the order of the table is another one in each run. */

@@ -101,7 +101,7 @@ static void worker_link_nodes(struct dp *dp, struct worker *w)
 	}
 }
 
-static struct rte_ring *worker_ring(const struct worker *w, const char *what, unsigned int esize,
+struct rte_ring *worker_ring_create(const struct worker *w, const char *what, unsigned int esize,
 	unsigned int size, unsigned int flags)
 {
 	char name[RTE_RING_NAMESIZE];
@@ -188,12 +188,13 @@ static struct worker *worker_new(struct dp *dp, unsigned int id)
 /* Everything but what only a thread needs. */
 static int worker_init(struct dp *dp, struct worker *w)
 {
-	w->inject = worker_ring(w, "inject", sizeof(void *), WORKER_RING_SIZE, RING_F_SC_DEQ);
-	w->handover = worker_ring(w, "handover", sizeof(struct handover), WORKER_HANDOVER_SIZE,
-		RING_F_MP_HTS_ENQ | RING_F_SC_DEQ);
-	w->mail_in = worker_ring(
+	w->inject =
+		worker_ring_create(w, "inject", sizeof(void *), WORKER_RING_SIZE, RING_F_SC_DEQ);
+	w->handover = worker_ring_create(w, "handover", sizeof(struct handover),
+		WORKER_HANDOVER_SIZE, RING_F_MP_HTS_ENQ | RING_F_SC_DEQ);
+	w->mail_in = worker_ring_create(
 		w, "mail_in", sizeof(struct mail), WORKER_MAIL_SIZE, RING_F_SP_ENQ | RING_F_SC_DEQ);
-	w->mail_out = worker_ring(w, "mail_out", sizeof(struct mail), WORKER_MAIL_SIZE,
+	w->mail_out = worker_ring_create(w, "mail_out", sizeof(struct mail), WORKER_MAIL_SIZE,
 		RING_F_SP_ENQ | RING_F_SC_DEQ);
 	w->drops = rte_zmalloc(
 		"drops", dp->n_reasons * dp->n_stages * sizeof(*w->drops), RTE_CACHE_LINE_SIZE);

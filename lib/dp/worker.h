@@ -199,6 +199,10 @@ static inline void worker_wake(struct worker *w)
 /* Sends mail to the control thread. False when its ring is full (counted in mail_lost). */
 bool worker_tell(struct worker *w, const struct mail *mail);
 
+/* A ring of a worker's own, of elements of that size. NULL: no memory. Control thread, at start. */
+struct rte_ring *worker_ring_create(const struct worker *w, const char *what, unsigned int esize,
+	unsigned int size, unsigned int flags);
+
 /* Index of a stage by name in the running pipeline. Control thread, at start. */
 unsigned int worker_stage_index(const struct worker *w, const char *name);
 

@@ -10,8 +10,6 @@
  */
 #include "link/bond_priv.h"
 
-#include <rte_malloc.h>
-
 #include "base/log.h"
 #include "base/mem.h"
 #include "dp/trace.h"
@@ -204,17 +202,15 @@ const struct stage lacp_input_stage = {
 int bond_worker_init(struct worker *w)
 {
 	struct link_worker *lw = worker_slot(w, &link_module);
-	ssize_t size = rte_ring_get_memsize_elem(sizeof(struct link_slow), SLOW_RING);
 
-	lw->slow = rte_zmalloc("lacp", (size_t)size, RTE_CACHE_LINE_SIZE);
-	if (lw->slow == NULL)
-		return -ENOMEM;
-	return rte_ring_init(lw->slow, "lacp", SLOW_RING, RING_F_SP_ENQ | RING_F_SC_DEQ);
+	lw->slow = worker_ring_create(
+		w, "lacp", sizeof(struct link_slow), SLOW_RING, RING_F_SP_ENQ | RING_F_SC_DEQ);
+	return lw->slow == NULL ? -ENOMEM : 0;
 }
 
 void bond_worker_fini(struct worker *w)
 {
 	struct link_worker *lw = worker_slot(w, &link_module);
 
-	rte_free(lw->slow);
+	rte_ring_free(lw->slow);
 }

@@ -58,6 +58,9 @@ struct link_member_conf {
 	char *name;
 };
 extern const struct object link_member_object;
+/* The settings that a master has for a member. NULL: none. */
+const struct link_member_conf *link_member_conf_find(
+	const struct link_conf *master, const char *name);
 extern const struct object
 	link_set_object; /* `link set`: its fields that members have, too, are set by it */
 
@@ -115,6 +118,9 @@ void link_follow_carrier(struct dp *dp, struct link *link);
 void link_follow_mtu(struct dp *dp, struct link *link);
 /* Packets that come by a link are the worker's that owns them, as its namespace needs it. */
 void link_follow_steering(struct dp *dp, struct link *link);
+
+/* The one at the bottom: a port, or a link with members. */
+struct link *link_bottom(struct link *link);
 
 /* The MTU of a link with members: as much as all of them have. */
 void link_members_mtu_range(

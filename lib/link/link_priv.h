@@ -147,8 +147,6 @@ int link_create(struct dp *dp, const struct link_conf *conf, const char *path, s
 void link_delete(struct dp *dp, struct link *link);
 /* How many links are below it. */
 unsigned int link_depth(const struct dp *dp, const struct link *link);
-/* The one at the bottom: a port, or a link with members. */
-struct link *link_bottom(struct link *link);
 /* Calls fn for those that stand on it, right above. */
 void link_each_upper(const struct dp *dp, const struct link *lower,
 	void (*fn)(struct link *link, void *ctx), void *ctx);

@@ -248,45 +248,42 @@ static struct field_list *member_list(const struct link *master)
 	return (struct field_list *)(uintptr_t)&master->conf->members;
 }
 
-/* Its place in the list of its master; n: it has none. */
-static unsigned int member_find(const struct link *master, const char *name)
+const struct link_member_conf *link_member_conf_find(
+	const struct link_conf *master, const char *name)
 {
-	const struct field_list *list = &master->conf->members;
-	unsigned int i = 0;
-
-	while (i < list->n) {
-		const struct link_member_conf *conf = field_list_item(&link_member_object, list, i);
+	for (unsigned int i = 0; i < master->members.n; i++) {
+		const struct link_member_conf *conf =
+			field_list_item(&link_member_object, &master->members, i);
 
 		if (strcmp(conf->name, name) == 0)
-			break;
-		i++;
+			return conf;
 	}
-	return i;
+	return NULL;
 }
 
 /* Frees one with all that it points to. */
-static void member_remove(const struct link *master, unsigned int i)
+static void member_remove(const struct link *master, const struct link_member_conf *conf)
 {
 	struct field_list *list = member_list(master);
 	size_t size = object_size(&link_member_object);
-	char *item = field_list_item(&link_member_object, list, i);
+	char *item = (char *)(uintptr_t)conf, *end = (char *)list->items + list->n * size;
 	void *removed = mem_zalloc(size);
 
 	memcpy(removed, item, size);
 	schema_free(&link_member_object, removed);
+	memmove(item, item + size, (size_t)(end - item) - size);
 	list->n--;
-	memmove(item, item + size, (list->n - i) * size);
 }
 
 /* Takes conf, in the place of what the list has of that link. */
 static void member_put(const struct link *master, struct link_member_conf *conf)
 {
 	struct field_list *list = member_list(master);
-	unsigned int i = member_find(master, conf->name);
+	const struct link_member_conf *before = link_member_conf_find(master->conf, conf->name);
 	size_t size = object_size(&link_member_object);
 
-	if (i < list->n)
-		member_remove(master, i);
+	if (before != NULL)
+		member_remove(master, before);
 	list->items = mem_realloc(list->items, list->n + 1, size);
 	memcpy((char *)list->items + list->n++ * size, conf, size);
 	free(conf);
@@ -296,12 +293,9 @@ int link_set_member(struct dp *dp, struct link *master, struct link *link, const
 	struct diag *diag)
 {
 	const struct link_member_conf name = { .head = { .given = 1 }, .name = link->name };
-	unsigned int i = member_find(master, link->name);
-	const void *base = i < master->conf->members.n
-				   ? field_list_item(&link_member_object, &master->conf->members, i)
-				   : (const void *)&name;
-	struct link_member_conf *conf =
-		schema_merge(&link_member_object, base, &link_set_object, set_args, diag);
+	const struct link_member_conf *before = link_member_conf_find(master->conf, link->name);
+	struct link_member_conf *conf = schema_merge(&link_member_object,
+		before != NULL ? before : &name, &link_set_object, set_args, diag);
 	bool is_new = link->master == NULL;
 	int err;
 
@@ -325,6 +319,6 @@ void link_leave(struct dp *dp, struct link *link)
 
 	log_notice("link", "left link=%s master=%s", link->name, master->name);
 	member_leave(dp, link);
-	member_remove(master, member_find(master, link->name));
+	member_remove(master, link_member_conf_find(master->conf, link->name));
 	link_changed(dp, link);
 }
