@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#pragma once
+
+/* The section `qdiscs` as decoded: settings of qdiscs, their classes and filters. One object for all kinds. */
+#include "match/match_conf.h"
+#include "schema/schema.h"
+
+enum qdisc_kind {
+	QDISC_PFIFO,
+	QDISC_BFIFO,
+	QDISC_TBF,
+	QDISC_PRIO,
+	QDISC_HTB,
+	QDISC_FQ_CODEL,
+	QDISC_N_KINDS
+};
+
+enum { QDISC_BANDS_MAX = 16, QDISC_PRIORITIES = 16 };
+
+struct qdisc_conf {
+	struct object_head head;
+	char *link; /* of the root; NULL below */
+	int kind;   /* enum qdisc_kind */
+	/* pfifo, fq_codel: packets. bfifo, tbf: bytes. 0: the kind's default */
+	uint64_t limit;
+	/* tbf; htb's classes have theirs */
+	uint64_t rate, peakrate; /* bit/s; 0: none */
+	uint64_t burst, mtu;	 /* bytes; mtu: the burst of the peak rate */
+	uint64_t latency_ns;	 /* in place of limit */
+	/* tbf, htb: what a frame is on the link below */
+	int64_t overhead, mpu;
+	bool is_atm;
+	/* prio */
+	int64_t bands;
+	int64_t default_band;	   /* -1: by priomap */
+	struct field_list priomap; /* int64_t, QDISC_PRIORITIES; n 0: Linux's */
+	/* htb */
+	char *default_class; /* NULL: what no filter names passes unshaped */
+	/* prio, htb */
+	struct field_list classes; /* struct qdisc_class_conf */
+	struct field_list filters; /* struct qdisc_filter_conf */
+	/* fq_codel */
+	int64_t flows, quantum;				  /* quantum 0: 1514 */
+	uint64_t target_ns, interval_ns, ce_threshold_ns; /* ce_threshold 0: none */
+	uint64_t memory_limit;				  /* bytes */
+	bool has_ecn;
+	bool is_by_host; /* queues are those of inside hosts, not of flows */
+	/* tbf */
+	struct field_list child; /* struct qdisc_conf: one, or none */
+};
+
+/* Of htb: a class. Of prio: what a band has of its own. */
+struct qdisc_class_conf {
+	struct object_head head;
+	char *name;		 /* of htb required; of prio the band's number when left out */
+	char *parent;		 /* htb: the class that it borrows from; NULL: a top one */
+	int64_t band;		 /* prio */
+	uint64_t rate, ceil;	 /* bit/s; ceil 0: rate */
+	uint64_t burst, cburst;	 /* bytes; 0: as tc(8) computes them */
+	int64_t prio;		 /* 0..7: the lowest is served first */
+	int64_t quantum;	 /* bytes; 0: by rate */
+	struct field_list child; /* struct qdisc_conf: one, or none */
+};
+
+struct qdisc_filter_conf {
+	struct object_head head;
+	struct match_conf match;
+	int64_t vlan_priority; /* PCP, -1: any */
+	char *class;	       /* name of a class */
+	int64_t band;	       /* prio: -1: by class */
+};
