@@ -5,24 +5,17 @@
  * bridge itself. Both find out by whom a frame goes on: one member, as the forwarding database knows it; all
  * of them (bridge_flood.c); or the bridge's own link. Run by the worker that received the frame, or made it.
  *
- * A burst is gone through in groups, each twice: first the lines of the database that its stations are in
- * are asked for, then they are read.
+ * Most frames go the short way (bridge_quick.h), in groups; the rest, one by one, through bridge_one().
  *
  * VLANs (IEEE 802.1Q 8.6): the VLAN of a frame is that of its tag, or the member's own (PVID). Tags are only
  * put on, taken off or left as they are on the way out.
  */
 #include "bridge/bridge_priv.h"
 
+#include "bridge/bridge_quick.h"
 #include "dp/trace.h"
 
 enum { BRIDGE_GROUP = 32 };
-
-/* Frames of a group, between the two passes. */
-struct bridge_seek {
-	struct bridge_frame frame;
-	uint64_t src_hash, dst_hash;
-	uint8_t drop; /* enum bridge_drop; BRIDGE_N_DROPS: none */
-};
 
 /* 01:80:c2:00:00:00 to 0f, as the first six bytes of a little-endian word. */
 static bool mac_is_reserved(uint64_t mac)
@@ -224,117 +217,66 @@ static unsigned int bridge_decide(struct worker *w, struct bridge_worker *bw,
 
 /* What members receive */
 
-static __rte_always_inline void bridge_seek(
-	struct bridge_worker *bw, struct rte_mbuf *m, struct bridge_seek *seek)
-{
-	struct bridge_frame *f = &seek->frame;
-	const struct fdb *fdb;
-
-	f->in_link = bw->input_link[m->port];
-	f->in = &bw->ports[f->in_link];
-	f->bridge = __atomic_load_n(&f->in->bridge, __ATOMIC_ACQUIRE);
-	if (unlikely(f->bridge == NULL))
-		return;
-	seek->drop = (uint8_t)frame_read(f, m);
-	if (unlikely(seek->drop != BRIDGE_N_DROPS))
-		return;
-	fdb = bridge_fdb(f->bridge);
-	seek->src_hash = fdb_hash(fdb, fdb_key(f->src, f->vid));
-	seek->dst_hash = fdb_hash(fdb, fdb_key(f->dst, f->vid));
-	rte_prefetch0(fdb_first(fdb, seek->src_hash));
-	rte_prefetch0(fdb_first(fdb, seek->dst_hash));
-}
-
 /* The bridge, and the member that the frame came by. */
-static __rte_always_inline bool bridge_is_up(
-	const struct bridge_worker *bw, const struct bridge_frame *f)
+static bool bridge_is_up(const struct bridge_worker *bw, const struct bridge_frame *f)
 {
 	return (bw->links[f->in_link].flags & bw->links[f->bridge->ifindex].flags & LINK_UP) != 0;
 }
 
-/* Any frame. */
+/* Any frame that came by a member; *f is what was found out. */
 static __rte_noinline unsigned int bridge_one(struct worker *w, struct bridge_worker *bw,
-	struct stage_node *node, struct rte_mbuf *m, struct bridge_seek *seek, uint32_t now_s)
+	struct stage_node *node, struct rte_mbuf *m, struct bridge_frame *f)
 {
-	struct bridge_frame *f = &seek->frame;
+	uint32_t now_s = __atomic_load_n(bw->now_s, __ATOMIC_RELAXED);
 	struct pkt_meta *meta = pkt_meta(m);
+	const struct fdb *fdb;
+	enum bridge_drop drop;
 
+	f->in_link = bw->input_link[m->port];
+	f->in = &bw->ports[f->in_link];
+	f->bridge = __atomic_load_n(&f->in->bridge, __ATOMIC_ACQUIRE);
 	/* It has left meanwhile: what it receives is its own. */
 	if (unlikely(f->bridge == NULL))
 		return BRIDGE_OWN;
 	meta->in_link = f->in_link;
 	meta->n_injects = 0;
+	drop = frame_read(f, m);
 	if (unlikely(!bridge_is_up(bw, f)))
-		seek->drop = BRIDGE_DROP_DOWN;
-	if (unlikely(seek->drop != BRIDGE_N_DROPS))
-		return bridge_drop(w, meta, f, seek->drop);
-	if (unlikely(!bridge_note_source(w, bw, f, seek->src_hash, now_s)))
-		return bridge_drop(w, meta, f, BRIDGE_DROP_BAD_SOURCE);
-	return bridge_decide(w, bw, node, m, meta, f, seek->dst_hash);
-}
-
-/* May the frame leave by that member as it is? */
-static __rte_always_inline bool bridge_is_fit(
-	struct rte_mbuf *m, const struct bridge_frame *f, const struct bridge_port *out)
-{
-	if (unlikely(__atomic_load_n(&out->bridge, __ATOMIC_ACQUIRE) != f->bridge) ||
-		unlikely(out == f->in) || unlikely(out->flags & BRIDGE_ISOLATED) ||
-		unlikely(m->pkt_len > (uint32_t)out->mtu + BRIDGE_OVERHEAD))
-		return false;
-	if (!f->bridge->is_filtering)
-		return true;
-	return bridge_vlans_have(out->vlans, f->vid) && bridge_keeps_tag(f, m, out);
-}
-
-/*
- * The way of most frames: from a known station to a known station, with nothing to change. False: bridge_one()
- * has to find out.
- */
-static __rte_always_inline bool bridge_quick(const struct bridge_worker *bw, struct rte_mbuf *m,
-	const struct bridge_seek *seek, uint32_t now_s)
-{
-	const struct bridge_frame *f = &seek->frame;
-	struct fdb_value src, dst, *place, *unused;
-	const struct fdb *fdb;
-
-	if (unlikely(f->bridge == NULL) || unlikely(seek->drop != BRIDGE_N_DROPS) ||
-		unlikely(f->dst & MAC_GROUP_BIT) || unlikely(f->dst == f->bridge->mac) ||
-		unlikely(!bridge_is_up(bw, f)))
-		return false;
+		drop = BRIDGE_DROP_DOWN;
+	if (unlikely(drop != BRIDGE_N_DROPS))
+		return bridge_drop(w, meta, f, drop);
 	fdb = bridge_fdb(f->bridge);
-	src = fdb_read(fdb_first(fdb, seek->src_hash), fdb_key(f->src, f->vid), &place);
-	dst = fdb_read(fdb_first(fdb, seek->dst_hash), fdb_key(f->dst, f->vid), &unused);
-	if (unlikely(src.ifindex != f->in_link) || unlikely(dst.ifindex == 0) ||
-		unlikely(!bridge_is_fit(m, f, &bw->ports[dst.ifindex])))
-		return false;
-	fdb_note_seen(place, &src, now_s);
-	pkt_meta(m)->out_link = dst.ifindex;
-	return true;
+	if (unlikely(!bridge_note_source(w, bw, f, fdb_hash(fdb, fdb_key(f->src, f->vid)), now_s)))
+		return bridge_drop(w, meta, f, BRIDGE_DROP_BAD_SOURCE);
+	return bridge_decide(w, bw, node, m, meta, f, fdb_hash(fdb, fdb_key(f->dst, f->vid)));
 }
 
-/* Two passes over a group of frames. A flood writes into the lane of `tx`, too. */
-static __rte_always_inline void bridge_group(struct worker *w, struct bridge_worker *bw,
-	struct stage_node *node, struct rte_mbuf **pkts, unsigned int n)
+/* Frames that came by one member, of a bridge that filters VLANs or not. A flood writes into the lane of `tx`, too. */
+static __rte_always_inline void bridge_way_group(struct worker *w, struct bridge_worker *bw,
+	struct stage_node *node, struct bridge_way *way, struct rte_mbuf **pkts, unsigned int n,
+	const bool is_filtering)
 {
 	uint32_t now_s = __atomic_load_n(bw->now_s, __ATOMIC_RELAXED);
 	struct stage_node *tx = node->next[BRIDGE_TX];
 	struct rte_mbuf **out = tx->pkts + tx->n;
 	struct bridge_seek seeks[BRIDGE_GROUP];
+	struct bridge_frame f;
 
-	for (unsigned int i = 0; i < RTE_MIN(n, (unsigned int)STAGE_PREFETCH); i++)
-		pkt_prefetch(pkts[i]);
 	for (unsigned int i = 0; i < n; i++) {
 		if (i + STAGE_PREFETCH < n)
 			pkt_prefetch(pkts[i + STAGE_PREFETCH]);
-		bridge_seek(bw, pkts[i], &seeks[i]);
+		bridge_seek(way, pkts[i], &seeks[i], is_filtering);
 	}
 	for (unsigned int i = 0; i < n; i++) {
-		if (likely(bridge_quick(bw, pkts[i], &seeks[i], now_s))) {
+		uint16_t to = bridge_quick(bw, way, pkts[i], &seeks[i], now_s, is_filtering);
+
+		if (likely(to != 0)) {
+			pkt_meta(pkts[i])->out_link = to;
 			*out++ = pkts[i];
 			continue;
 		}
 		tx->n = (uint32_t)(out - tx->pkts);
-		stage_leave(w, node, pkts[i], bridge_one(w, bw, node, pkts[i], &seeks[i], now_s));
+		stage_leave(w, node, pkts[i], bridge_one(w, bw, node, pkts[i], &f));
 		out = tx->pkts + tx->n;
 	}
 	tx->n = (uint32_t)(out - tx->pkts);
@@ -342,20 +284,40 @@ static __rte_always_inline void bridge_group(struct worker *w, struct bridge_wor
 		w->pending |= UINT64_C(1) << tx->index;
 }
 
-/* The same for one frame, whose way is told. */
+/* Frames that came by the first one's member, up to BRIDGE_GROUP of them; how many these are. */
+static unsigned int bridge_group(struct worker *w, struct bridge_worker *bw,
+	struct stage_node *node, struct rte_mbuf **pkts, unsigned int n)
+{
+	struct bridge_frame f;
+	struct bridge_way way;
+	unsigned int end = 1;
+
+	for (unsigned int i = 0; i < RTE_MIN(n, (unsigned int)STAGE_PREFETCH); i++)
+		pkt_prefetch(pkts[i]);
+	while (end < RTE_MIN(n, (unsigned int)BRIDGE_GROUP) && pkts[end]->port == pkts[0]->port)
+		end++;
+	if (unlikely(!bridge_way_find(bw, &way, bw->input_link[pkts[0]->port])))
+		for (unsigned int i = 0; i < end; i++)
+			stage_leave(w, node, pkts[i], bridge_one(w, bw, node, pkts[i], &f));
+	else if (way.is_filtering)
+		bridge_way_group(w, bw, node, &way, pkts, end, true);
+	else
+		bridge_way_group(w, bw, node, &way, pkts, end, false);
+	return end;
+}
+
+/* One frame, whose way is told. */
 static unsigned int bridge_traced(
 	struct worker *w, void *ctx, struct rte_mbuf *m, struct pkt_meta *meta)
 {
 	struct bridge_worker *bw = worker_slot(w, &bridge_module);
-	uint32_t now_s = __atomic_load_n(bw->now_s, __ATOMIC_RELAXED);
-	struct bridge_seek seek;
+	struct bridge_frame f;
 	unsigned int exit;
 
 	(void)meta;
-	bridge_seek(bw, m, &seek);
-	exit = bridge_one(w, bw, ctx, m, &seek, now_s);
-	if (seek.frame.bridge != NULL)
-		trace_tell(w, seek.frame.bridge->ifindex, seek.frame.in_link, seek.frame.vid);
+	exit = bridge_one(w, bw, ctx, m, &f);
+	if (f.bridge != NULL)
+		trace_tell(w, f.bridge->ifindex, f.in_link, f.vid);
 	return exit;
 }
 
@@ -367,9 +329,8 @@ static void bridge_run(struct worker *w, struct stage_node *node)
 		stage_each_traced(w, node, bridge_traced, node);
 		return;
 	}
-	for (uint32_t i = 0; i < node->n; i += BRIDGE_GROUP)
-		bridge_group(
-			w, bw, node, node->pkts + i, RTE_MIN(node->n - i, (uint32_t)BRIDGE_GROUP));
+	for (uint32_t i = 0; i < node->n;)
+		i += bridge_group(w, bw, node, node->pkts + i, node->n - i);
 }
 
 static void bridge_format(const struct trace_record *record, char *buf, size_t size)

@@ -65,16 +65,16 @@ static void rx_run(struct worker *w, struct stage_node *node)
 	struct link_worker *lw = worker_slot(w, &link_module);
 	/* Pairs with the release in port.c: the list is whole. */
 	const struct link_polls *polls = atomic_load_explicit(&lw->polls, memory_order_acquire);
+	uint32_t room = w->room;
 
 	if (unlikely(polls == NULL))
 		return;
-	for (unsigned int i = 0; i < polls->n; i++) {
-		unsigned int k = lw->next_poll + i;
-
-		rx_poll(w, lw, node, &polls->poll[k >= polls->n ? k - polls->n : k]);
+	/* The next queues have their turn in the next pass: more packets at once would not stay in the first cache. */
+	for (unsigned int i = 0; i < polls->n && room - w->room < RX_BURST; i++) {
+		if (lw->next_poll >= polls->n)
+			lw->next_poll = 0;
+		rx_poll(w, lw, node, &polls->poll[lw->next_poll++]);
 	}
-	if (++lw->next_poll >= polls->n)
-		lw->next_poll = 0;
 }
 
 static bool rx_arm(struct worker *w)

@@ -476,7 +476,7 @@ static void carry(struct bench *b, unsigned int from, unsigned int to)
 
 START_TEST(a_loop_ends_in_named_drops_and_others_pass)
 {
-	enum { LOOP_LAN = 7, LOOP_WAN = 8, N_ROUNDS = 400 };
+	enum { LOOP_LAN = 7, LOOP_WAN = 8, N_ROUNDS = 2000 };
 	struct bench *b = bench_create(loop_config, 1, 65536);
 	struct frame frame, other;
 	unsigned int n_passed = 0;
