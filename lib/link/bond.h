@@ -44,18 +44,26 @@ static __rte_always_inline uint64_t bond_word(const void *bytes)
 	return word;
 }
 
-/* Both addresses; with ports where the packet has them whole: all fragments of a datagram go one way. */
+static __rte_always_inline uint32_t bond_word32(const void *bytes)
+{
+	uint32_t word;
+
+	memcpy(&word, bytes, sizeof(word));
+	return word;
+}
+
+/*
+ * Both addresses; with ports where the packet has them whole: all fragments of a datagram go one way. Flags, offset
+ * and protocol are looked at as one little-endian word.
+ */
 static __rte_always_inline uint64_t bond_mix_ip4(const uint8_t *ip, bool has_ports)
 {
+	uint32_t offset_proto = bond_word32(ip + 6) & 0xff00ff3f;
 	uint64_t mix = bond_word(ip + 12);
-	uint32_t ports;
 
-	/* Version 4 without options, no fragment, TCP or UDP. */
-	if (has_ports && likely(ip[0] == 0x45) && likely((ip[6] & 0x3f) == 0 && ip[7] == 0) &&
-		likely(ip[9] == IPPROTO_TCP || ip[9] == IPPROTO_UDP)) {
-		memcpy(&ports, ip + 20, sizeof(ports));
-		mix ^= (uint64_t)ports << 16;
-	}
+	if (has_ports &&
+		likely((offset_proto == IPPROTO_TCP << 24) | (offset_proto == IPPROTO_UDP << 24)))
+		mix ^= (uint64_t)bond_word32(ip + 20) << 16;
 	return mix;
 }
 
@@ -63,13 +71,23 @@ static __rte_always_inline uint64_t bond_mix_ip6(const uint8_t *ip, bool has_por
 {
 	uint64_t mix = bond_word(ip + 8) ^ bond_word(ip + 16) * 3 ^ bond_word(ip + 24) * 5 ^
 		       bond_word(ip + 32) * 7;
-	uint32_t ports;
-
-	if (has_ports && (ip[6] == IPPROTO_TCP || ip[6] == IPPROTO_UDP)) {
-		memcpy(&ports, ip + 40, sizeof(ports));
-		mix ^= (uint64_t)ports << 16;
-	}
+	if (has_ports && (ip[6] == IPPROTO_TCP || ip[6] == IPPROTO_UDP))
+		mix ^= (uint64_t)bond_word32(ip + 40) << 16;
 	return mix;
+}
+
+/* Of frames that are not as simple as most: with tags, with options, IPv6, anything else. */
+static __rte_noinline uint64_t bond_mix_any(const uint8_t *frame, uint64_t macs, uint8_t policy)
+{
+	uint64_t mix = policy == BOND_LAYER2_3 ? macs : 0;
+	uint16_t type_be;
+	const uint8_t *ip = bond_l3(frame, &type_be);
+
+	if (type_be == RTE_BE16(RTE_ETHER_TYPE_IPV4))
+		return mix ^ bond_mix_ip4(ip, policy == BOND_LAYER3_4 && ip[0] == 0x45);
+	if (type_be == RTE_BE16(RTE_ETHER_TYPE_IPV6))
+		return mix ^ bond_mix_ip6(ip, policy == BOND_LAYER3_4);
+	return macs;
 }
 
 /*
@@ -81,18 +99,15 @@ static __rte_always_inline uint8_t bond_hash(const struct rte_mbuf *m, const uin
 	const uint8_t *frame = rte_pktmbuf_mtod(m, const uint8_t *);
 	/* One of both directions is the other: without what lies behind the first address. */
 	uint64_t mix = (bond_word(frame) ^ bond_word(frame + 4) >> 16) & UINT64_MAX >> 16;
-	uint16_t type_be;
-	const uint8_t *ip;
 
 	/* Copies that a bridge makes have a header segment that ends before; they go by their addresses. */
 	if (policy != BOND_LAYER2 && likely(m->data_len > BOND_HEADER_MAX || m->nb_segs == 1)) {
-		uint64_t macs = policy == BOND_LAYER2_3 ? mix : 0;
-
-		ip = bond_l3(frame, &type_be);
-		if (likely(type_be == RTE_BE16(RTE_ETHER_TYPE_IPV4)))
-			mix = macs ^ bond_mix_ip4(ip, policy == BOND_LAYER3_4);
-		else if (type_be == RTE_BE16(RTE_ETHER_TYPE_IPV6))
-			mix = macs ^ bond_mix_ip6(ip, policy == BOND_LAYER3_4);
+		/* EtherType, version and header length at once. */
+		if (likely((bond_word32(frame + 12) & 0xffffff) == 0x450008))
+			mix = (policy == BOND_LAYER2_3 ? mix : 0) ^
+			      bond_mix_ip4(frame + RTE_ETHER_HDR_LEN, policy == BOND_LAYER3_4);
+		else
+			mix = bond_mix_any(frame, mix, policy);
 	}
 	return (uint8_t)(mix * UINT64_C(0x9e3779b97f4a7c15) >> 56);
 }
@@ -112,10 +127,27 @@ static inline unsigned int bond_choose(
 					     : bond->slot[bond_hash(m, bond->policy)];
 }
 
-/* Deals n packets out: each is written where its member's end is, which moves on. */
+/*
+ * Deals n packets out: each is written where its member's end is, which moves on. Between two members that needs
+ * no memory to go through for whose turn it is: each packet is written to both, and one of them moves on.
+ */
 static __rte_always_inline void bond_deal_by(const struct bond_dp *bond, struct rte_mbuf **pkts,
 	unsigned int n, struct rte_mbuf ***end, const uint8_t policy)
 {
+	struct rte_mbuf **first = end[0], **second = end[1];
+
+	if (likely(bond->n == 2)) {
+		for (unsigned int i = 0; i < n; i++) {
+			unsigned int slot = bond->slot[bond_hash(pkts[i], policy)];
+
+			*first = *second = pkts[i];
+			first += slot ^ 1;
+			second += slot;
+		}
+		end[0] = first;
+		end[1] = second;
+		return;
+	}
 	for (unsigned int i = 0; i < n; i++)
 		*end[bond->slot[bond_hash(pkts[i], policy)]]++ = pkts[i];
 }
