@@ -69,7 +69,7 @@ static void sample_field(const struct field *field, void *ctx)
 	else
 		sample_value(field, value, sizeof(value));
 	fprintf(sample->out, "%s%s = %s;\n", field->def != NULL ? "" : "# ", field->name, value);
-	if (field->object == NULL || field->object == *sample->told)
+	if (field->object == NULL || field->object == *sample->told || (field->flags & FIELD_ONE))
 		return;
 	*sample->told = field->object;
 	inner.depth += 2;
@@ -94,7 +94,7 @@ static void sample_remark(const struct field *field, void *ctx)
 		words.range[0] != '\0' ? ")" : "",
 		field->flags & FIELD_REQUIRED ? ", required" : "");
 	inner.depth++;
-	if (field->object != NULL)
+	if (field->object != NULL && !(field->flags & FIELD_ONE))
 		object_each_field(field->object, sample_remark, &inner);
 }
 

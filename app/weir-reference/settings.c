@@ -53,7 +53,7 @@ static void fields_nested(const struct field *field, void *ctx)
 	struct fields_page *page = ctx;
 	char *path;
 
-	if (field->object == NULL)
+	if (field->object == NULL || (field->flags & FIELD_ONE))
 		return;
 	path = mem_printf(
 		"%s.%s%s", page->path, field->name, field->type == FIELD_LIST ? "[]" : "");

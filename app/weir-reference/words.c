@@ -83,7 +83,9 @@ void field_example_text(const struct field *field, char *buf, size_t size)
 		value = type_example(field, type);
 	buf[0] = '\0';
 	if (field->object != NULL)
-		snprintf(buf, size, field->type == FIELD_LIST ? "( { ... } )" : "{ ... }");
+		snprintf(buf, size,
+			field->type == FIELD_LIST && !(field->flags & FIELD_ONE) ? "( { ... } )"
+										 : "{ ... }");
 	else if (value != NULL)
 		field_value_text(field, value, buf, size);
 }
@@ -137,7 +139,9 @@ static void type_text(const struct field *field, char *buf, size_t size)
 {
 	const char *required = field->flags & FIELD_REQUIRED ? ", required" : "";
 
-	if (field->type == FIELD_LIST)
+	if (field->flags & FIELD_ONE)
+		snprintf(buf, size, "group%s", required);
+	else if (field->type == FIELD_LIST)
 		snprintf(buf, size, "list of %s%s",
 			field->object != NULL ? "groups" : field_type_name(field->item), required);
 	else

@@ -326,6 +326,16 @@ static int decode_item(const struct field *field, const struct node *node, const
 	return decode_object(field->object, node, path, false, diag, out);
 }
 
+static int decode_one(const struct place *place, const struct field *field, const struct node *node,
+	struct field_list *list)
+{
+	if (node->kind != NODE_GROUP)
+		return wrong_type(place, field, FIELD_GROUP);
+	list->items = mem_zalloc(field_item_size(field));
+	list->n = 1;
+	return decode_object(field->object, node, place->path, false, place->diag, list->items);
+}
+
 static int decode_list(const struct place *place, const struct field *field,
 	const struct node *node, struct field_list *list)
 {
@@ -336,6 +346,8 @@ static int decode_list(const struct place *place, const struct field *field,
 	unsigned int n = 0;
 	int err = 0;
 
+	if (field->flags & FIELD_ONE)
+		return decode_one(place, field, node, list);
 	if (node->kind != NODE_LIST && !is_single)
 		return wrong_type(place, field, FIELD_LIST);
 	for (const struct node *item = node->child; item != NULL; item = item->next)

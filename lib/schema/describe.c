@@ -176,12 +176,15 @@ static json_t *describe_enum(const struct field_enum *e)
 	return names;
 }
 
-static json_t *describe_field(const struct field *field)
+static json_t *describe_object(const struct object *object, bool is_within);
+
+/* is_within: of an object that a FIELD_ONE holds, which may be the one that is being described. */
+static json_t *describe_field(const struct field *field, bool is_within)
 {
 	json_t *json = json_pack("{s:s, s:s, s:b, s:b, s:b}", "name", field->name, "type",
-		field_type_name(field->type), "required", (field->flags & FIELD_REQUIRED) != 0,
-		"positional", (field->flags & FIELD_POSITIONAL) != 0, "named",
-		(field->flags & FIELD_NAMED) != 0);
+		field_type_name(field->flags & FIELD_ONE ? FIELD_GROUP : field->type), "required",
+		(field->flags & FIELD_REQUIRED) != 0, "positional",
+		(field->flags & FIELD_POSITIONAL) != 0, "named", (field->flags & FIELD_NAMED) != 0);
 
 	if (field->flags & FIELD_FILE)
 		json_object_set_new(json, "file", json_true());
@@ -201,17 +204,23 @@ static json_t *describe_field(const struct field *field)
 		json_object_set_new(json, "enum", describe_enum(field->enums));
 	if (field->type == FIELD_LIST && field->object == NULL)
 		json_object_set_new(json, "item", json_string(field_type_name(field->item)));
-	if (field->object != NULL)
-		json_object_set_new(json, "fields", schema_describe(field->object));
+	if (field->object != NULL && !(is_within && (field->flags & FIELD_ONE)))
+		json_object_set_new(json, "fields",
+			describe_object(field->object, is_within || (field->flags & FIELD_ONE)));
 	return json;
 }
 
-json_t *schema_describe(const struct object *object)
+static json_t *describe_object(const struct object *object, bool is_within)
 {
 	json_t *fields = json_array();
 
 	for (struct field_at at = field_first(object); at.field->type != FIELD_END;
 		at = field_next(at))
-		json_array_append_new(fields, describe_field(at.field));
+		json_array_append_new(fields, describe_field(at.field, is_within));
 	return fields;
+}
+
+json_t *schema_describe(const struct object *object)
+{
+	return describe_object(object, false);
 }

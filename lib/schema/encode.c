@@ -113,8 +113,11 @@ static json_t *scalar_json(const struct field *field, enum field_type type, cons
 static json_t *list_json(const struct field *field, const struct field_list *list)
 {
 	size_t size = field_item_size(field);
-	json_t *array = json_array();
+	json_t *array;
 
+	if (field->flags & FIELD_ONE)
+		return list->n == 0 ? json_null() : schema_to_json(field->object, list->items);
+	array = json_array();
 	for (unsigned int i = 0; i < list->n; i++) {
 		const void *item = (const char *)list->items + i * size;
 
@@ -311,6 +314,13 @@ static void print_list(
 	bool is_array = !is_objects && field->item != FIELD_INT;
 	FILE *out = print->out;
 
+	if (field->flags & FIELD_ONE) {
+		fputs("{\n", out);
+		print_object(&inner, field->object, list->items);
+		print_indent(print);
+		fputc('}', out);
+		return;
+	}
 	fputs(is_array ? "[" : "(", out);
 	for (unsigned int i = 0; i < list->n; i++) {
 		const void *item = (const char *)list->items + i * size;

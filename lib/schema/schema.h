@@ -49,6 +49,11 @@ enum field_flag {
 	FIELD_SWITCH = 1 << 7,	/* text that may be true or false as well */
 	FIELD_SHORT =
 		1 << 8, /* list of objects: a text is one of which only the first field is given */
+	/*
+	 * list of objects: one or none, written as a group. Its object may be one that it is itself in;
+	 * descriptions end at the second of these within each other.
+	 */
+	FIELD_ONE = 1 << 9,
 };
 
 struct field_enum {

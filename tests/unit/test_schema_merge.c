@@ -64,6 +64,31 @@ static const struct object team_object = {
 		},
 };
 
+/* Boxes within boxes. */
+struct box {
+	struct object_head head;
+	char *label;
+	struct field_list inner;
+};
+
+static const struct object box_object = {
+	.name = "box",
+	.size = sizeof(struct box),
+	.fields =
+		(const struct field[]){
+			{ .name = "label",
+				.type = FIELD_STRING,
+				.flags = FIELD_REQUIRED,
+				.offset = offsetof(struct box, label) },
+			{ .name = "inner",
+				.type = FIELD_LIST,
+				.flags = FIELD_ONE,
+				.offset = offsetof(struct box, inner),
+				.object = &box_object },
+			{ .type = FIELD_END },
+		},
+};
+
 /* As the arguments of a command have them: others besides, and a range that is wider. */
 struct change {
 	struct object_head head;
@@ -160,6 +185,61 @@ START_TEST(members_that_are_printed_can_be_read)
 END_TEST
 
 static const struct {
+	const char *text, *want; /* as JSON; or the problem */
+} boxes[] = {
+	{ "label = \"a\";", "{\"label\":\"a\"}" },
+	{ "label = \"a\"; inner = { label = \"b\"; };",
+		"{\"inner\":{\"label\":\"b\"},\"label\":\"a\"}" },
+	{ "label = \"a\"; inner = { label = \"b\"; inner = { label = \"c\"; }; };",
+		"{\"inner\":{\"inner\":{\"label\":\"c\"},\"label\":\"b\"},\"label\":\"a\"}" },
+	{ "label = \"a\"; inner = ( { label = \"b\"; } );", "f:1: inner: " },
+	{ "label = \"a\"; inner = \"b\";", "f:1: inner: " },
+	{ "label = \"a\"; inner = { inner = { label = \"c\"; }; };", "f:1: inner.label: " },
+	{ "label = \"a\"; inner = { label = \"b\"; inner = { lable = 1; }; };",
+		"f:1: inner.inner.lable: " },
+};
+
+START_TEST(an_object_holds_one_of_its_own_kind)
+{
+	char *lines, *got;
+	struct box *box = decode_object_text(&box_object, boxes[_i].text, &lines), *again;
+	json_t *json;
+
+	if (boxes[_i].want[0] != '{') {
+		ck_assert_ptr_null(box);
+		ck_assert_msg(strstr(lines, boxes[_i].want) != NULL, "%s", lines);
+		free(lines);
+		return;
+	}
+	ck_assert_str_eq(lines, "");
+	free(lines);
+	lines = print_text(&box_object, box);
+	again = decode_good(&box_object, lines);
+	json = schema_to_json(&box_object, again);
+	got = json_dumps(json, JSON_SORT_KEYS | JSON_COMPACT);
+	ck_assert_str_eq(got, boxes[_i].want);
+	json_decref(json);
+	free(got);
+	free(lines);
+	schema_free(&box_object, box);
+	schema_free(&box_object, again);
+}
+END_TEST
+
+/* One step down, so that a command line can name what is in it; and no further. */
+START_TEST(descriptions_of_what_is_in_itself_end)
+{
+	json_t *json = schema_describe(&box_object), *inner = json_array_get(json, 1);
+
+	ck_assert_str_eq(json_string_value(json_object_get(inner, "type")), "group");
+	inner = json_array_get(json_object_get(inner, "fields"), 1);
+	ck_assert_str_eq(json_string_value(json_object_get(inner, "name")), "inner");
+	ck_assert_ptr_null(json_object_get(inner, "fields"));
+	json_decref(json);
+}
+END_TEST
+
+static const struct {
 	const char *base, *from; /* base NULL: none */
 	const char *want;	 /* as it is printed; or the problem */
 	bool is_refused;
@@ -245,6 +325,8 @@ START_TEST(fields_of_every_kind_survive)
 END_TEST
 
 SUITE_MAIN("schema_merge", LOOP_TEST(a_name_alone_is_a_member_with_all_defaults, shorts),
+	LOOP_TEST(an_object_holds_one_of_its_own_kind, boxes),
+	PLAIN_TEST(descriptions_of_what_is_in_itself_end),
 	PLAIN_TEST(members_that_are_printed_can_be_read),
 	LOOP_TEST(what_is_given_stands_in_place_of_what_was, merges),
 	PLAIN_TEST(fields_of_every_kind_survive))
