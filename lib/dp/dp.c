@@ -178,6 +178,7 @@ static struct worker *worker_new(struct dp *dp, unsigned int id)
 	w->id = (uint16_t)id;
 	w->dp = dp;
 	w->pool = dp->pool;
+	w->due = UINT64_MAX;
 	w->n_stages = (uint16_t)dp->n_stages;
 	w->drop_index = (uint16_t)(dp->n_stages - 1);
 	w->lcore = LCORE_ID_ANY;

@@ -61,7 +61,7 @@ unsigned int worker_pass(struct worker *w)
 {
 	unsigned int i, entered;
 
-	w->now = rte_rdtsc();
+	w->now = likely(w->clock == NULL) ? rte_rdtsc() : *w->clock;
 	w->room = LANE_SIZE;
 	w->spare = LANE_ROOM - LANE_SIZE;
 	w->is_sampling = (w->n_passes++ & (WORKER_SAMPLE_EVERY - 1)) == 0;

@@ -44,8 +44,11 @@ struct worker_stats {
 struct trace;
 
 struct worker {
-	uint64_t pending;	      /* bit i: the lane of stage i has packets */
-	uint64_t now;		      /* TSC at the start of the pass */
+	uint64_t pending; /* bit i: the lane of stage i has packets */
+	uint64_t now;	  /* TSC at the start of the pass */
+	uint64_t
+		due; /* TSC when something that waits here has to go on; UINT64_MAX: nothing has to */
+	const uint64_t *clock;	      /* in place of the TSC, for tests; NULL */
 	uint32_t room;		      /* packets that sources may still bring into this pass */
 	uint32_t spare;		      /* packets that stages may still make in it, for tx only */
 	uint32_t n_passes;	      /* low bits choose the passes that measure */

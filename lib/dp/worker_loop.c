@@ -30,7 +30,8 @@ enum {
 	IDLE_PAUSES = 2048,
 	IDLE_SLEEP_MIN_NS = 5000,
 	IDLE_SLEEP_MAX_NS = 160000,
-	IDLE_ARMED_NS = 100000000, /* with everything armed; what is due by time is not later */
+	IDLE_ARMED_NS = 100000000, /* with everything armed */
+	IDLE_DUE_NS = 200000,	   /* what is due by time is waited for awake */
 	IDLE_EVENTS = 16,
 	IDLE_MISSES_MAX = 3,
 };
@@ -123,6 +124,18 @@ static bool idle_judge(struct loop *loop, enum wake wake)
 	return true;
 }
 
+/* How long it may sleep for what is due by time; 0: not at all. */
+static uint32_t idle_ns_to_due(const struct worker *w)
+{
+	int64_t cycles = (int64_t)(w->due - rte_rdtsc());
+	double ns;
+
+	if (likely(w->due == UINT64_MAX))
+		return IDLE_ARMED_NS;
+	ns = (double)cycles * 1e9 / (double)w->dp->tsc_hz - IDLE_DUE_NS;
+	return ns <= 0 ? 0 : ns < IDLE_ARMED_NS ? (uint32_t)ns : IDLE_ARMED_NS;
+}
+
 /*
  * True: something has come, or is about to: a driver may show a packet later than its descriptor
  * says so (net_tap counts signals that another thread receives), so it is worth polling again.
@@ -140,7 +153,8 @@ static bool idle_sleep(struct loop *loop)
 		is_armed = sources_arm(w);
 	is_awake = loop_pass(loop) || atomic_load_explicit(&w->stop, memory_order_relaxed);
 	if (!is_awake)
-		wake = worker_wait(w, is_armed ? IDLE_ARMED_NS : loop->sleep_ns);
+		wake = worker_wait(w, RTE_MIN(is_armed ? (uint32_t)IDLE_ARMED_NS : loop->sleep_ns,
+					      idle_ns_to_due(w)));
 	worker_say_awake(w);
 	if (is_long)
 		sources_disarm(w);
@@ -156,7 +170,7 @@ static bool idle_step(struct loop *loop)
 	loop->n_empty++;
 	if (loop->n_empty < IDLE_SPINS)
 		return false;
-	if (loop->n_empty < IDLE_PAUSES) {
+	if (loop->n_empty < IDLE_PAUSES || idle_ns_to_due(loop->w) == 0) {
 		rte_pause();
 		return false;
 	}

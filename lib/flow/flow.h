@@ -194,6 +194,24 @@ void flow_policy_changed(struct dp *dp);
 /* The policer of the connection that a packet is part of (meta->flow). Worker. */
 uint16_t flow_policer(const struct worker *w, const struct pkt_meta *meta);
 
+/* A packet as it is about to be sent; has_ports: both are known, and mean something. */
+struct flow_sent {
+	union flow_addr src, dst;
+	uint16_t sport_be, dport_be;
+	uint8_t family, proto;
+	bool has_ports;
+};
+
+/* What is known of its connection. */
+struct flow_known {
+	union flow_addr src; /* where the packet came from, before it was translated */
+	uint16_t class;	     /* of the rule action `class`; 0: none */
+};
+
+/* False: it is of no connection, or of one that this worker does not have. Worker. */
+bool flow_of_sent(const struct worker *w, const struct pkt_meta *meta, const struct flow_sent *sent,
+	struct flow_known *known);
+
 /*
  * Tables for the few connections of a scratch worker, apart from everybody's. -ENOMEM. They must be
  * given back before the worker is. Control thread.

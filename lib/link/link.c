@@ -61,6 +61,19 @@ struct worker *link_worker(const struct dp *dp, const struct link *link)
 	return dp->workers[0];
 }
 
+bool link_is_sent_by(const struct link *link, const struct worker *w)
+{
+	const struct link_worker *lw = worker_slot(w, &link_module);
+
+	return link->port == LINK_NO_PORT || lw->tx[link->port].queue != LINK_NO_QUEUE;
+}
+
+void link_set_shaped(struct dp *dp, struct link *link, bool is_shaped)
+{
+	link->is_shaped = is_shaped;
+	link_publish(dp, link);
+}
+
 const struct link_dp *link_dp_table(const struct dp *dp)
 {
 	return link_state(dp)->table;
@@ -119,6 +132,8 @@ void link_publish(struct dp *dp, const struct link *link)
 		flags |= LINK_INSERTS;
 	if (link->is_collecting)
 		flags |= LINK_COLLECTING;
+	if (link->is_shaped)
+		flags |= LINK_SHAPED;
 	if (link->ops == &bond_ops)
 		__atomic_store_n(&entry->bond, bond_members(link), __ATOMIC_RELEASE);
 	if (link->lower != NULL)

@@ -46,6 +46,7 @@ enum link_dp_flag {
 	LINK_BONDED = 1 << 9,	   /* is a member of a bond: what it receives comes in by that */
 	LINK_COLLECTING = 1 << 10, /* and the bond takes it */
 	LINK_INSERTS = 1 << 11,	   /* a port whose device puts customer tags on */
+	LINK_SHAPED = 1 << 12,	   /* what leaves by it waits in a qdisc (lib/qos) before */
 };
 
 /* In the first eight bytes of a frame, as a little-endian word: */
@@ -118,6 +119,7 @@ struct link {
 	bool inserts_vlans;	   /* its device puts tags on */
 	bool is_collecting;	   /* member of a bond: may receive */
 	bool is_paused;		   /* its device is stopped for a change: no packet passes */
+	bool is_shaped;		   /* has a qdisc */
 	struct mtu_change *change; /* under way; NULL: none */
 	const struct link_conf
 		*conf;	   /* as decoded; the configuration owns it and outlives the link */
@@ -141,6 +143,11 @@ struct worker *link_worker(const struct dp *dp, const struct link *link);
  * links say so to workers (LINK_TRACKED). Control thread.
  */
 void link_set_tracked(struct dp *dp, uint16_t ns, bool is_tracked);
+
+/* What leaves by it goes to the stage `qdisc_classify` from now on, or no longer. Control thread. */
+void link_set_shaped(struct dp *dp, struct link *link, bool is_shaped);
+/* Can that worker send on the port at the bottom of the link by itself? Control thread. */
+bool link_is_sent_by(const struct link *link, const struct worker *w);
 
 /* Which worker owns what: constant pointer, read by workers. */
 const struct steer *link_steer(const struct dp *dp);
@@ -178,6 +185,12 @@ const uint16_t *link_of_inputs(const struct worker *w);
  * dropped (pkt_drop()). Datapath.
  */
 bool link_enter(struct worker *w, struct rte_mbuf *m, struct pkt_meta *meta, uint16_t ifindex);
+/*
+ * Sends by a link that is a port, which this worker can do by itself, past its qdisc. Takes n at most and returns how
+ * many it took: the first ones, sent or, if the link is down, dropped. Datapath.
+ */
+unsigned int link_send(struct worker *w, struct stage_node *node, uint16_t ifindex,
+	struct rte_mbuf **pkts, unsigned int n);
 /* Does a link with that customer VLAN stand on it? Datapath. */
 bool link_has_vlan(const struct worker *w, uint16_t ifindex, uint16_t vid);
 /* Counts packets that leave by a link above others. */
@@ -191,8 +204,8 @@ json_t *link_to_json(const struct link *link);
 
 extern struct module link_module;
 extern const struct object link_object; /* for extensions: ns adds `addresses` */
-extern const struct stage rx_stage, l2_stage, steer_stage, parse_stage, tx_stage, tx_member_stage;
-extern const struct stage lacp_input_stage;
+extern const struct stage rx_stage, l2_stage, steer_stage, parse_stage, lacp_input_stage;
+extern const struct stage tx_queued_stage, tx_stage, tx_member_stage;
 /* Is there a link of this name in the configuration? For checks. */
 bool link_is_configured(const struct config *config, const char *name);
 /* The device string of a decoded object of the section `links`; NULL: has none. */

@@ -7,6 +7,9 @@
  * counters; the table of links is the control thread's.
  *
  * A worker without a transmit queue of its own on a port hands packets to the worker that owns one.
+ *
+ * Links that are shaped have a qdisc (lib/qos): packets go there on their way down, and those that come out of it
+ * go on by link_send() or, by links that stand on others, through `tx_queued`.
  */
 #include "dp/trace.h"
 #include "link/bond.h"
@@ -15,6 +18,8 @@
 
 enum {
 	TX_BRIDGE = 1,
+	TX_SHAPED,
+	TX_TX,	    /* of tx_queued */
 	TX_RUN = 8, /* packets of one link that are worth a burst of their own */
 };
 
@@ -25,6 +30,13 @@ static void tx_drop(struct worker *w, struct stage_node *node, struct rte_mbuf *
 
 	lw->counters[link].tx_dropped++;
 	stage_leave(w, node, m, pkt_drop(pkt_meta(m), &link_module, reason));
+}
+
+static void tx_drop_all(struct worker *w, struct stage_node *node, struct rte_mbuf **pkts,
+	unsigned int n, uint16_t link, unsigned int reason)
+{
+	for (unsigned int i = 0; i < n; i++)
+		tx_drop(w, node, pkts[i], link, reason);
 }
 
 /*
@@ -40,8 +52,7 @@ static void tx_send(struct worker *w, struct stage_node *node, struct link_worke
 	unsigned int sent;
 
 	if (unlikely(!(link->flags & LINK_UP))) {
-		for (unsigned int i = 0; i < n; i++)
-			tx_drop(w, node, pkts[i], ifindex, LINK_DROP_DOWN);
+		tx_drop_all(w, node, pkts, n, ifindex, LINK_DROP_DOWN);
 		return;
 	}
 	if (unlikely(tx->queue == LINK_NO_QUEUE)) {
@@ -96,6 +107,33 @@ static bool tx_has_hardware(const struct link_worker *lw, const struct link_dp *
 	return (lw->table[link->lower].flags & LINK_INSERTS) && link->tpid == RTE_ETHER_TYPE_VLAN;
 }
 
+/* To the qdisc of that link. */
+static void tx_shape(struct worker *w, struct stage_node *node, struct rte_mbuf **pkts, uint32_t n,
+	uint16_t ifindex)
+{
+	const struct link_worker *lw = worker_slot(w, &link_module);
+	bool is_up = lw->table[ifindex].flags & LINK_UP;
+
+	if (unlikely(!is_up) || unlikely(node->next[TX_SHAPED] == NULL)) {
+		tx_drop_all(w, node, pkts, n, ifindex, LINK_DROP_DOWN);
+		return;
+	}
+	for (uint32_t i = 0; i < n; i++) {
+		pkt_meta(pkts[i])->out_link = ifindex;
+		stage_leave(w, node, pkts[i], TX_SHAPED);
+	}
+}
+
+/* By a port that may be shaped. */
+static inline void tx_send_port(struct worker *w, struct stage_node *node, struct link_worker *lw,
+	uint16_t ifindex, struct rte_mbuf **pkts, uint32_t n, uint64_t n_bytes)
+{
+	if (unlikely(lw->table[ifindex].flags & LINK_SHAPED))
+		tx_shape(w, node, pkts, n, ifindex);
+	else
+		tx_send(w, node, lw, ifindex, pkts, n, n_bytes);
+}
+
 /* A bridge finds out by whom to send; what it sends on stands on no bridge. */
 static void tx_bridge(
 	struct worker *w, struct stage_node *node, struct rte_mbuf *m, uint16_t ifindex)
@@ -140,14 +178,13 @@ static void tx_send_bond(struct worker *w, struct stage_node *node, struct link_
 	struct rte_mbuf **end[BOND_MEMBERS_MAX];
 
 	if (unlikely(bond == NULL) || unlikely(bond->n == 0)) {
-		for (unsigned int i = 0; i < n; i++)
-			tx_drop(w, node, pkts[i], ifindex, LINK_DROP_BOND_NO_MEMBER);
+		tx_drop_all(w, node, pkts, n, ifindex, LINK_DROP_BOND_NO_MEMBER);
 		return;
 	}
 	counters->tx_packets += n;
 	counters->tx_bytes += n_bytes;
 	if (bond->n == 1) {
-		tx_send(w, node, lw, bond->member[0], pkts, n, n_bytes);
+		tx_send_port(w, node, lw, bond->member[0], pkts, n, n_bytes);
 		return;
 	}
 	for (unsigned int k = 0; k < bond->n; k++)
@@ -158,7 +195,8 @@ static void tx_send_bond(struct worker *w, struct stage_node *node, struct link_
 
 		n = (unsigned int)(end[k] - begin);
 		if (n > 0)
-			tx_send(w, node, lw, bond->member[k], begin, n, tx_count_bytes(begin, n));
+			tx_send_port(
+				w, node, lw, bond->member[k], begin, n, tx_count_bytes(begin, n));
 	}
 }
 
@@ -179,6 +217,10 @@ static uint16_t tx_descend(struct worker *w, struct stage_node *node, struct lin
 			tx_drop(w, node, m, ifindex, LINK_DROP_DOWN);
 			return 0;
 		}
+		if (unlikely(flags & LINK_SHAPED)) {
+			tx_shape(w, node, &m, 1, ifindex);
+			return 0;
+		}
 		if (!(flags & LINK_STACKED))
 			return ifindex;
 		if (flags & LINK_BRIDGE) {
@@ -195,12 +237,12 @@ static uint16_t tx_descend(struct worker *w, struct stage_node *node, struct lin
 	}
 }
 
-/* All these leave by the same link, which stands on others: down step by step together. */
+/* All these leave by the same link, which stands on others or is shaped: down step by step together. */
 static __rte_noinline void tx_send_stacked(struct worker *w, struct stage_node *node,
 	struct link_worker *lw, uint16_t ifindex, struct rte_mbuf **pkts, uint32_t n,
 	uint64_t n_bytes)
 {
-	const uint16_t kinds = LINK_STACKED | LINK_UP | LINK_BRIDGE | LINK_BOND;
+	const uint16_t kinds = LINK_STACKED | LINK_UP | LINK_BRIDGE | LINK_BOND | LINK_SHAPED;
 	const struct link_dp *link;
 
 	for (link = &lw->table[ifindex]; (link->flags & kinds) == (LINK_STACKED | LINK_UP);
@@ -224,6 +266,10 @@ static __rte_noinline void tx_send_stacked(struct worker *w, struct stage_node *
 		n_bytes += n * VLAN_TAG_LEN;
 		ifindex = link->lower;
 	}
+	if (link->flags & LINK_SHAPED) {
+		tx_shape(w, node, pkts, n, ifindex);
+		return;
+	}
 	if (link->flags & LINK_BRIDGE) {
 		for (uint32_t i = 0; i < n; i++)
 			tx_bridge(w, node, pkts[i], ifindex);
@@ -243,7 +289,7 @@ static __rte_always_inline void tx_send_all(struct worker *w, struct stage_node 
 	struct link_worker *lw, uint16_t ifindex, struct rte_mbuf **pkts, uint32_t n,
 	uint64_t n_bytes)
 {
-	if (unlikely(lw->table[ifindex].flags & LINK_STACKED))
+	if (unlikely(lw->table[ifindex].flags & (LINK_STACKED | LINK_SHAPED)))
 		tx_send_stacked(w, node, lw, ifindex, pkts, n, n_bytes);
 	else
 		tx_send(w, node, lw, ifindex, pkts, n, n_bytes);
@@ -368,7 +414,8 @@ const struct stage tx_stage = {
 	.help = "sends, or hands over to the worker that owns a queue of the port",
 	.run = tx_run,
 	.is_end = true,
-	.exits = { [TX_BRIDGE] = { "bridge", "bridge_output" } },
+	.exits = { [TX_BRIDGE] = { "bridge", "bridge_output" },
+		[TX_SHAPED] = { "shaped", "qdisc_classify" } },
 	.format = tx_format,
 };
 
@@ -376,8 +423,77 @@ const struct stage tx_member_stage = {
 	.name = "tx_member",
 	.help = "the same for what a bridge sends by its members",
 	.run = tx_run,
+	.is_end = true,
+	.exits = { [TX_SHAPED] = { "shaped", "qdisc_classify" } },
 	.format = tx_format,
 };
+
+/* tx_queued */
+
+/* One step down from a link that stands on others, for what comes out of its qdisc: the rest is for `tx`. */
+static unsigned int tx_queued_one(
+	struct worker *w, void *ctx, struct rte_mbuf *m, struct pkt_meta *meta)
+{
+	struct link_worker *lw = worker_slot(w, &link_module);
+	uint16_t ifindex = meta->out_link;
+	const struct link_dp *link = &lw->table[ifindex];
+	struct link_counters *counters = &lw->counters[ifindex];
+	uint16_t flags = __atomic_load_n(&link->flags, __ATOMIC_ACQUIRE);
+	struct stage_node *node = ctx;
+	uint32_t len = m->pkt_len;
+
+	if (unlikely((flags & (LINK_UP | LINK_STACKED)) != (LINK_UP | LINK_STACKED))) {
+		tx_drop(w, node, m, ifindex, LINK_DROP_DOWN);
+		return STAGE_CONSUMED;
+	}
+	if (flags & LINK_BRIDGE) {
+		tx_bridge(w, node, m, ifindex);
+		return STAGE_CONSUMED;
+	}
+	ifindex = flags & LINK_BOND ? tx_member(w, node, lw, m, ifindex)
+				    : tx_tag(w, node, link, m, ifindex, tx_has_hardware(lw, link));
+	if (unlikely(ifindex == 0))
+		return STAGE_CONSUMED;
+	counters->tx_packets++;
+	counters->tx_bytes += len;
+	return TX_TX;
+}
+
+static void tx_queued_run(struct worker *w, struct stage_node *node)
+{
+	stage_each(w, node, TX_TX, tx_queued_one, node);
+}
+
+const struct stage tx_queued_stage = {
+	.name = "tx_queued",
+	.help = "goes on with what has waited in the qdisc of a link that stands on others",
+	.run = tx_queued_run,
+	.is_end = true, /* it leaves by itself with some */
+	.exits = { [TX_BRIDGE] = { "bridge", "bridge_output" }, [TX_TX] = { "tx", "tx" } },
+	.format = tx_format,
+};
+
+unsigned int link_send(struct worker *w, struct stage_node *node, uint16_t ifindex,
+	struct rte_mbuf **pkts, unsigned int n)
+{
+	struct link_worker *lw = worker_slot(w, &link_module);
+	const struct link_dp *link = &lw->table[ifindex];
+	struct link_counters *counters = &lw->counters[ifindex];
+	uint64_t n_bytes = tx_count_bytes(pkts, n);
+	unsigned int sent;
+
+	if (unlikely(!(link->flags & LINK_UP))) {
+		tx_drop_all(w, node, pkts, n, ifindex, LINK_DROP_DOWN);
+		return n;
+	}
+	sent = rte_eth_tx_burst(link->port, lw->tx[link->port].queue, pkts, (uint16_t)n);
+	for (unsigned int i = sent; unlikely(i < n); i++)
+		n_bytes -= pkts[i]->pkt_len;
+	counters->tx_packets += sent;
+	counters->tx_bytes += n_bytes;
+	w->stats.tx += sent;
+	return sent;
+}
 
 /* For stages of links above others. */
 

@@ -159,8 +159,6 @@ struct qdisc_ops {
 	bool (*adopt)(struct qdisc *q, struct qdisc *old, uint64_t now);
 };
 
-enum { QDISC_LIMIT = 1000, QDISC_LEAVES_MAX = 65535, QDISC_DEPTH_MAX = 8 };
-
 /* A tree, of the settings of one link. Control thread makes it; then it is its owner's. */
 struct qdisc_tree {
 	struct qdisc *root;

@@ -15,7 +15,17 @@ enum qdisc_kind {
 	QDISC_N_KINDS
 };
 
-enum { QDISC_BANDS_MAX = 16, QDISC_PRIORITIES = 16 };
+enum {
+	QDISC_BANDS_MAX = 16,
+	QDISC_PRIORITIES = 16,
+	QDISC_LIMIT = 1000,  /* packets, of a queue for which nothing is said */
+	QDISC_DEPTH_MAX = 8, /* qdiscs within each other */
+	QDISC_LEAVES_MAX = 65535,
+	QDISC_CLASS_NAME_MAX = 31,
+};
+
+/* What queues of an fq_codel are of. */
+enum qdisc_per { QDISC_PER_FLOW, QDISC_PER_SOURCE, QDISC_PER_DESTINATION };
 
 struct qdisc_conf {
 	struct object_head head;
@@ -29,7 +39,7 @@ struct qdisc_conf {
 	uint64_t latency_ns;	 /* in place of limit */
 	/* tbf, htb: what a frame is on the link below */
 	int64_t overhead, mpu;
-	bool is_atm;
+	int is_atm; /* 0, 1 */
 	/* prio */
 	int64_t bands;
 	int64_t default_band;	   /* -1: by priomap */
@@ -44,7 +54,7 @@ struct qdisc_conf {
 	uint64_t target_ns, interval_ns, ce_threshold_ns; /* ce_threshold 0: none */
 	uint64_t memory_limit;				  /* bytes */
 	bool has_ecn;
-	bool is_by_host; /* queues are those of inside hosts, not of flows */
+	int per; /* enum qdisc_per */
 	/* tbf */
 	struct field_list child; /* struct qdisc_conf: one, or none */
 };
@@ -56,7 +66,7 @@ struct qdisc_class_conf {
 	char *parent;		 /* htb: the class that it borrows from; NULL: a top one */
 	int64_t band;		 /* prio */
 	uint64_t rate, ceil;	 /* bit/s; ceil 0: rate */
-	uint64_t burst, cburst;	 /* bytes; 0: as tc(8) computes them */
+	uint64_t burst, cburst;	 /* bytes; 0: what rate and ceil take in 10 ms, and a packet */
 	int64_t prio;		 /* 0..7: the lowest is served first */
 	int64_t quantum;	 /* bytes; 0: by rate */
 	struct field_list child; /* struct qdisc_conf: one, or none */
@@ -69,3 +79,42 @@ struct qdisc_filter_conf {
 	char *class;	       /* name of a class */
 	int64_t band;	       /* prio: -1: by class */
 };
+
+extern const struct object qdisc_object;       /* of a link */
+extern const struct object qdisc_child_object; /* the same without `link` */
+extern const struct object qdisc_class_object, qdisc_filter_object;
+extern const struct field_enum qdisc_kinds[];
+
+/* Items of the lists above. */
+static inline const struct qdisc_class_conf *qdisc_class_conf(
+	const struct qdisc_conf *conf, unsigned int i)
+{
+	return field_list_item(&qdisc_class_object, &conf->classes, i);
+}
+
+static inline const struct qdisc_filter_conf *qdisc_filter_conf(
+	const struct qdisc_conf *conf, unsigned int i)
+{
+	return field_list_item(&qdisc_filter_object, &conf->filters, i);
+}
+
+/* NULL: has none of its own. */
+static inline const struct qdisc_conf *qdisc_child_conf(const struct field_list *child)
+{
+	return child->n > 0 ? child->items : NULL;
+}
+
+/* Arguments of commands about qdiscs begin with the same settings. */
+struct qdisc_args {
+	struct qdisc_conf conf;
+	char *parent; /* class, or handle; NULL: the root */
+	bool is_root;
+};
+extern const struct object qdisc_args_object;
+
+/*
+ * Finds what is wrong with a qdisc, decoded by that object, and all below it, at a path such as "qdiscs[0]"; mtu: of
+ * its link. Lines are for who hands it on to find.
+ */
+void qdisc_conf_check(const struct qdisc_conf *conf, const struct object *object, uint16_t mtu,
+	const char *path, struct diag *found);

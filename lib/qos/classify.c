@@ -1,0 +1,389 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+/*
+ * See classify.h. A classifier has a node for each qdisc of its tree: a leaf's number, or how one of the children is
+ * found. A packet goes down from the root, or from the node of the class that a firewall rule has named.
+ */
+#include "qos/classify.h"
+
+#include "flow/flow.h"
+#include "match/class_names.h"
+#include "qos/view.h"
+
+#include <stdlib.h>
+
+enum { V4, V6, N_FAMILIES };
+
+struct classify_filter {
+	uint32_t node;	 /* where it leads */
+	int8_t pcp;	 /* -1: any */
+	bool is_for_all; /* asks for nothing that only IP has */
+};
+
+struct classify_node {
+	enum qdisc_kind kind;
+	uint16_t leaf;
+	uint8_t per;			       /* enum qdisc_per */
+	const uint32_t *children;	       /* nodes, by slot */
+	struct match_table *table[N_FAMILIES]; /* of filters; NULL: has none */
+	struct classify_filter *filters;
+	uint32_t n_filters;
+	uint32_t fallback; /* slot of what no filter names; UINT32_MAX: by priomap */
+	uint8_t priomap[QDISC_PRIORITIES];
+	uint32_t *slots; /* of children, allocated */
+};
+
+struct classifier {
+	uint32_t n_nodes;
+	uint16_t generation;
+	enum qos_depth depth;
+	bool has_names; /* of classes that rules may name */
+	bool wants_flow;
+	struct hash_seed seed;
+	uint32_t n_numbers;
+	uint32_t *by_number; /* node + 1 by class number; 0: none */
+	struct classify_node nodes[];
+};
+
+/*
+ * What Linux (and all who follow it) makes of the TOS field's bits 1 to 4: priorities 0 best effort, 1 filler,
+ * 2 bulk, 4 interactive bulk, 6 interactive.
+ */
+static const uint8_t tos_priority[16] = { 0, 0, 0, 0, 2, 2, 2, 2, 6, 6, 6, 6, 4, 4, 4, 4 };
+static const uint8_t default_priomap[QDISC_PRIORITIES] = { 1, 2, 2, 2, 1, 2, 0, 0, 1, 1, 1, 1, 1, 1,
+	1, 1 };
+
+/* Datapath */
+
+static void set_sent(const struct match_key *key, struct flow_sent *sent)
+{
+	*sent = (struct flow_sent){
+		.family = key->family,
+		.proto = key->proto,
+		.sport_be = rte_cpu_to_be_16(key->sport),
+		.dport_be = rte_cpu_to_be_16(key->dport),
+		.has_ports = key->has_l4 && parse_has_ports(key->proto),
+	};
+	if (key->family == AF_INET) {
+		sent->src.v4_be = rte_cpu_to_be_32(key->src.v4);
+		sent->dst.v4_be = rte_cpu_to_be_32(key->dst.v4);
+	} else {
+		memcpy(sent->src.bytes, key->src.v6, sizeof(key->src.v6));
+		memcpy(sent->dst.bytes, key->dst.v6, sizeof(key->dst.v6));
+	}
+}
+
+/* The node of the filter that matches first; UINT32_MAX: none does. */
+static uint32_t find_filtered(const struct classify_node *node, const struct qos_view *view)
+{
+	const struct match_table *table = node->table[view->key.family == AF_INET6 ? V6 : V4];
+
+	for (uint32_t i = 0; i < node->n_filters; i++) {
+		const struct classify_filter *filter;
+
+		if (view->key.family != 0)
+			i = match_first(table, &view->key, i);
+		if (i >= node->n_filters)
+			break;
+		filter = &node->filters[i];
+		if ((view->key.family != 0 || filter->is_for_all) &&
+			(filter->pcp < 0 || filter->pcp == view->pcp))
+			return filter->node;
+	}
+	return UINT32_MAX;
+}
+
+static inline uint32_t find_child(const struct classify_node *node, const struct qos_view *view)
+{
+	uint32_t found, slot = node->fallback;
+
+	if (node->n_filters > 0) {
+		found = find_filtered(node, view);
+		if (found != UINT32_MAX)
+			return found;
+	}
+	if (slot == UINT32_MAX)
+		slot = node->priomap[tos_priority[view->tos >> 1 & 15]];
+	return node->children[slot];
+}
+
+static uint32_t hash_words(const struct classifier *c, uint64_t a, uint64_t b)
+{
+	return (uint32_t)(hash_two(&c->seed, a, b) >> 32);
+}
+
+static uint32_t hash_addr(const struct classifier *c, const union flow_addr *addr)
+{
+	return hash_words(c, addr->words[0], addr->words[1]);
+}
+
+/* Of what has no IP header: who it is from and to. */
+static uint32_t hash_macs(const struct classifier *c, const struct rte_mbuf *m)
+{
+	uint64_t words[2] = { 0 };
+
+	if (m->data_len >= RTE_ETHER_HDR_LEN)
+		memcpy(words, rte_pktmbuf_mtod(m, const void *), 2 * RTE_ETHER_ADDR_LEN);
+	return hash_words(c, words[0], words[1]);
+}
+
+/* Which queue of an fq_codel. known NULL: nothing is known of the connection. */
+static uint32_t hash_of(const struct classifier *c, enum qdisc_per per, const struct rte_mbuf *m,
+	const struct match_key *key, const struct flow_known *known)
+{
+	struct flow_sent sent;
+
+	if (key->family == 0)
+		return hash_macs(c, m);
+	set_sent(key, &sent);
+	switch (per) {
+	case QDISC_PER_FLOW:
+		break;
+	case QDISC_PER_SOURCE:
+		return hash_addr(c, known != NULL ? &known->src : &sent.src);
+	case QDISC_PER_DESTINATION:
+		return hash_addr(c, &sent.dst);
+	}
+	return hash_words(c,
+		hash_two(&c->seed, sent.src.words[0], sent.src.words[1]) ^ sent.dst.words[0],
+		hash_two(&c->seed, sent.dst.words[1],
+			(uint64_t)key->sport << 32 | (uint64_t)key->dport << 16 | key->proto));
+}
+
+/* What rules ask for besides headers. */
+static void set_outside(const struct worker *w, struct rte_mbuf *m, struct match_key *key)
+{
+	const struct pkt_meta *meta = pkt_meta(m);
+
+	key->mark = meta->mark;
+	key->in = m->port < LINK_INPUTS ? link_of_inputs(w)[m->port] : 0;
+	key->out = meta->out_link;
+	key->state = MATCH_UNTRACKED;
+}
+
+void classify(const struct worker *w, const struct classifier *c, struct rte_mbuf *m)
+{
+	struct qdisc_pkt *pkt = qdisc_pkt(m);
+	struct flow_known known;
+	struct flow_sent sent;
+	bool is_known = false;
+	struct qos_view view;
+	uint32_t at = 0;
+
+	qos_view(m, c->depth, &view);
+	if (c->depth == QOS_VIEW_ALL)
+		set_outside(w, m, &view.key);
+	if (c->wants_flow && view.key.family != 0) {
+		set_sent(&view.key, &sent);
+		is_known = flow_of_sent(w, pkt_meta(m), &sent, &known);
+		if (is_known && known.class < c->n_numbers && c->by_number[known.class] != 0)
+			at = c->by_number[known.class] - 1;
+	}
+	while (c->nodes[at].children != NULL)
+		at = find_child(&c->nodes[at], &view);
+	pkt->leaf = c->nodes[at].leaf;
+	pkt->tree = c->generation;
+	if (c->nodes[at].kind == QDISC_FQ_CODEL)
+		pkt->hash = hash_of(c, c->nodes[at].per, m, &view.key, is_known ? &known : NULL);
+}
+
+/* Control thread */
+
+/* What is being made: nodes have the numbers of those of the tree. */
+struct making {
+	struct classifier *c;
+	const struct qdisc_tree *tree;
+	const struct match_links *links;
+};
+
+static uint32_t node_of(const struct qdisc *q)
+{
+	return q->handle - 1u;
+}
+
+/* The child of a class or band of that name; UINT32_MAX: none. */
+static uint32_t slot_named(const struct qdisc *q, const struct qdisc_conf *conf, const char *name)
+{
+	char number[12];
+
+	for (uint32_t slot = 0; slot < q->n_children; slot++) {
+		const char *have = q->ops->slot_name != NULL ? q->ops->slot_name(conf, slot) : NULL;
+
+		snprintf(number, sizeof(number), "%u", slot);
+		if (strcmp(have != NULL ? have : number, name) == 0 ||
+			(conf->kind == QDISC_PRIO && strcmp(number, name) == 0))
+			return slot;
+	}
+	return UINT32_MAX;
+}
+
+static int make_filters(const struct making *making, struct classify_node *node,
+	const struct qdisc *q, const struct qdisc_conf *conf)
+{
+	struct match_spec *specs = calloc(conf->filters.n, sizeof(*specs));
+	const struct match_spec **list = calloc(conf->filters.n, sizeof(*list));
+	struct diag diag;
+	int err = 0;
+
+	node->filters = calloc(conf->filters.n, sizeof(*node->filters));
+	if (specs == NULL || list == NULL || node->filters == NULL)
+		err = -ENOMEM;
+	diag_init(&diag, NULL);
+	for (unsigned int i = 0; err == 0 && i < conf->filters.n; i++) {
+		const struct qdisc_filter_conf *filter = qdisc_filter_conf(conf, i);
+		const struct match_source source = { .path = "", .diag = &diag };
+		uint32_t slot = filter->class != NULL ? slot_named(q, conf, filter->class)
+						      : (uint32_t)filter->band;
+
+		/* Both were checked before: only what is gone meanwhile could be missing. */
+		if (match_spec_parse(&filter->match, &source, &specs[i]) < 0 ||
+			slot >= q->n_children)
+			err = -EINVAL;
+		else
+			node->filters[i] = (struct classify_filter){
+				.node = node_of(q->children[slot]),
+				.pcp = (int8_t)filter->vlan_priority,
+				.is_for_all = specs[i].text[0] == '\0',
+			};
+		list[i] = &specs[i];
+	}
+	diag_fini(&diag);
+	if (err == 0)
+		err = match_compile(
+			list, conf->filters.n, AF_INET, making->links, &node->table[V4]);
+	if (err == 0)
+		err = match_compile(
+			list, conf->filters.n, AF_INET6, making->links, &node->table[V6]);
+	for (unsigned int i = 0; specs != NULL && i < conf->filters.n; i++)
+		match_spec_fini(&specs[i]);
+	free(specs);
+	free(list);
+	node->n_filters = conf->filters.n;
+	return err;
+}
+
+static void make_fallback(
+	struct classify_node *node, const struct qdisc *q, const struct qdisc_conf *conf)
+{
+	const int64_t *priomap = conf->priomap.items;
+
+	node->fallback = 0;
+	if (conf->kind == QDISC_HTB)
+		/* Without a default, the last one is for what no class shapes. */
+		node->fallback = conf->default_class != NULL
+					 ? slot_named(q, conf, conf->default_class)
+					 : q->n_children - 1;
+	if (conf->kind != QDISC_PRIO)
+		return;
+	node->fallback = conf->default_band >= 0 ? (uint32_t)conf->default_band : UINT32_MAX;
+	for (unsigned int i = 0; i < QDISC_PRIORITIES; i++) {
+		uint8_t band = conf->priomap.n > 0 ? (uint8_t)priomap[i] : default_priomap[i];
+
+		node->priomap[i] = RTE_MIN(band, (uint8_t)(q->n_children - 1));
+	}
+}
+
+/* A class that rules may name. The first of that name, from the root down, is meant. */
+static int make_named(struct classifier *c, const char *name, uint32_t node)
+{
+	uint16_t number = class_number(name);
+	uint32_t *more;
+
+	if (number == CLASS_NONE)
+		return -E2BIG;
+	if (number >= c->n_numbers) {
+		more = realloc(c->by_number, (number + 1u) * sizeof(*more));
+		if (more == NULL)
+			return -ENOMEM;
+		memset(more + c->n_numbers, 0, (number + 1u - c->n_numbers) * sizeof(*more));
+		c->by_number = more;
+		c->n_numbers = number + 1u;
+	}
+	if (c->by_number[number] == 0)
+		c->by_number[number] = node + 1;
+	c->wants_flow = true;
+	return 0;
+}
+
+static int make_names(struct classifier *c, const struct qdisc *q, const struct qdisc_conf *conf)
+{
+	char number[12];
+	int err = 0;
+
+	for (uint32_t slot = 0; err == 0 && slot < q->n_children; slot++) {
+		const char *name = q->ops->slot_name != NULL ? q->ops->slot_name(conf, slot) : NULL;
+
+		snprintf(number, sizeof(number), "%u", slot);
+		err = make_named(c, name != NULL ? name : number, node_of(q->children[slot]));
+	}
+	return err;
+}
+
+static int make_node(
+	const struct making *making, const struct qdisc *q, const struct qdisc_conf *conf)
+{
+	struct classify_node *node = &making->c->nodes[node_of(q)];
+	struct classifier *c = making->c;
+	int err = 0;
+
+	node->kind = q->ops->kind;
+	node->leaf = q->leaf;
+	if (conf != NULL && node->kind == QDISC_FQ_CODEL) {
+		node->per = (uint8_t)conf->per;
+		c->depth = QOS_VIEW_ALL;
+		c->wants_flow = c->wants_flow || conf->per == QDISC_PER_SOURCE;
+	}
+	if (q->n_children == 0)
+		return 0;
+	node->slots = calloc(q->n_children, sizeof(*node->slots));
+	if (node->slots == NULL)
+		return -ENOMEM;
+	for (uint32_t slot = 0; slot < q->n_children; slot++)
+		node->slots[slot] = node_of(q->children[slot]);
+	node->children = node->slots;
+	make_fallback(node, q, conf);
+	if (conf->filters.n > 0)
+		err = make_filters(making, node, q, conf);
+	if (err == 0 && (conf->kind == QDISC_PRIO || conf->kind == QDISC_HTB))
+		err = make_names(c, q, conf);
+	if (conf->filters.n > 0 || c->wants_flow)
+		c->depth = QOS_VIEW_ALL;
+	for (uint32_t slot = 0; err == 0 && slot < q->n_children; slot++)
+		err = make_node(making, q->children[slot], q->ops->slot_conf(conf, slot));
+	return err;
+}
+
+int classifier_create(const struct qdisc_conf *conf, const struct qdisc_tree *tree,
+	const struct match_links *links, struct classifier **out)
+{
+	struct classifier *c = calloc(1, sizeof(*c) + tree->n_nodes * sizeof(c->nodes[0]));
+	const struct making making = { .c = c, .tree = tree, .links = links };
+	int err;
+
+	if (c == NULL)
+		return -ENOMEM;
+	c->n_nodes = tree->n_nodes;
+	c->generation = tree->generation;
+	c->seed = tree->seed;
+	err = make_node(&making, tree->root, conf);
+	if (err < 0) {
+		classifier_free(c);
+		return err;
+	}
+	*out = c;
+	return 0;
+}
+
+void classifier_free(struct classifier *c)
+{
+	if (c == NULL)
+		return;
+	for (uint32_t i = 0; i < c->n_nodes; i++) {
+		match_table_free(c->nodes[i].table[V4]);
+		match_table_free(c->nodes[i].table[V6]);
+		free(c->nodes[i].filters);
+		free(c->nodes[i].slots);
+	}
+	free(c->by_number);
+	free(c);
+}

@@ -1,0 +1,299 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+/*
+ * What is wrong with the settings of qdiscs: keys of other kinds, classes and bands that do not exist, bursts that no
+ * packet fits in. Used for the file, and before anything is changed at runtime. Control thread.
+ */
+#include "base/mem.h"
+#include "match/match.h"
+#include "qos/htb.h"
+#include "qos/qos_conf.h"
+
+#include <rte_ether.h>
+#include <string.h>
+
+#define KIND(kind) (1u << (kind))
+
+static const struct {
+	const char *key;
+	unsigned int kinds;
+} keys[] = {
+	{ "rate", KIND(QDISC_TBF) },
+	{ "burst", KIND(QDISC_TBF) },
+	{ "latency", KIND(QDISC_TBF) },
+	{ "limit", KIND(QDISC_TBF) | KIND(QDISC_PFIFO) | KIND(QDISC_BFIFO) | KIND(QDISC_FQ_CODEL) },
+	{ "peakrate", KIND(QDISC_TBF) },
+	{ "mtu", KIND(QDISC_TBF) },
+	{ "overhead", KIND(QDISC_TBF) | KIND(QDISC_HTB) },
+	{ "mpu", KIND(QDISC_TBF) | KIND(QDISC_HTB) },
+	{ "linklayer", KIND(QDISC_TBF) | KIND(QDISC_HTB) },
+	{ "bands", KIND(QDISC_PRIO) },
+	{ "priomap", KIND(QDISC_PRIO) },
+	{ "default_band", KIND(QDISC_PRIO) },
+	{ "default", KIND(QDISC_HTB) },
+	{ "classes", KIND(QDISC_PRIO) | KIND(QDISC_HTB) },
+	{ "filters", KIND(QDISC_PRIO) | KIND(QDISC_HTB) },
+	{ "flows", KIND(QDISC_FQ_CODEL) },
+	{ "target", KIND(QDISC_FQ_CODEL) },
+	{ "interval", KIND(QDISC_FQ_CODEL) },
+	{ "quantum", KIND(QDISC_FQ_CODEL) },
+	{ "ecn", KIND(QDISC_FQ_CODEL) },
+	{ "ce_threshold", KIND(QDISC_FQ_CODEL) },
+	{ "memory_limit", KIND(QDISC_FQ_CODEL) },
+	{ "per", KIND(QDISC_FQ_CODEL) },
+	{ "child", KIND(QDISC_TBF) },
+};
+
+/* A qdisc that is being looked at. */
+struct look {
+	const struct qdisc_conf *conf;
+	const struct object *object; /* that it was decoded by */
+	const char *path;
+	unsigned int depth;
+	uint32_t frame_len; /* the longest of the link */
+	struct diag *found;
+};
+
+static void look_error(const struct look *look, const char *key, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+
+static void look_error(const struct look *look, const char *key, const char *fmt, ...)
+{
+	char *path = mem_printf("%s%s%s", look->path, *look->path != '\0' ? "." : "", key), *text;
+	va_list args;
+
+	va_start(args, fmt);
+	if (vasprintf(&text, fmt, args) < 0)
+		abort();
+	va_end(args);
+	diag_error(look->found, 0, path, "%s", text);
+	free(text);
+	free(path);
+}
+
+static bool look_has(const struct look *look, const char *key)
+{
+	return object_has(look->object, look->conf, key);
+}
+
+static void check_keys(const struct look *look)
+{
+	for (unsigned int i = 0; i < RTE_DIM(keys); i++)
+		if (look_has(look, keys[i].key) && !(keys[i].kinds & KIND(look->conf->kind)))
+			look_error(look, keys[i].key, "is no setting of %s",
+				qdisc_kinds[look->conf->kind].name);
+}
+
+static void check_burst(const struct look *look, const char *key, uint64_t burst)
+{
+	if (burst < look->frame_len)
+		look_error(look, key, "must be %u bytes at least: a frame of the link's MTU",
+			look->frame_len);
+}
+
+static void check_tbf(const struct look *look)
+{
+	const struct qdisc_conf *conf = look->conf;
+
+	if (!look_has(look, "rate"))
+		look_error(look, "rate", "is missing: a tbf needs it");
+	if (!look_has(look, "burst"))
+		look_error(look, "burst", "is missing: a tbf needs it");
+	else
+		check_burst(look, "burst", conf->burst);
+	if (look_has(look, "limit") == look_has(look, "latency"))
+		look_error(look, "latency", "%s: a tbf needs either this or limit",
+			look_has(look, "limit") ? "is one too many" : "is missing");
+	if (look_has(look, "peakrate") != look_has(look, "mtu"))
+		look_error(look, look_has(look, "mtu") ? "peakrate" : "mtu",
+			"is missing: peakrate and mtu belong together");
+	if (look_has(look, "mtu"))
+		check_burst(look, "mtu", conf->mtu);
+	if (look_has(look, "peakrate") && conf->peakrate <= conf->rate)
+		look_error(look, "peakrate", "must be above rate");
+}
+
+static bool has_class(const struct qdisc_conf *conf, const char *name)
+{
+	char number[8];
+
+	for (unsigned int i = 0; i < conf->classes.n; i++) {
+		const char *have = qdisc_class_conf(conf, i)->name;
+
+		if (have != NULL && strcmp(have, name) == 0)
+			return true;
+	}
+	for (int64_t band = 0; conf->kind == QDISC_PRIO && band < conf->bands; band++) {
+		snprintf(number, sizeof(number), "%" PRId64, band);
+		if (strcmp(number, name) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* An htb's class that others borrow from has no packets of its own. */
+static bool is_lender(const struct qdisc_conf *conf, const char *name)
+{
+	for (unsigned int i = 0; i < conf->classes.n; i++) {
+		const char *parent = qdisc_class_conf(conf, i)->parent;
+
+		if (parent != NULL && strcmp(parent, name) == 0)
+			return true;
+	}
+	return false;
+}
+
+static void check_target(const struct look *look, const char *key, const char *name)
+{
+	if (!has_class(look->conf, name))
+		look_error(look, key, "there is no class \"%s\"", name);
+	else if (look->conf->kind == QDISC_HTB && is_lender(look->conf, name))
+		look_error(look, key,
+			"\"%s\" only lends to classes: no packets of its own go there", name);
+}
+
+static void check_filter(const struct look *look, unsigned int i)
+{
+	const struct qdisc_filter_conf *filter = qdisc_filter_conf(look->conf, i);
+	char *path = mem_printf("%s%sfilters[%u]", look->path, *look->path != '\0' ? "." : "", i);
+	const struct match_source source = { .path = path, .diag = look->found };
+	struct look inner = *look;
+	struct match_spec spec;
+
+	if (match_spec_parse(&filter->match, &source, &spec) == 0)
+		match_spec_fini(&spec);
+	inner.path = path;
+	if (filter->match.state.n > 0)
+		look_error(&inner, "state", "is not known any more where packets leave");
+	if ((filter->class != NULL) == (filter->band >= 0))
+		look_error(&inner, "class", "%s",
+			filter->class == NULL ? "is missing: a filter needs one, or of prio a band"
+					      : "and band are two ways of saying it: give one");
+	else if (filter->class != NULL)
+		check_target(&inner, "class", filter->class);
+	else if (look->conf->kind != QDISC_PRIO)
+		look_error(&inner, "band", "only a prio has bands");
+	else if (filter->band >= look->conf->bands)
+		look_error(&inner, "band", "there are bands 0 to %" PRId64 " only",
+			look->conf->bands - 1);
+	free(path);
+}
+
+static void check_prio_class(const struct look *look, unsigned int i)
+{
+	static const char *const of_htb[] = { "parent", "rate", "ceil", "burst", "cburst", "prio",
+		"quantum" };
+	const struct qdisc_class_conf *class = qdisc_class_conf(look->conf, i);
+
+	for (unsigned int k = 0; k < RTE_DIM(of_htb); k++)
+		if (object_has(&qdisc_class_object, class, of_htb[k]))
+			look_error(look, of_htb[k], "is a setting of classes of htb");
+	if (class->band < 0 || class->band >= look->conf->bands)
+		look_error(look, "band", "must say which of the bands 0 to %" PRId64,
+			look->conf->bands - 1);
+	for (unsigned int k = 0; k < i; k++) {
+		const struct qdisc_class_conf *other = qdisc_class_conf(look->conf, k);
+
+		if (other->band == class->band)
+			look_error(look, "band", "classes[%u] is about the same band", k);
+		if (class->name != NULL && other->name != NULL &&
+			strcmp(class->name, other->name) == 0)
+			look_error(look, "name", "classes[%u] has the same name", k);
+	}
+}
+
+static void check_prio(const struct look *look)
+{
+	const struct qdisc_conf *conf = look->conf;
+
+	if (conf->default_band >= conf->bands)
+		look_error(look, "default_band", "there are bands 0 to %" PRId64 " only",
+			conf->bands - 1);
+	if (conf->priomap.n != 0 && conf->priomap.n != QDISC_PRIORITIES)
+		look_error(look, "priomap", "must name a band for each of %u priorities",
+			QDISC_PRIORITIES);
+	for (unsigned int i = 0; i < conf->priomap.n; i++)
+		if (((const int64_t *)conf->priomap.items)[i] >= conf->bands)
+			look_error(look, "priomap", "there are bands 0 to %" PRId64 " only",
+				conf->bands - 1);
+}
+
+static void look_at(const struct look *look);
+
+static void look_into(const struct look *look, const char *path, const struct field_list *child)
+{
+	struct look inner = *look;
+
+	if (child->n == 0)
+		return;
+	inner.conf = child->items;
+	inner.object = &qdisc_child_object;
+	inner.path = path;
+	inner.depth++;
+	look_at(&inner);
+}
+
+static void look_into_class(const struct look *look, unsigned int i)
+{
+	const struct qdisc_class_conf *class = qdisc_class_conf(look->conf, i);
+	char *path = mem_printf("%s%sclasses[%u]", look->path, *look->path != '\0' ? "." : "", i);
+	char *child = mem_printf("%s.child", path);
+	struct look inner = *look;
+
+	inner.path = path;
+	if (look->conf->kind == QDISC_PRIO)
+		check_prio_class(&inner, i);
+	else if (class->band >= 0)
+		look_error(&inner, "band", "only a prio has bands");
+	if (class->child.n > 0 && class->name != NULL && look->conf->kind == QDISC_HTB &&
+		is_lender(look->conf, class->name))
+		look_error(
+			&inner, "child", "a class that lends to others has no packets of its own");
+	look_into(look, child, &class->child);
+	free(child);
+	free(path);
+}
+
+static void look_at(const struct look *look)
+{
+	const struct qdisc_conf *conf = look->conf;
+	char *child;
+
+	if (look->depth >= QDISC_DEPTH_MAX) {
+		look_error(look, "kind", "qdiscs nest deeper than %u", QDISC_DEPTH_MAX);
+		return;
+	}
+	check_keys(look);
+	if (conf->kind == QDISC_TBF)
+		check_tbf(look);
+	if (conf->kind == QDISC_PRIO)
+		check_prio(look);
+	if (conf->kind == QDISC_HTB) {
+		htb_check(conf, look->frame_len, look->path, look->found);
+		if (conf->default_class != NULL)
+			check_target(look, "default", conf->default_class);
+	}
+	if (conf->kind != QDISC_PRIO && conf->kind != QDISC_HTB && conf->kind != QDISC_TBF)
+		return;
+	for (unsigned int i = 0; i < conf->filters.n; i++)
+		check_filter(look, i);
+	for (unsigned int i = 0; i < conf->classes.n; i++)
+		look_into_class(look, i);
+	child = mem_printf("%s%schild", look->path, *look->path != '\0' ? "." : "");
+	look_into(look, child, &conf->child);
+	free(child);
+}
+
+void qdisc_conf_check(const struct qdisc_conf *conf, const struct object *object, uint16_t mtu,
+	const char *path, struct diag *found)
+{
+	const struct look look = {
+		.conf = conf,
+		.object = object,
+		.path = path,
+		.frame_len = (uint32_t)mtu + RTE_ETHER_HDR_LEN,
+		.found = found,
+	};
+
+	look_at(&look);
+}

@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+/* view.h: a bounded walk over tags, IP header, extension headers of IPv6, and the first bytes of L4. */
+#include "qos/view.h"
+
+#include "net/parse.h"
+#include "net/vlan.h"
+
+#include <rte_ip.h>
+#include <rte_tcp.h>
+#include <string.h>
+
+enum { L4_PORTS = 4, L4_TCP_FLAGS = 13 };
+
+/* Where the IP header is, behind tags; 0: there is none. The outermost tag's priority is what counts. */
+static uint32_t find_l3(const struct rte_mbuf *m, uint16_t *type_be, uint8_t *pcp)
+{
+	const uint8_t *frame = rte_pktmbuf_mtod(m, const uint8_t *);
+	uint32_t at = RTE_ETHER_HDR_LEN;
+
+	if (unlikely(m->data_len < RTE_ETHER_HDR_LEN))
+		return 0;
+	memcpy(type_be, frame + at - 2, sizeof(*type_be));
+	for (unsigned int n = 0; unlikely(vlan_is_tag(*type_be)) && n < VLAN_TAGS_MAX; n++) {
+		if (m->data_len < at + VLAN_TAG_LEN)
+			return 0;
+		if (n == 0)
+			*pcp = frame[at] >> 5;
+		at += VLAN_TAG_LEN;
+		memcpy(type_be, frame + at - 2, sizeof(*type_be));
+	}
+	return at;
+}
+
+static void read_l4(const struct rte_mbuf *m, uint32_t at, struct match_key *key)
+{
+	const uint8_t *l4 = rte_pktmbuf_mtod_offset(m, const uint8_t *, at);
+	uint16_t ports_be[2];
+
+	if (m->data_len < at + L4_PORTS)
+		return;
+	if (key->proto == IPPROTO_ICMP || key->proto == IPPROTO_ICMPV6) {
+		key->icmp = (uint16_t)(l4[0] << 8 | l4[1]);
+		key->has_l4 = true;
+	} else if (parse_has_ports(key->proto)) {
+		memcpy(ports_be, l4, sizeof(ports_be));
+		key->sport = rte_be_to_cpu_16(ports_be[0]);
+		key->dport = rte_be_to_cpu_16(ports_be[1]);
+		key->has_l4 = true;
+	}
+	if (key->proto == IPPROTO_TCP) {
+		key->has_l4 = m->data_len > at + L4_TCP_FLAGS;
+		key->tcp_flags = key->has_l4 ? l4[L4_TCP_FLAGS] : 0;
+	}
+}
+
+static void read_ip4(
+	const struct rte_mbuf *m, uint32_t at, enum qos_depth depth, struct qos_view *view)
+{
+	const struct rte_ipv4_hdr *ip = rte_pktmbuf_mtod_offset(m, const struct rte_ipv4_hdr *, at);
+
+	if (unlikely(m->data_len < at + sizeof(*ip)))
+		return;
+	view->tos = ip->type_of_service;
+	view->key.dscp = ip->type_of_service >> 2;
+	view->key.family = AF_INET;
+	if (depth == QOS_VIEW_TOS)
+		return;
+	view->key.src.v4 = rte_be_to_cpu_32(ip->src_addr);
+	view->key.dst.v4 = rte_be_to_cpu_32(ip->dst_addr);
+	view->key.proto = ip->next_proto_id;
+	if (!(ip->fragment_offset & RTE_BE16(RTE_IPV4_HDR_OFFSET_MASK)))
+		read_l4(m, at + rte_ipv4_hdr_len(ip), &view->key);
+}
+
+static void read_ip6(
+	const struct rte_mbuf *m, uint32_t at, enum qos_depth depth, struct qos_view *view)
+{
+	const struct rte_ipv6_hdr *ip = rte_pktmbuf_mtod_offset(m, const struct rte_ipv6_hdr *, at);
+	struct match_key *key = &view->key;
+
+	if (unlikely(m->data_len < at + sizeof(*ip)))
+		return;
+	view->tos = (uint8_t)(rte_be_to_cpu_32(ip->vtc_flow) >> RTE_IPV6_HDR_TC_SHIFT);
+	key->dscp = view->tos >> 2;
+	key->family = AF_INET6;
+	if (depth == QOS_VIEW_TOS)
+		return;
+	memcpy(key->src.v6, ip->src_addr, sizeof(key->src.v6));
+	memcpy(key->dst.v6, ip->dst_addr, sizeof(key->dst.v6));
+	key->proto = ip->proto;
+	at += sizeof(*ip);
+	for (unsigned int n = 0; parse_is_ip6_ext(key->proto) && n < PARSE_EXT_MAX; n++) {
+		const uint8_t *ext = rte_pktmbuf_mtod_offset(m, const uint8_t *, at);
+		uint8_t proto = key->proto;
+
+		if (m->data_len < at + 8)
+			return;
+		key->proto = ext[0];
+		if (proto == IPPROTO_FRAGMENT &&
+			(parse_ip6_fragment_flags(ext) & PKT_FRAGMENT_LATER))
+			return;
+		at += parse_ip6_ext_len(proto, ext);
+	}
+	if (at < m->data_len)
+		read_l4(m, at, key);
+}
+
+void qos_view(const struct rte_mbuf *m, enum qos_depth depth, struct qos_view *out)
+{
+	uint16_t type_be = 0;
+	uint8_t pcp = (uint8_t)(vlan_priority(m) >> 13);
+	uint32_t at = find_l3(m, &type_be, &pcp);
+
+	*out = (struct qos_view){ .pcp = pcp };
+	if (at == 0)
+		return;
+	if (type_be == RTE_BE16(RTE_ETHER_TYPE_IPV4))
+		read_ip4(m, at, depth, out);
+	else if (type_be == RTE_BE16(RTE_ETHER_TYPE_IPV6))
+		read_ip6(m, at, depth, out);
+}
