@@ -7,15 +7,16 @@
  * functions on state that is its owner's.
  *
  * The control law divides the interval by the square root of a count. That root's inverse is kept, as a fraction of
- * 2^32, and improved by a step of Newton's method when the count goes up by one. One step is good enough, to a thousandth, when the count is not small; where it is, or when it has jumped, the root is sought from
- * the count's magnitude, in a few steps.
+ * 2^32, and improved by a step of Newton's method when the count goes up by one. That is good enough, to little more
+ * than a thousandth, unless the count is small; where it is, or when it has jumped, the root is sought from the count's
+ * magnitude, in a few steps.
  */
 #include <stdbool.h>
 #include <stdint.h>
 
 enum {
 	CODEL_COUNT_NEAR = 16,	      /* above, the next root is one step away */
-	CODEL_COUNT_MAX = 1 << 24,    /* more have no better root in 32 bits */
+	CODEL_COUNT_MAX = 1 << 22,    /* more have no better root in 32 bits */
 	CODEL_STEPS = 4,	      /* from a first guess that is within a fifth */
 	CODEL_REENTRY_INTERVALS = 16, /* RFC 8289 5.5: it has not been quiet for long */
 };
