@@ -38,7 +38,11 @@ struct world {
 	uint64_t now;
 	uint64_t random;
 	uint32_t n_made, n_freed;
-	/* Of each leaf: what waits there, as everything but the tree sees it. */
+	/*
+	 * Of each leaf: what waits there, as everything but the tree sees it. When a tree has taken the place
+	 * of another one leaves are not those that packets name: of all together, in the first.
+	 */
+	bool has_moved;
 	uint32_t n_packets[LEAVES];
 	uint64_t n_bytes[LEAVES];
 	uint32_t n_dropped[QDISC_N_DROPS];
@@ -83,9 +87,14 @@ static inline void packet_free(struct rte_mbuf *m)
 	free(packet_of(m));
 }
 
+static inline uint32_t ledger_of(uint32_t leaf)
+{
+	return world.has_moved ? 0 : leaf;
+}
+
 static inline void packet_left(const struct rte_mbuf *m)
 {
-	uint16_t leaf = qdisc_pkt(m)->leaf;
+	uint32_t leaf = ledger_of(qdisc_pkt(m)->leaf);
 
 	MUST(world.n_packets[leaf] > 0);
 	world.n_packets[leaf]--;
@@ -139,6 +148,8 @@ static inline void check_counts(void)
 			n_packets += q->children[slot]->n_packets;
 			n_bytes += q->children[slot]->n_bytes;
 		}
+		if (q->n_children == 0 && world.has_moved)
+			continue;
 		if (q->n_children == 0) {
 			n_packets = world.n_packets[q->leaf];
 			n_bytes = world.n_bytes[q->leaf];
@@ -146,14 +157,17 @@ static inline void check_counts(void)
 		MUST(q->n_packets == n_packets);
 		MUST(q->n_bytes == n_bytes);
 	}
+	if (world.has_moved) {
+		MUST(world.tree->root->n_packets == world.n_packets[0]);
+		MUST(world.tree->root->n_bytes == world.n_bytes[0]);
+	}
 }
 
 /* Gives a packet to the tree. False: refused, and freed. */
 static inline bool put(struct rte_mbuf *m)
 {
 	enum qdisc_drop reason = QDISC_N_DROPS;
-	uint16_t leaf = qdisc_pkt(m)->leaf;
-	uint32_t len = m->pkt_len;
+	uint32_t leaf = ledger_of(qdisc_pkt(m)->leaf), len = m->pkt_len;
 	bool is_taken;
 
 	world.n_packets[leaf]++;
@@ -219,6 +233,27 @@ static inline void evict_all(struct qdisc_tree *tree)
 		packet_left(m);
 		packet_free(m);
 	}
+}
+
+/* Another tree takes the place of the one that is there. */
+static inline void adopt(const struct qdisc_conf *conf)
+{
+	struct qdisc_tree *old = world.tree;
+
+	for (uint32_t i = 1; i < LEAVES; i++) {
+		world.n_packets[0] += world.n_packets[i];
+		world.n_bytes[0] += world.n_bytes[i];
+		world.n_packets[i] = 0;
+		world.n_bytes[i] = 0;
+	}
+	world.has_moved = true;
+	world.tree = tree_new(conf);
+	qdisc_tree_adopt(world.tree, old, world.now);
+	for (uint32_t i = 0; i < old->n_nodes; i++)
+		MUST(old->nodes[i]->n_packets == 0 && old->nodes[i]->n_bytes == 0);
+	MUST(qdisc_tree_evict(old) == NULL);
+	qdisc_tree_destroy(old);
+	check_counts();
 }
 
 /* Nothing is lost: what was made and has not come out is still inside. */
