@@ -16,6 +16,16 @@
 #define CYCLES_MS(ms) ((uint64_t)(ms)*TSC_HZ / 1000)
 #define SEC	      TSC_HZ
 
+/* Lists of settings: an array, or one of a kind. */
+#define LIST_OF(array)                                                                             \
+	{                                                                                          \
+		.items = (array), .n = RTE_DIM(array)                                              \
+	}
+#define ONE(conf)                                                                                  \
+	{                                                                                          \
+		.items = (conf), .n = 1                                                            \
+	}
+
 /* An assertion that costs nothing when it holds (those of Check write to a file each time): for what runs often. */
 #define MUST(claim)                                                                                \
 	do {                                                                                       \

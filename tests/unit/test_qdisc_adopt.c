@@ -3,14 +3,6 @@
 /* Trees of queueing disciplines that take the place of others (lib/qos/qdisc_adopt.c). */
 #include "qdisc_fixture.h"
 
-#define LIST_OF(array)                                                                             \
-	{                                                                                          \
-		.items = (array), .n = RTE_DIM(array)                                              \
-	}
-#define ONE(conf)                                                                                  \
-	{                                                                                          \
-		.items = (conf), .n = 1                                                            \
-	}
 #define TEXT(text) ((char *)(uintptr_t)(text))
 
 static const struct qdisc_conf pfifo = { .kind = QDISC_PFIFO };
@@ -31,7 +23,6 @@ static const struct {
 	{ "fq_codel of few flows", &fq_codel_few },
 };
 enum { N_PAIRS = RTE_DIM(leaf_rows) * RTE_DIM(leaf_rows) };
-static const char every_pair[N_PAIRS];
 
 /* Packets of several flows, some of which have left already: none is lost, flows keep their order and their times. */
 START_TEST(every_leaf_goes_over_to_every_other)
@@ -375,7 +366,7 @@ START_TEST(nothing_is_lost_between_any_trees)
 }
 END_TEST
 
-SUITE_MAIN("qdisc_adopt", LOOP_TEST(every_leaf_goes_over_to_every_other, every_pair),
+SUITE_MAIN("qdisc_adopt", { every_leaf_goes_over_to_every_other, N_PAIRS },
 	PLAIN_TEST(fifo_keeps_all_when_its_limit_is_lower),
 	PLAIN_TEST(queue_of_another_kind_holds_its_limit), PLAIN_TEST(fq_codel_keeps_its_figures),
 	PLAIN_TEST(fq_codel_drops_down_to_a_lower_limit),
