@@ -9,6 +9,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "qos/qdisc_priv.h"
+
 int qdisc_pkt_offset = -1;
 
 static const struct qdisc_ops *const kinds[QDISC_N_KINDS] = {
@@ -81,21 +83,25 @@ static int node_create(struct qdisc_tree *tree, const struct qdisc_conf *conf, s
 	return 0;
 }
 
-/* A node and all below it. */
+/* A node and all below it. name: of its slot; NULL: it goes by number. */
 static int nodes_create(struct qdisc_tree *tree, const struct qdisc_conf *conf,
-	struct qdisc *parent, uint32_t slot, struct qdisc **out)
+	struct qdisc *parent, uint32_t slot, const char *name, struct qdisc **out)
 {
 	int err = node_create(tree, conf, parent, slot, out);
 
+	if (err == 0)
+		err = qdisc_path_make(*out, name);
 	for (uint32_t i = 0; err == 0 && i < (*out)->n_children; i++) {
 		const struct qdisc_conf *child = (*out)->ops->slot_conf(conf, i);
+		const char *child_name =
+			(*out)->ops->slot_name != NULL ? (*out)->ops->slot_name(conf, i) : NULL;
 		struct qdisc_conf fallback;
 
 		if (child == NULL) {
 			child_default((*out)->ops, conf, &fallback);
 			child = &fallback;
 		}
-		err = nodes_create(tree, child, *out, i, &(*out)->children[i]);
+		err = nodes_create(tree, child, *out, i, child_name, &(*out)->children[i]);
 	}
 	return err;
 }
@@ -116,7 +122,9 @@ int qdisc_tree_create(const struct qdisc_conf *conf, uint64_t tsc_hz, const stru
 	tree->seed = *seed;
 	tree->made_at = now;
 	if (tree->nodes != NULL && tree->leaves != NULL)
-		err = nodes_create(tree, conf, NULL, 0, &tree->root);
+		err = nodes_create(tree, conf, NULL, 0, NULL, &tree->root);
+	if (err == 0)
+		err = qdisc_paths_sort(tree);
 	if (err < 0) {
 		qdisc_tree_destroy(tree);
 		return err;
@@ -134,9 +142,11 @@ void qdisc_tree_destroy(struct qdisc_tree *tree)
 
 		if (q->ops->fini != NULL)
 			q->ops->fini(q);
+		free(q->path);
 		free(q->children);
 		free(q);
 	}
+	free(tree->by_path);
 	free(tree->nodes);
 	free(tree->leaves);
 	free(tree);
@@ -165,23 +175,29 @@ static inline struct qdisc *find_refusal(
 	return NULL;
 }
 
-/* It is counted before the leaf sees it, so that the leaf may drop it by qdisc_drop() like any other one. */
+/*
+ * It is counted before the leaf sees it, so that the leaf may drop it by qdisc_drop() like any other one. A leaf that
+ * has dropped down to one packet is not filled: it was not empty.
+ */
 static inline void leaf_enqueue(struct qdisc *leaf, struct rte_mbuf *m, uint64_t now)
 {
+	bool was_empty = leaf->n_packets == 0;
+
 	for (struct qdisc *q = leaf; q != NULL; q = q->parent) {
 		q->n_packets++;
 		q->n_bytes += m->pkt_len;
 	}
 	leaf->ops->enqueue(leaf, m, now);
+	if (!was_empty)
+		return;
 	for (struct qdisc *q = leaf; q->n_packets == 1 && q->parent != NULL; q = q->parent)
 		if (q->parent->ops->filled != NULL)
 			q->parent->ops->filled(q->parent, q->slot, now);
 }
 
-bool qdisc_enqueue(
-	struct qdisc_tree *tree, struct rte_mbuf *m, uint64_t now, enum qdisc_drop *reason)
+static inline bool leaf_put(
+	struct qdisc *leaf, struct rte_mbuf *m, uint64_t now, enum qdisc_drop *reason)
 {
-	struct qdisc *leaf = tree->leaves[qdisc_pkt(m)->leaf];
 	struct qdisc *refusal = find_refusal(leaf, m, reason);
 
 	if (unlikely(refusal != NULL)) {
@@ -189,9 +205,22 @@ bool qdisc_enqueue(
 			refusal->stats.drops++;
 		return false;
 	}
-	qdisc_pkt(m)->queued_at = now;
 	leaf_enqueue(leaf, m, now);
 	return true;
+}
+
+bool qdisc_leaf_put(struct qdisc *leaf, struct rte_mbuf *m, uint64_t now, enum qdisc_drop *reason)
+{
+	return leaf_put(leaf, m, now, reason);
+}
+
+bool qdisc_enqueue(
+	struct qdisc_tree *tree, struct rte_mbuf *m, uint64_t now, enum qdisc_drop *reason)
+{
+	struct qdisc_pkt *pkt = qdisc_pkt(m);
+
+	pkt->queued_at = now;
+	return leaf_put(tree->leaves[pkt->leaf], m, now, reason);
 }
 
 void qdisc_drop(struct qdisc *q, struct rte_mbuf *m, enum qdisc_drop reason)
@@ -206,8 +235,7 @@ void qdisc_drop(struct qdisc *q, struct rte_mbuf *m, enum qdisc_drop reason)
 	tree->drop(tree, m, reason);
 }
 
-/* Out of a leaf, by no rule. */
-static struct rte_mbuf *leaf_evict(struct qdisc *leaf)
+struct rte_mbuf *qdisc_leaf_evict(struct qdisc *leaf)
 {
 	struct rte_mbuf *m = leaf->n_packets == 0 ? NULL : leaf->ops->evict(leaf);
 
@@ -223,6 +251,6 @@ struct rte_mbuf *qdisc_tree_evict(struct qdisc_tree *tree)
 	struct rte_mbuf *m = NULL;
 
 	for (uint32_t i = 0; m == NULL && i < tree->n_leaves; i++)
-		m = leaf_evict(tree->leaves[i]);
+		m = qdisc_leaf_evict(tree->leaves[i]);
 	return m;
 }

@@ -116,6 +116,9 @@ struct qdisc {
 	struct qdisc_stats stats;
 	uint16_t handle; /* tc's major number */
 	uint16_t leaf;	 /* of leaves: the number by which packets name it */
+	/* For adoption. path: names of slots from the root to here, heap. */
+	char *path;
+	struct qdisc *heir; /* of a tree that is being replaced: who has its path in the new one */
 };
 
 struct qdisc_ops {
@@ -162,8 +165,9 @@ struct qdisc_ops {
 /* A tree, of the settings of one link. Control thread makes it; then it is its owner's. */
 struct qdisc_tree {
 	struct qdisc *root;
-	struct qdisc **leaves; /* by number */
-	struct qdisc **nodes;  /* all, parents before children */
+	struct qdisc **leaves;	/* by number */
+	struct qdisc **nodes;	/* all, parents before children */
+	struct qdisc **by_path; /* all, sorted */
 	uint32_t n_leaves, n_nodes;
 	uint64_t tsc_hz;
 	uint64_t made_at; /* time of its making: buckets are full then */
@@ -215,8 +219,9 @@ void qdisc_drop(struct qdisc *q, struct rte_mbuf *m, enum qdisc_drop reason);
 struct rte_mbuf *qdisc_tree_evict(struct qdisc_tree *tree);
 
 /*
- * Tree takes the place of old: what waits there waits here, in queues of the same name or else in the
- * first ones; nothing is lost unless a limit is lower now. Old is empty then.
+ * Tree, new and empty, takes the place of old: what waits there waits here, in the queue of the same name, or else in
+ * the first one of that part of its path which is there still; nothing is lost unless a limit is lower now. Qdiscs of
+ * the same path and kind keep their statistics, and what they know of rates and turns. Old is empty then.
  */
 void qdisc_tree_adopt(struct qdisc_tree *tree, struct qdisc_tree *old, uint64_t now);
 
