@@ -5,7 +5,9 @@
  * What the control thread may ask of an htb: its classes, by their place in the configuration, and what they did.
  * Inner classes are no qdiscs, so they are seen here alone. How an htb works stands in htb.c.
  */
+#include "base/diag.h"
 #include "qos/qdisc.h"
+#include "schema/node.h"
 
 enum {
 	HTB_LEVELS =
@@ -15,7 +17,7 @@ enum {
 	HTB_QUANTUM_MIN = 1000,
 	HTB_QUANTUM_MAX = 200000,
 	HTB_BURST_PER_S = 100, /* the burst is that part of the rate of a second ... */
-	HTB_BURST_MIN = 1600,  /* ... and so much more, in bytes */
+	HTB_BURST_MIN = 1600,  /* ... and a frame of so many bytes, as the link below takes it */
 	HTB_MTU = 1514,	       /* no burst is less: a frame of Ethernet */
 };
 
@@ -51,3 +53,10 @@ struct htb_class_info {
 /* Control thread. q is an htb; what is told is good as long as it. */
 uint32_t htb_n_classes(const struct qdisc *q);
 void htb_class_get(const struct qdisc *q, uint32_t i, uint64_t now, struct htb_class_info *info);
+
+/*
+ * Finds what is wrong with classes among each other, and with their rates. path is that of the qdisc
+ * ("qdiscs[0]"), root the file's, for its lines; NULL: those of the objects. Changes nothing. Control thread.
+ */
+void htb_check(const struct qdisc_conf *conf, struct diag *diag, const struct node *root,
+	const char *path);

@@ -43,7 +43,7 @@ static int32_t named_find(const struct named *names, uint32_t n, const char *nam
 							     : HTB_UNKNOWN_PARENT;
 }
 
-void htb_conf_parents(const struct qdisc_conf *conf, int32_t *parents)
+static struct named *names_sorted(const struct qdisc_conf *conf)
 {
 	uint32_t n = conf->classes.n;
 	struct named *names = mem_zalloc((n + 1) * sizeof(*names));
@@ -51,11 +51,28 @@ void htb_conf_parents(const struct qdisc_conf *conf, int32_t *parents)
 	for (uint32_t i = 0; i < n; i++)
 		names[i] = (struct named){ .name = htb_conf_class(conf, i)->name, .i = i };
 	qsort(names, n, sizeof(*names), named_compare);
-	for (uint32_t i = 0; i < n; i++) {
+	return names;
+}
+
+void htb_conf_parents(const struct qdisc_conf *conf, int32_t *parents)
+{
+	struct named *names = names_sorted(conf);
+
+	for (uint32_t i = 0; i < conf->classes.n; i++) {
 		const char *parent = htb_conf_class(conf, i)->parent;
 
-		parents[i] = parent == NULL ? HTB_NO_PARENT : named_find(names, n, parent);
+		parents[i] =
+			parent == NULL ? HTB_NO_PARENT : named_find(names, conf->classes.n, parent);
 	}
+	free(names);
+}
+
+void htb_conf_firsts(const struct qdisc_conf *conf, int32_t *firsts)
+{
+	struct named *names = names_sorted(conf);
+
+	for (uint32_t i = 0; i < conf->classes.n; i++)
+		firsts[i] = named_find(names, conf->classes.n, htb_conf_class(conf, i)->name);
 	free(names);
 }
 

@@ -4,8 +4,8 @@
  * Makes an htb of its configuration, which has been checked; ends it; and takes over what another one knew. Classes
  * of two htbs are the same when they have the same name. Control thread; adoption is the owner's.
  *
- * What is not configured: ceil is the rate; burst is what the rate gives in 10 ms and 1600 bytes more, so that at
- * any rate it is more than a frame and enough for an owner that is late by that time; cburst is so of the ceil;
+ * What is not configured: ceil is the rate; burst is what the rate gives in 10 ms and a frame of 1600 bytes more, so
+ * that it holds one at any rate and an owner may be late by that time; cburst is so of the ceil;
  * quantum is a tenth (tc's r2q) of the rate in bytes, within 1000 and 200000.
  */
 #include "qos/htb_priv.h"
@@ -18,9 +18,9 @@
 
 enum { DEBT_MAX_S = 60, FRAME_MAX = 65535 };
 
-static uint64_t burst_default(uint64_t configured, uint64_t bps)
+static uint64_t burst_default(const struct rate *rate)
 {
-	return configured != 0 ? configured : bps / 8 / HTB_BURST_PER_S + HTB_BURST_MIN;
+	return rate->bps / 8 / HTB_BURST_PER_S + rate_bytes(rate, HTB_BURST_MIN);
 }
 
 static uint32_t quantum_of(const struct qdisc_class_conf *conf)
@@ -34,14 +34,18 @@ static uint32_t quantum_of(const struct qdisc_class_conf *conf)
 	return quantum > HTB_QUANTUM_MAX ? HTB_QUANTUM_MAX : (uint32_t)quantum;
 }
 
-static void class_bucket_init(struct htb *h, const struct qdisc_conf *conf,
+/* A bucket, and how much it holds: burst bytes, or without a size as tc would compute it. */
+static uint64_t class_bucket_init(struct htb *h, const struct qdisc_conf *conf,
 	struct htb_bucket *bucket, uint64_t bps, uint64_t burst)
 {
 	rate_init(&bucket->rate, RTE_MAX(bps, (uint64_t)RATE_BPS_MIN), h->q.tree->tsc_hz);
 	bucket->rate.overhead = (int32_t)conf->overhead;
 	bucket->rate.mpu = (uint32_t)conf->mpu;
 	bucket->rate.is_atm = conf->is_atm;
+	if (burst == 0)
+		burst = burst_default(&bucket->rate);
 	bucket_init(&bucket->bucket, &bucket->rate, burst, h->q.tree->made_at);
+	return burst;
 }
 
 static void class_init(struct htb *h, const struct qdisc_conf *conf, uint32_t i)
@@ -50,10 +54,9 @@ static void class_init(struct htb *h, const struct qdisc_conf *conf, uint32_t i)
 	struct htb_class *class = &h->classes[i];
 	uint64_t ceil = class_conf->ceil != 0 ? class_conf->ceil : class_conf->rate;
 
-	class->burst = burst_default(class_conf->burst, class_conf->rate);
-	class->cburst = burst_default(class_conf->cburst, ceil);
-	class_bucket_init(h, conf, &class->rate, class_conf->rate, class->burst);
-	class_bucket_init(h, conf, &class->ceil, ceil, class->cburst);
+	class->burst =
+		class_bucket_init(h, conf, &class->rate, class_conf->rate, class_conf->burst);
+	class->cburst = class_bucket_init(h, conf, &class->ceil, ceil, class_conf->cburst);
 	class->quantum = quantum_of(class_conf);
 	class->prio = (uint8_t)class_conf->prio;
 	class->is_lending = true;

@@ -141,6 +141,8 @@ void htb_wake_above(struct htb *h, struct htb_class *class, const struct htb_cla
 enum { HTB_NO_PARENT = -1, HTB_UNKNOWN_PARENT = -2 };
 /* The place of each one's parent. Of several of the same name the first is it. */
 void htb_conf_parents(const struct qdisc_conf *conf, int32_t *parents);
+/* The place of the first one that has the same name. */
+void htb_conf_firsts(const struct qdisc_conf *conf, int32_t *firsts);
 uint32_t htb_conf_n_slots(const struct qdisc_conf *conf);
 const struct qdisc_conf *htb_conf_slot(const struct qdisc_conf *conf, uint32_t slot);
 const char *htb_conf_slot_name(const struct qdisc_conf *conf, uint32_t slot);
