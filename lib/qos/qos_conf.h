@@ -70,6 +70,8 @@ struct qdisc_class_conf {
 	int64_t prio;		 /* 0..7: the lowest is served first */
 	int64_t quantum;	 /* bytes; 0: by rate */
 	struct field_list child; /* struct qdisc_conf: one, or none */
+	/* htb: of the class that has the slot of this one's place in the list, its place + 1. htb fills it in. */
+	uint32_t slot_class;
 };
 
 struct qdisc_filter_conf {
