@@ -19,6 +19,7 @@
 #include "nat/nat.h"
 #include "neigh/neigh.h"
 #include "ns/ns.h"
+#include "qos/qos.h"
 
 struct module *const modules[] = {
 	&boot_module,
@@ -32,6 +33,7 @@ struct module *const modules[] = {
 	&fib_module,
 	&ip_module,
 	&flow_module,
+	&qos_module,
 	&firewall_module,
 	&nat_module,
 	&explain_module,

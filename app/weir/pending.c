@@ -7,7 +7,6 @@
 #include "app.h"
 
 static const struct section pending_sections[] = {
-	{ .key = "qdiscs", .help = "queueing disciplines", .is_pending = true },
 	{ .key = NULL },
 };
 
@@ -17,8 +16,6 @@ static const struct section pending_sections[] = {
 	}
 
 static const struct command pending_commands[] = {
-	PENDING("qdisc", "show", "queueing disciplines"),
-	PENDING("class", "show", "classes of queueing disciplines"),
 	PENDING("xdp", "show", "attached XDP programs"),
 	PENDING("xdp", "attach", "attaches an XDP program"),
 	PENDING("xdp", "detach", "detaches an XDP program"),

@@ -13,11 +13,13 @@
 #include "link/link.h"
 #include "nat/nat.h"
 #include "neigh/neigh.h"
+#include "qos/qos.h"
 
 const struct stage *const pipeline[] = {
 	/* sources */
 	&inject_stage,
 	&handover_stage,
+	&qdisc_due_stage,
 	&rx_stage,
 	&flow_age_stage,
 	/* connections that come with their bucket */
@@ -74,9 +76,13 @@ const struct stage *const pipeline[] = {
 	&ip6_fragment_stage,
 	/* out */
 	&hold_stage,
+	&tx_queued_stage,
 	&tx_stage,
 	&bridge_output_stage,
 	&tx_member_stage,
+	/* what has to wait for its turn */
+	&qdisc_classify_stage,
+	&qdisc_stage,
 	&drop_stage,
 	NULL,
 };

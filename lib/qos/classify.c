@@ -53,6 +53,11 @@ static const uint8_t tos_priority[16] = { 0, 0, 0, 0, 2, 2, 2, 2, 6, 6, 6, 6, 4,
 static const uint8_t default_priomap[QDISC_PRIORITIES] = { 1, 2, 2, 2, 1, 2, 0, 0, 1, 1, 1, 1, 1, 1,
 	1, 1 };
 
+uint8_t classify_priomap(unsigned int priority)
+{
+	return default_priomap[priority];
+}
+
 /* Datapath */
 
 static void set_sent(const struct match_key *key, struct flow_sent *sent)

@@ -19,5 +19,8 @@ int classifier_create(const struct qdisc_conf *conf, const struct qdisc_tree *tr
 	const struct match_links *links, struct classifier **out);
 void classifier_free(struct classifier *classifier);
 
+/* Band of a priority in a prio that says nothing about it. */
+uint8_t classify_priomap(unsigned int priority);
+
 /* Writes leaf, hash and generation into the packet's struct qdisc_pkt. Datapath. */
 void classify(const struct worker *w, const struct classifier *classifier, struct rte_mbuf *m);

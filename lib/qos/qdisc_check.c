@@ -115,7 +115,7 @@ static void check_tbf(const struct look *look)
 
 static bool has_class(const struct qdisc_conf *conf, const char *name)
 {
-	char number[8];
+	char number[24];
 
 	for (unsigned int i = 0; i < conf->classes.n; i++) {
 		const char *have = qdisc_class_conf(conf, i)->name;
@@ -269,7 +269,7 @@ static void look_at(const struct look *look)
 	if (conf->kind == QDISC_PRIO)
 		check_prio(look);
 	if (conf->kind == QDISC_HTB) {
-		htb_check(conf, look->frame_len, look->path, look->found);
+		htb_check(conf, look->found, NULL, look->path);
 		if (conf->default_class != NULL)
 			check_target(look, "default", conf->default_class);
 	}

@@ -6,6 +6,7 @@
  */
 #include "qos/qos_conf.h"
 
+#include "qos/qos_edit.h"
 #include "qos/rate.h"
 
 const struct field_enum qdisc_kinds[] = {
@@ -263,95 +264,142 @@ const struct object qdisc_args_object = {
 #undef AT
 #define AT(member) offsetof(struct qdisc_class_conf, member)
 
+/* clang-format off */
+#define CLASS_ROWS                                                                                \
+	{ .name = "name",                                                                         \
+		.type = FIELD_STRING,                                                             \
+		.offset = AT(name),                                                               \
+		.max = QDISC_CLASS_NAME_MAX,                                                      \
+		.example = "voice",                                                               \
+		.help = "what filters and rules call it; of prio the number of the "              \
+			"band "                                                                   \
+			"unless given" },                                                         \
+	{ .name = "parent",                                                                       \
+		.type = FIELD_STRING,                                                             \
+		.offset = AT(parent),                                                             \
+		.max = QDISC_CLASS_NAME_MAX,                                                      \
+		.example = "all",                                                                 \
+		.help = "htb: class that it borrows from; without one it borrows "                \
+			"from none" },                                                            \
+	{ .name = "band",                                                                         \
+		.type = FIELD_INT,                                                                \
+		.offset = AT(band),                                                               \
+		.min = -1,                                                                        \
+		.max = QDISC_BANDS_MAX - 1,                                                       \
+		.def = "-1",                                                                      \
+		.example = "0",                                                                   \
+		.help = "prio: which band this is about" },                                       \
+	{ .name = "rate",                                                                         \
+		.type = FIELD_RATE,                                                               \
+		.offset = AT(rate),                                                               \
+		.min = RATE_BPS_MIN,                                                              \
+		.max = (int64_t)RATE_BPS_MAX,                                                     \
+		.example = "2mbit",                                                               \
+		.help = "htb: what it has in any case" },                                         \
+	{ .name = "ceil",                                                                         \
+		.type = FIELD_RATE,                                                               \
+		.offset = AT(ceil),                                                               \
+		.min = RATE_BPS_MIN,                                                              \
+		.max = (int64_t)RATE_BPS_MAX,                                                     \
+		.example = "20mbit",                                                              \
+		.help = "htb: what it may have with what others leave; `rate` "                   \
+			"unless given" },                                                         \
+	{ .name = "burst",                                                                        \
+		.type = FIELD_SIZE,                                                               \
+		.offset = AT(burst),                                                              \
+		.min = 1,                                                                         \
+		.max = INT32_MAX,                                                                 \
+		.example = "15kb",                                                                \
+		.help = "htb: what may pass of `rate` at once; 10 ms of it and a "                \
+			"packet "                                                                 \
+			"unless given" },                                                         \
+	{ .name = "cburst",                                                                       \
+		.type = FIELD_SIZE,                                                               \
+		.offset = AT(cburst),                                                             \
+		.min = 1,                                                                         \
+		.max = INT32_MAX,                                                                 \
+		.example = "15kb",                                                                \
+		.help = "htb: the same of `ceil`" },                                              \
+	{ .name = "prio",                                                                         \
+		.type = FIELD_INT,                                                                \
+		.offset = AT(prio),                                                               \
+		.min = 0,                                                                         \
+		.max = 7,                                                                         \
+		.def = "0",                                                                       \
+		.help = "htb: those of the lowest number have first what is left "                \
+			"over" },                                                                 \
+	{ .name = "quantum",                                                                      \
+		.type = FIELD_INT,                                                                \
+		.offset = AT(quantum),                                                            \
+		.min = 256,                                                                       \
+		.max = 1 << 20,                                                                   \
+		.example = "1514",                                                                \
+		.help = "htb: bytes of its turn among those who borrow; in "                      \
+			"proportion to "                                                          \
+			"`rate` unless given" },                                                  \
+	{ .name = "child",                                                                        \
+		.type = FIELD_LIST,                                                               \
+		.flags = FIELD_ONE,                                                               \
+		.offset = AT(child),                                                              \
+		.object = &qdisc_child_object,                                                    \
+		.help = "the qdisc of its packets; pfifo unless given" }
+/* clang-format on */
+
 const struct object qdisc_class_object = {
 	.name = "class",
 	.help = "a part of the traffic of a qdisc",
 	.size = sizeof(struct qdisc_class_conf),
+	.fields = (const struct field[]){ CLASS_ROWS, { .type = FIELD_END } },
+};
+
+#define DEV_ROW(owner)                                                                             \
+	{                                                                                          \
+		.name = "dev", .type = FIELD_STRING, .flags = FIELD_REQUIRED,                      \
+		.offset = offsetof(owner, dev), .example = "wan", .help = "the link",              \
+		.complete = "link.show:ifname"                                                     \
+	}
+
+const struct object class_args_object = {
+	.name = "class",
+	.size = sizeof(struct class_args),
 	.fields =
 		(const struct field[]){
-			{ .name = "name",
-				.type = FIELD_STRING,
-				.offset = AT(name),
-				.max = QDISC_CLASS_NAME_MAX,
-				.example = "voice",
-				.help = "what filters and rules call it; of prio the number of the "
-					"band "
-					"unless given" },
-			{ .name = "parent",
-				.type = FIELD_STRING,
-				.offset = AT(parent),
-				.max = QDISC_CLASS_NAME_MAX,
-				.example = "all",
-				.help = "htb: class that it borrows from; without one it borrows "
-					"from none" },
-			{ .name = "band",
-				.type = FIELD_INT,
-				.offset = AT(band),
-				.min = -1,
-				.max = QDISC_BANDS_MAX - 1,
-				.def = "-1",
-				.example = "0",
-				.help = "prio: which band this is about" },
-			{ .name = "rate",
-				.type = FIELD_RATE,
-				.offset = AT(rate),
-				.min = RATE_BPS_MIN,
-				.max = (int64_t)RATE_BPS_MAX,
-				.example = "2mbit",
-				.help = "htb: what it has in any case" },
-			{ .name = "ceil",
-				.type = FIELD_RATE,
-				.offset = AT(ceil),
-				.min = RATE_BPS_MIN,
-				.max = (int64_t)RATE_BPS_MAX,
-				.example = "20mbit",
-				.help = "htb: what it may have with what others leave; `rate` "
-					"unless given" },
-			{ .name = "burst",
-				.type = FIELD_SIZE,
-				.offset = AT(burst),
-				.min = 1,
-				.max = INT32_MAX,
-				.example = "15kb",
-				.help = "htb: what may pass of `rate` at once; 10 ms of it and a "
-					"packet "
-					"unless given" },
-			{ .name = "cburst",
-				.type = FIELD_SIZE,
-				.offset = AT(cburst),
-				.min = 1,
-				.max = INT32_MAX,
-				.example = "15kb",
-				.help = "htb: the same of `ceil`" },
-			{ .name = "prio",
-				.type = FIELD_INT,
-				.offset = AT(prio),
-				.min = 0,
-				.max = 7,
-				.def = "0",
-				.help = "htb: those of the lowest number have first what is left "
-					"over" },
-			{ .name = "quantum",
-				.type = FIELD_INT,
-				.offset = AT(quantum),
-				.min = 256,
-				.max = 1 << 20,
-				.example = "1514",
-				.help = "htb: bytes of its turn among those who borrow; in "
-					"proportion to "
-					"`rate` unless given" },
-			{ .name = "child",
-				.type = FIELD_LIST,
-				.flags = FIELD_ONE,
-				.offset = AT(child),
-				.object = &qdisc_child_object,
-				.help = "the qdisc of its packets; pfifo unless given" },
+			DEV_ROW(struct class_args),
+			CLASS_ROWS,
 			{ .type = FIELD_END },
 		},
 };
 
 #undef AT
 #define AT(member) offsetof(struct qdisc_filter_conf, member)
+
+/* clang-format off */
+#define FILTER_ROWS                                                                               \
+	{ .name = "vlan_priority",                                                                \
+		.type = FIELD_INT,                                                                \
+		.offset = AT(vlan_priority),                                                      \
+		.min = -1,                                                                        \
+		.max = 7,                                                                         \
+		.def = "-1",                                                                      \
+		.example = "5",                                                                   \
+		.help = "priority code point of the VLAN tag that the packet came "               \
+			"with; "                                                                  \
+			"-1: any" },                                                              \
+	{ .name = "class",                                                                        \
+		.type = FIELD_STRING,                                                             \
+		.offset = AT(class),                                                              \
+		.max = QDISC_CLASS_NAME_MAX,                                                      \
+		.example = "voice",                                                               \
+		.help = "where it goes" },                                                        \
+	{ .name = "band",                                                                         \
+		.type = FIELD_INT,                                                                \
+		.offset = AT(band),                                                               \
+		.min = -1,                                                                        \
+		.max = QDISC_BANDS_MAX - 1,                                                       \
+		.def = "-1",                                                                      \
+		.example = "0",                                                                   \
+		.help = "prio: the same by number" }
+/* clang-format on */
 
 const struct object qdisc_filter_object = {
 	.name = "filter",
@@ -360,30 +408,33 @@ const struct object qdisc_filter_object = {
 	.fields =
 		(const struct field[]){
 			MATCH_FIELDS(struct qdisc_filter_conf, match),
-			{ .name = "vlan_priority",
-				.type = FIELD_INT,
-				.offset = AT(vlan_priority),
-				.min = -1,
-				.max = 7,
-				.def = "-1",
-				.example = "5",
-				.help = "priority code point of the VLAN tag that the packet came "
-					"with; "
-					"-1: any" },
-			{ .name = "class",
+			FILTER_ROWS,
+			{ .type = FIELD_END },
+		},
+};
+
+const struct object filter_args_object = {
+	.name = "filter",
+	.size = sizeof(struct filter_args),
+	.fields =
+		(const struct field[]){
+			DEV_ROW(struct filter_args),
+			{ .name = "parent",
 				.type = FIELD_STRING,
-				.offset = AT(class),
-				.max = QDISC_CLASS_NAME_MAX,
-				.example = "voice",
-				.help = "where it goes" },
-			{ .name = "band",
+				.offset = offsetof(struct filter_args, parent),
+				.example = "1:",
+				.help = "the qdisc, by handle or by a class of it; that of the "
+					"link "
+					"unless given" },
+			{ .name = "index",
 				.type = FIELD_INT,
-				.offset = AT(band),
+				.offset = offsetof(struct filter_args, index),
 				.min = -1,
-				.max = QDISC_BANDS_MAX - 1,
+				.max = INT32_MAX,
 				.def = "-1",
-				.example = "0",
-				.help = "prio: the same by number" },
+				.help = "its place among the others; -1: behind them" },
+			MATCH_FIELDS(struct qdisc_filter_conf, match),
+			FILTER_ROWS,
 			{ .type = FIELD_END },
 		},
 };

@@ -164,7 +164,26 @@ json_t *schema_to_json(const struct object *object, const void *instance)
 	return json;
 }
 
-/* What is written down, as schema_decode() reads it: under the names of settings. */
+/* What is written down of a value, as schema_decode() reads it: under the names of settings. */
+static json_t *given_json(const struct field *field, const void *value)
+{
+	const struct field_list *list = value;
+	json_t *array;
+
+	if (field->object == NULL)
+		return value_json(field, value);
+	if (field->type == FIELD_GROUP)
+		return schema_given(field->object, field->object, value);
+	if (field->flags & FIELD_ONE)
+		return schema_given(field->object, field->object, list->items);
+	array = json_array();
+	for (unsigned int i = 0; i < list->n; i++)
+		json_array_append_new(array,
+			schema_given(field->object, field->object,
+				field_list_item(field->object, list, i)));
+	return array;
+}
+
 static void put_given(json_t *json, const struct object *wanted, const struct object *object,
 	const void *instance)
 {
@@ -177,20 +196,26 @@ static void put_given(json_t *json, const struct object *wanted, const struct ob
 		if ((head->given >> at.index & 1) &&
 			field_find(wanted, field->name).field->type != FIELD_END)
 			json_object_set_new(json, field->name,
-				value_json(
-					field, (const char *)instance + at.base + field->offset));
+				given_json(field, (const char *)instance + at.base + field->offset));
 	}
+}
+
+json_t *schema_given(
+	const struct object *wanted, const struct object *object, const void *instance)
+{
+	json_t *json = json_object();
+
+	put_given(json, wanted, object, instance);
+	return json;
 }
 
 void *schema_merge(const struct object *object, const void *base, const struct object *from_object,
 	const void *from, struct diag *diag)
 {
-	json_t *json = json_object();
+	json_t *json = base != NULL ? schema_given(object, object, base) : json_object();
 	struct node *node;
 	void *merged;
 
-	if (base != NULL)
-		put_given(json, object, object, base);
 	put_given(json, object, from_object, from);
 	node = node_from_json(json);
 	merged = schema_decode(object, node, "", diag);

@@ -160,6 +160,9 @@ int schema_set_text(const struct object *object, void *instance, const char *nam
 json_t *schema_field_json(const struct field *field, const void *instance);
 /* All fields that are given or have a default, under their .json names. New reference. */
 json_t *schema_to_json(const struct object *object, const void *instance);
+/* What is written down of the fields that `wanted` has, too, as schema_decode() of that reads it. New reference. */
+json_t *schema_given(
+	const struct object *wanted, const struct object *object, const void *instance);
 /* As libconfig text that schema_decode() reads back: only fields that differ from their default. */
 void schema_print(FILE *out, const struct object *object, const void *instance, int indent);
 /* The table itself, for rpc.list, completion and the reference: [{name,type,required,positional,
