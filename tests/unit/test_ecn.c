@@ -1,11 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
 /* Congestion told in frames that wait (lib/qos/ecn.c). */
-#include "ecn_fixture.h"
+#include "fq_codel_fixture.h"
 
 #include "qos/ecn.h"
-
-static const struct qdisc_conf any = { .kind = QDISC_PFIFO };
 
 static const struct {
 	enum frame_kind kind;
@@ -46,7 +44,7 @@ START_TEST(congestion_is_told_where_it_can_be)
 	struct rte_mbuf *m;
 	uint32_t at;
 
-	world_init(&any);
+	world_init(&patient);
 	m = packet_new(0, 200, 0);
 	frame = rte_pktmbuf_mtod(m, uint8_t *);
 	at = frame_write(m, ecn_rows[_i].kind, ecn_rows[_i].n_tags, ecn_rows[_i].ecn, ihl);
@@ -79,7 +77,7 @@ START_TEST(checksum_is_that_of_the_whole_header)
 {
 	struct rte_mbuf *m;
 
-	world_init(&any);
+	world_init(&patient);
 	m = packet_new(0, 200, 0);
 	for (uint32_t i = 0; i < 1 << 17; i++) {
 		uint32_t at = frame_write(m, IP4, 0, ECT_0, 5);

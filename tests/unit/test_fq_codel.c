@@ -1,203 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
-/* fq_codel: CoDel, turns of flows, limits and ECN (lib/qos). */
-#include "ecn_fixture.h"
-
-#include <math.h>
-
-#include "qos/codel.h"
-
-enum { FLOWS = 1024 };
-
-/* In which flow of FLOWS it ends up. */
-static uint32_t hash_of(uint32_t flow)
-{
-	return flow * (uint32_t)((UINT64_C(1) << 32) / FLOWS) + 17;
-}
-
-static bool put_in(uint32_t flow, uint32_t len)
-{
-	return put(packet_new(0, len, hash_of(flow)));
-}
-
-static uint32_t flow_of(const struct rte_mbuf *m)
-{
-	return (uint32_t)((uint64_t)qdisc_pkt(m)->hash * FLOWS >> 32);
-}
-
-static struct fq_codel_xstats xstats(void)
-{
-	struct fq_codel_xstats out;
-
-	fq_codel_xstats_get(world.tree->root, &out);
-	return out;
-}
-
-/* Of queues that never wait too long: turns alone. */
-static const struct qdisc_conf patient = { .kind = QDISC_FQ_CODEL,
-	.target_ns = UINT64_C(3600000000000) };
-
-/* CoDel */
-
-START_TEST(inverse_root_is_right_to_a_thousandth)
-{
-	struct codel c = { 0 };
-	double worst = 0;
-
-	for (uint32_t count = 1; count <= 200000; count++) {
-		codel_set_count(&c, count);
-		worst = fmax(worst, fabs(c.inv_sqrt / 0x1p32 * sqrt(count) - 1));
-	}
-	ck_assert_double_le(worst, 0.0015);
-	for (uint32_t i = 0; i < 100000; i++) {
-		uint32_t count = 1 + random_below(CODEL_COUNT_MAX >> random_below(24));
-
-		codel_set_count(&c, count);
-		worst = fmax(worst, fabs(c.inv_sqrt / 0x1p32 * sqrt(count) - 1));
-	}
-	ck_assert_double_le(worst, 0.0015);
-}
-END_TEST
-
-START_TEST(count_does_not_overflow)
-{
-	struct codel c = { 0 };
-
-	codel_set_count(&c, CODEL_COUNT_MAX);
-	ck_assert_double_eq_tol(c.inv_sqrt / 0x1p32 * sqrt(CODEL_COUNT_MAX), 1, 0.01);
-	for (uint32_t i = 0; i < 10; i++)
-		codel_set_count(&c, c.count + 1 + i * 1000);
-	ck_assert_uint_eq(c.count, CODEL_COUNT_MAX);
-}
-END_TEST
-
-/* RFC 8289 as it stands there, in seconds and floating point, on a queue of numbers. */
-struct reference {
-	double queued[100000];
-	uint32_t head, tail;
-	double first_above, drop_next;
-	uint32_t count, lastcount;
-	bool is_dropping;
-	uint32_t n_drops;
-};
-static struct reference reference;
-
-static bool reference_take(struct reference *r, double now, bool *is_ok)
-{
-	*is_ok = false;
-	if (r->head == r->tail) {
-		r->first_above = 0;
-		return false;
-	}
-	if (now - r->queued[r->head++] < 0.005 || r->tail - r->head <= 1)
-		r->first_above = 0;
-	else if (r->first_above == 0)
-		r->first_above = now + 0.1;
-	else
-		*is_ok = now >= r->first_above;
-	return true;
-}
-
-static void reference_dequeue(struct reference *r, double now)
-{
-	bool is_ok, has_one = reference_take(r, now, &is_ok);
-
-	if (r->is_dropping) {
-		if (!is_ok)
-			r->is_dropping = false;
-		while (r->is_dropping && now >= r->drop_next) {
-			r->n_drops++;
-			r->count++;
-			has_one = reference_take(r, now, &is_ok);
-			if (!is_ok)
-				r->is_dropping = false;
-			else
-				r->drop_next += 0.1 / sqrt(r->count);
-		}
-	} else if (has_one && is_ok) {
-		uint32_t delta = r->count - r->lastcount;
-
-		r->n_drops++;
-		reference_take(r, now, &is_ok);
-		r->is_dropping = true;
-		r->count = delta > 1 && now - r->drop_next < 16 * 0.1 ? delta : 1;
-		r->drop_next = now + 0.1 / sqrt(r->count);
-		r->lastcount = r->count;
-	}
-}
-
-/* Milliseconds for which so many packets come for each 100 that leave, one a millisecond. */
-static const struct {
-	uint32_t ms, percent;
-} phases[] = {
-	{ 3000, 130 },
-	{ 200, 0 },
-	{ 3000, 200 },
-	{ 1500, 20 },
-	{ 500, 140 },
-	{ 100, 0 },
-	{ 500, 150 },
-	{ 3000, 30 },
-	{ 2000, 110 },
-	{ 6000, 50 },
-	{ 4000, 170 },
-};
-
-/* At each moment as many, but for what comes of roots that are right to a thousandth. */
-START_TEST(codel_drops_when_the_reference_does)
-{
-	const struct qdisc_conf conf = { .kind = QDISC_FQ_CODEL };
-	const uint64_t start = UINT64_MAX - SEC / 2;
-	uint32_t credit = 0, n_ms = 0;
-
-	world_init(&conf);
-	for (size_t i = 0; i < RTE_DIM(phases); i++) {
-		for (uint32_t ms = 0; ms < phases[i].ms; ms++) {
-			double seconds = 1 + ++n_ms / 1000.0, n_ours;
-			struct rte_mbuf *m;
-
-			world.now = start + CYCLES_MS(n_ms);
-			for (credit += phases[i].percent; credit >= 100; credit -= 100) {
-				reference.queued[reference.tail++] = seconds;
-				put_in(3, 1000);
-			}
-			/* Between two milliseconds: no wait is a round number of them. */
-			world.now += CYCLES_MS(3) / 10;
-			reference_dequeue(&reference, seconds + 0.3 / 1000);
-			m = take();
-			if (m != NULL)
-				packet_free(m);
-			n_ours = world.n_dropped[QDISC_DROP_CODEL];
-			if (fabs(n_ours - reference.n_drops) > 1 + reference.n_drops / 500.0)
-				ck_abort_msg("%g drops in %u ms, not %u", n_ours, n_ms,
-					reference.n_drops);
-		}
-	}
-	ck_assert_uint_gt(reference.n_drops, 2000);
-	ck_assert_uint_eq(world.tree->root->stats.drops, world.n_dropped[QDISC_DROP_CODEL]);
-	world_fini();
-}
-END_TEST
-
-START_TEST(short_queues_are_left_alone)
-{
-	const struct qdisc_conf conf = { .kind = QDISC_FQ_CODEL };
-
-	world_init(&conf);
-	put_in(0, 1500);
-	packet_free(take());
-	/* A second late each, but there is only ever one more behind. */
-	for (uint32_t i = 0; i < 100; i++) {
-		put_in(1, 1500);
-		put_in(1, 1500);
-		world.now += SEC;
-		for (uint32_t k = 0; k < 2; k++)
-			packet_free(take());
-	}
-	ck_assert_uint_eq(world.n_dropped[QDISC_DROP_CODEL], 0);
-	world_fini();
-}
-END_TEST
+/* fq_codel: turns of flows, limits and marks (lib/qos/fq_codel.c). */
+#include "fq_codel_fixture.h"
 
 /* Turns */
 
@@ -268,6 +72,32 @@ START_TEST(new_flow_is_first_for_a_quantum_only)
 	ck_assert_uint_eq(take_id(), 20);
 	ck_assert_uint_eq(take_id(), 21);
 	ck_assert_uint_lt(take_id(), 20);
+	world_fini();
+}
+END_TEST
+
+static const struct {
+	int64_t quantum;
+	uint32_t want; /* packets of 100 bytes in a turn */
+} quantum_rows[] = {
+	{ 0, 16 }, /* 1514 */
+	{ 1, 3 },  /* 256 */
+	{ 300, 3 },
+	{ 301, 4 },
+	{ 9000, 90 },
+};
+
+START_TEST(turn_is_as_long_as_its_quantum)
+{
+	struct qdisc_conf conf = patient;
+
+	conf.quantum = quantum_rows[_i].quantum;
+	world_init(&conf);
+	for (uint32_t i = 0; i < 200; i++)
+		put_in(i / 100, 100);
+	for (uint32_t i = 0; i < quantum_rows[_i].want; i++)
+		ck_assert_uint_eq(take_id(), i);
+	ck_assert_uint_eq(take_id(), 100);
 	world_fini();
 }
 END_TEST
@@ -538,9 +368,7 @@ START_TEST(packets_above_the_threshold_are_marked)
 }
 END_TEST
 
-SUITE_MAIN("fq_codel", PLAIN_TEST(inverse_root_is_right_to_a_thousandth),
-	PLAIN_TEST(count_does_not_overflow), PLAIN_TEST(codel_drops_when_the_reference_does),
-	PLAIN_TEST(short_queues_are_left_alone),
+SUITE_MAIN("fq_codel", LOOP_TEST(turn_is_as_long_as_its_quantum, quantum_rows),
 	PLAIN_TEST(flows_get_the_same_bytes_whatever_their_sizes),
 	PLAIN_TEST(new_flow_goes_before_those_that_wait),
 	PLAIN_TEST(new_flow_is_first_for_a_quantum_only),

@@ -143,6 +143,27 @@ START_TEST(band_that_has_to_wait_is_passed_over)
 }
 END_TEST
 
+START_TEST(lower_band_may_be_the_first_that_can_go)
+{
+	world_init(&shaped_bands);
+	put_new(2, 1500); /* 0: at once */
+	put_new(2, 1500); /* 1: after 24 ms */
+	world.now++;
+	ck_assert_uint_eq(take_id(), 0);
+	world.now += CYCLES_MS(20);
+	put_new(0, 1500); /* 2: at once */
+	put_new(0, 1500); /* 3: after 32 ms */
+	ck_assert_uint_eq(take_id(), 2);
+	ck_assert_ptr_null(take());
+	ck_assert_uint_eq(world.tree->root->next_at, world.tree->root->children[2]->next_at);
+	world.now = world.tree->root->next_at;
+	ck_assert_uint_eq(take_id(), 1);
+	ck_assert_ptr_null(take());
+	ck_assert_uint_eq(world.tree->root->next_at, world.tree->root->children[0]->next_at);
+	world_fini();
+}
+END_TEST
+
 /* What comes in the meantime is a reason to ask before next_at: the low band is not what the tbf waits for. */
 START_TEST(tbf_above_prio_decides_late)
 {
@@ -320,6 +341,8 @@ END_TEST
 SUITE_MAIN("qdisc", LOOP_TEST(fifo_keeps_order_up_to_its_limit, fifo_rows),
 	PLAIN_TEST(lower_bands_wait_for_higher_ones), PLAIN_TEST(looked_at_packet_is_overtaken),
 	PLAIN_TEST(each_band_has_a_limit_of_its_own), PLAIN_TEST(bands_are_named_by_their_class),
-	PLAIN_TEST(band_that_has_to_wait_is_passed_over), PLAIN_TEST(tbf_above_prio_decides_late),
+	PLAIN_TEST(band_that_has_to_wait_is_passed_over),
+	PLAIN_TEST(lower_band_may_be_the_first_that_can_go),
+	PLAIN_TEST(tbf_above_prio_decides_late),
 	LOOP_TEST(any_order_of_calls_gives_what_the_model_gives, model_rows),
 	PLAIN_TEST(tree_of_tbf_prio_and_fq_codel_is_worth_its_rate))

@@ -295,7 +295,39 @@ START_TEST(waits_are_counted_and_peeks_are_not)
 	world.now = at;
 	ck_assert_ptr_nonnull(qdisc_peek(world.tree->root, world.now));
 	ck_assert_uint_eq(take_id(), 1);
+	ck_assert_ptr_null(take());
 	ck_assert_uint_eq(world.tree->root->stats.overlimits, 2);
+	world_fini();
+}
+END_TEST
+
+static struct qdisc_conf slow_child = {
+	.kind = QDISC_TBF, .rate = 1000000, .burst = 1500, .limit = 100000
+};
+
+/* It is the child that waits: that is its overlimit, and its time. */
+START_TEST(tbf_waits_for_a_slower_child)
+{
+	const struct qdisc_conf conf = { .kind = QDISC_TBF,
+		.rate = 100000000,
+		.burst = 3000,
+		.limit = 100000,
+		.child = ONE(&slow_child) };
+	const struct qdisc *root, *child;
+
+	world_init(&conf);
+	root = world.tree->root;
+	child = root->children[0];
+	for (uint32_t i = 0; i < 2; i++)
+		put_new(0, 1500);
+	world.now++;
+	ck_assert_uint_eq(take_id(), 0);
+	ck_assert_ptr_null(take());
+	ck_assert_uint_eq(root->next_at, child->next_at);
+	ck_assert_uint_le(root->next_at - world.now - CYCLES_MS(12), 1);
+	ck_assert_uint_eq(root->stats.overlimits, 0);
+	world.now = root->next_at;
+	ck_assert_uint_eq(take_id(), 1);
 	world_fini();
 }
 END_TEST
@@ -307,4 +339,4 @@ SUITE_MAIN("tbf", LOOP_TEST(tbf_keeps_its_rate_to_a_thousandth, rates_bps),
 	LOOP_TEST(nothing_waits_longer_than_the_latency, room_rows),
 	LOOP_TEST(frame_larger_than_a_bucket_is_refused, size_rows),
 	LOOP_TEST(frame_costs_what_the_link_below_makes_of_it, cost_rows),
-	PLAIN_TEST(waits_are_counted_and_peeks_are_not))
+	PLAIN_TEST(waits_are_counted_and_peeks_are_not), PLAIN_TEST(tbf_waits_for_a_slower_child))

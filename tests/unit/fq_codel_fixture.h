@@ -1,16 +1,46 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #pragma once
 
-/* Frames with an IP header that can be told of congestion, or cannot. */
+/* What the tests of fq_codel share: packets of a flow, and frames that can be told of congestion, or cannot. */
 #include "qdisc_fixture.h"
 
 #include "net/checksum.h"
+
+enum { FLOWS = 1024 };
+
+/* In which flow of FLOWS it ends up. */
+static inline uint32_t hash_of(uint32_t flow)
+{
+	return flow * (uint32_t)((UINT64_C(1) << 32) / FLOWS) + 17;
+}
+
+static inline bool put_in(uint32_t flow, uint32_t len)
+{
+	return put(packet_new(0, len, hash_of(flow)));
+}
+
+static inline uint32_t flow_of(const struct rte_mbuf *m)
+{
+	return (uint32_t)((uint64_t)qdisc_pkt(m)->hash * FLOWS >> 32);
+}
+
+static inline struct fq_codel_xstats xstats(void)
+{
+	struct fq_codel_xstats out;
+
+	fq_codel_xstats_get(world.tree->root, &out);
+	return out;
+}
+
+/* Of queues that never wait too long: turns alone. */
+static const struct qdisc_conf patient = { .kind = QDISC_FQ_CODEL,
+	.target_ns = UINT64_C(3600000000000) };
 
 enum { NOT_ECT, ECT_1, ECT_0, CE };
 enum frame_kind { IP4, IP6, ARP, GARBLED };
 
 /* Ethernet, tags, IP; all that is not ECN is of no meaning. Returns where IP begins. */
-static uint32_t frame_write(
+static inline uint32_t frame_write(
 	struct rte_mbuf *m, enum frame_kind kind, uint8_t n_tags, uint8_t ecn, uint8_t ihl)
 {
 	static const uint16_t types[] = { 0x0800, 0x86dd, 0x0806, 0x0800 };
