@@ -211,6 +211,43 @@ START_TEST(shares_of_an_idle_class_go_to_all_others)
 }
 END_TEST
 
+/* The turn of x was to be that of b, too, and long. */
+START_TEST(turn_of_an_inner_class_ends_with_its_borrowers)
+{
+	struct qdisc_class_conf classes[] = {
+		{ .name = "top", .rate = 100 * MBIT },
+		{ .name = "x", .parent = "top", .rate = 100 * KBIT, .ceil = 100 * MBIT },
+		{ .name = "a",
+			.parent = "x",
+			.rate = 10 * KBIT,
+			.ceil = 100 * MBIT,
+			.quantum = 2000 },
+		{ .name = "b",
+			.parent = "x",
+			.rate = 10 * KBIT,
+			.ceil = 100 * MBIT,
+			.quantum = 50 * 1000 * 1000 },
+		{ .name = "c",
+			.parent = "top",
+			.rate = 10 * KBIT,
+			.ceil = 100 * MBIT,
+			.quantum = 2000 },
+	};
+	WORLD(classes);
+	feed("a", 64, 1500);
+	feed("b", 64, 1500);
+	feed("c", 64, 1500);
+	run(CYCLES_MS(100));
+	starve("b");
+	run(CYCLES_MS(10));
+	counts_reset();
+	run(SEC);
+	MUST_BE_NEAR(rate_since("a", SEC), 50e6, 0.01);
+	MUST_BE_NEAR(rate_since("c", SEC), 50e6, 0.01);
+	world_fini();
+}
+END_TEST
+
 static const struct {
 	struct feed sure, greedy;
 } beside[] = {
@@ -400,6 +437,7 @@ SUITE_MAIN("htb", LOOP_TEST(leaf_gets_its_rate_to_a_thousandth, rates),
 	PLAIN_TEST(excess_is_shared_by_quanta),
 	PLAIN_TEST(excess_is_shared_by_quanta_through_levels),
 	PLAIN_TEST(shares_of_an_idle_class_go_to_all_others),
+	PLAIN_TEST(turn_of_an_inner_class_ends_with_its_borrowers),
 	PLAIN_TEST(idle_rate_is_lent_and_comes_back_within_a_burst),
 	PLAIN_TEST(lowest_prio_takes_the_excess_and_leaves_others_their_rate),
 	LOOP_TEST(sure_rate_is_kept_beside_a_borrower, beside),
