@@ -23,16 +23,23 @@ static inline int64_t link_weight(const struct htb_link *link, unsigned int key)
 				    : class->rings[htb_key_below(class, key)].weight;
 }
 
-/* Whoever's turn it is in that ring, which is not empty. Asked again, it is the same one. */
+/*
+ * Whoever's turn it is in that ring, which is not empty. Asked again, it is the same one. What an inner class may yet
+ * send is no more than what those below it weigh now: others of them may have gone since its turn began.
+ */
 struct htb_class *htb_ring_turn(struct htb_class *class, unsigned int key)
 {
 	struct htb_ring *ring = &class->rings[key];
 	struct htb_link *link = ring->cur;
+	int64_t weight = link_weight(link, key);
 
 	for (unsigned int i = 0; link->deficit <= 0 && i < HTB_SKIPS_MAX; i++) {
-		link->deficit += link_weight(link, key);
+		link->deficit += weight;
 		link = link->next;
+		weight = link_weight(link, key);
 	}
+	if (unlikely(link->deficit > weight))
+		link->deficit = weight;
 	ring->cur = link;
 	return link->class;
 }

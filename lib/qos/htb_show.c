@@ -15,7 +15,7 @@ uint32_t htb_n_classes(const struct qdisc *q)
 static int64_t bucket_tokens(const struct htb_bucket *b, uint64_t now)
 {
 	int64_t cycles = (int64_t)(now - __atomic_load_n(&b->bucket.used_to, __ATOMIC_RELAXED));
-	__int128 scaled = (__int128)RTE_MIN(cycles, (int64_t)b->bucket.depth) << RATE_SHIFT;
+	__int128 scaled = (__int128)RTE_MIN(cycles, (int64_t)b->bucket.depth) * (1 << RATE_SHIFT);
 
 	return (int64_t)(scaled / (__int128)b->rate.per_byte);
 }

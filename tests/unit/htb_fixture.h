@@ -89,6 +89,14 @@ static inline struct qdisc_tree *tree_new(const struct qdisc_conf *conf)
 	return tree;
 }
 
+/* Of what the configuration is now, which the caller may have changed. */
+static inline void world_remake(void)
+{
+	world.tree = tree_new(&world.conf);
+	world.feeds = calloc(world.tree->n_leaves, sizeof(*world.feeds));
+	world.bytes = calloc(world.tree->n_leaves, sizeof(*world.bytes));
+}
+
 /* A tree of these classes. What no filter names has a class, so that all leaves are of classes. */
 static inline void world_init(struct qdisc_class_conf *classes, unsigned int n)
 {
@@ -101,9 +109,7 @@ static inline void world_init(struct qdisc_class_conf *classes, unsigned int n)
 	};
 	world.random = 1;
 	world.now = UINT64_MAX - SEC / 2; /* it wraps before long */
-	world.tree = tree_new(&world.conf);
-	world.feeds = calloc(world.tree->n_leaves, sizeof(*world.feeds));
-	world.bytes = calloc(world.tree->n_leaves, sizeof(*world.bytes));
+	world_remake();
 }
 #define WORLD(classes) world_init((classes), RTE_DIM(classes))
 
@@ -117,6 +123,7 @@ static inline void world_fini(void)
 	free(world.feeds);
 	free(world.bytes);
 	free(world.log);
+	world.log = NULL;
 }
 
 /* The leaf of a class. */
