@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "qos/qos.h"
 
 static const struct field_enum actions[] = {
 	{ "accept", ACTION_ACCEPT, "lets the packet, and with it its connection, pass this hook" },
@@ -80,7 +81,8 @@ static const struct field rule_fields[] = {
 		.example = "192.168.1.10:80",
 		.help = "dnat, snat: A, A-B, A/LEN, A:P, A:P-Q or [A6]:P; redirect, masquerade: P "
 			"or "
-			"P-Q; mark: N or N/MASK; dscp: its value; reject: port-unreachable unless "
+			"P-Q; mark: N or N/MASK; dscp: its value; class: its name in `qdiscs`; "
+			"reject: port-unreachable unless "
 			"given, or another of nft's ICMP codes, or tcp-reset" },
 	{ .type = FIELD_END },
 };
@@ -160,7 +162,7 @@ struct check {
 	struct diag *diag;
 	const char *path;
 	const struct firewall_conf *conf;
-	bool (*has_link)(void *ctx, const char *name);
+	const struct firewall_known *known;
 	void *ctx;
 };
 
@@ -196,7 +198,8 @@ static void check_rule(const struct check *check, enum firewall_hook hook, unsig
 		.root = check->config->root,
 		.path = path,
 		.diag = &found,
-		.has_link = check->has_link,
+		.has_link = check->known->has_link,
+		.has_class = check->known->has_class,
 		.ctx = check->ctx,
 	};
 	struct rule rule;
@@ -271,14 +274,14 @@ static void check_hook(const struct check *check, enum firewall_hook hook)
 }
 
 void firewall_conf_check(const struct config *config, struct diag *diag, const char *path,
-	const struct firewall_conf *conf, bool (*has_link)(void *ctx, const char *name), void *ctx)
+	const struct firewall_conf *conf, const struct firewall_known *known, void *ctx)
 {
 	const struct check check = {
 		.config = config,
 		.diag = diag,
 		.path = path,
 		.conf = conf,
-		.has_link = has_link,
+		.known = known,
 		.ctx = ctx,
 	};
 
@@ -291,10 +294,20 @@ static bool has_configured_link(void *ctx, const char *name)
 	return link_is_configured(ctx, name);
 }
 
+static bool has_configured_class(void *ctx, const char *name)
+{
+	return qos_class_is_configured(ctx, name);
+}
+
 static void section_check(const struct config *config, struct diag *diag)
 {
+	static const struct firewall_known known = {
+		.has_link = has_configured_link,
+		.has_class = has_configured_class,
+	};
+
 	firewall_conf_check(config, diag, "firewall", conf_section(config, "firewall")->objects[0],
-		has_configured_link, (void *)(uintptr_t)config);
+		&known, (void *)(uintptr_t)config);
 }
 
 /* Applying and printing */

@@ -23,6 +23,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "match/class_names.h"
 
 struct load {
 	/* Given to the thread, constant for it. */
@@ -68,10 +69,21 @@ static bool load_has_link(void *ctx, const char *name)
 	return false;
 }
 
+/* Who has a class has asked for its number. */
+static bool load_has_class(void *ctx, const char *name)
+{
+	(void)ctx;
+	return class_find(name) != CLASS_NONE;
+}
+
 /* The rules in a file's tree, with all that is wrong with them in load->diag. Owned by *own. */
 static const struct firewall_conf *load_decode(
 	struct load *load, const struct node *root, void **own, const struct object **own_object)
 {
+	static const struct firewall_known known = {
+		.has_link = load_has_link,
+		.has_class = load_has_class,
+	};
 	bool is_wrapped = node_child(root, "firewall") != NULL;
 	struct config config = { .root = (struct node *)(uintptr_t)root };
 	const struct firewall_conf *conf;
@@ -84,8 +96,7 @@ static const struct firewall_conf *load_decode(
 	if (root->child == NULL)
 		diag_error(&load->diag, 0, "",
 			"holds no rules; \"firewall: {};\" would let everything pass");
-	firewall_conf_check(
-		&config, &load->diag, is_wrapped ? "firewall" : "", conf, load_has_link, load);
+	firewall_conf_check(&config, &load->diag, is_wrapped ? "firewall" : "", conf, &known, load);
 	return conf;
 }
 

@@ -74,12 +74,18 @@ static inline const struct rule_conf *firewall_conf_rule(
 const char *firewall_hook_name(enum firewall_hook hook);
 const char *firewall_action_name(enum firewall_action action);
 
+/* Names that rules may use: those of links and of traffic classes. */
+struct firewall_known {
+	bool (*has_link)(void *ctx, const char *name);
+	bool (*has_class)(void *ctx, const char *name);
+};
+
 /*
- * Every problem of the rules that lie at `path` ("firewall", or "": the hooks are at the top). With
- * has_link, names of links must be known to it. config: for lines, and for what is wrong by itself.
+ * Every problem of the rules that lie at `path` ("firewall", or "": the hooks are at the top). config: for
+ * lines, and for what is wrong by itself.
  */
 void firewall_conf_check(const struct config *config, struct diag *diag, const char *path,
-	const struct firewall_conf *conf, bool (*has_link)(void *ctx, const char *name), void *ctx);
+	const struct firewall_conf *conf, const struct firewall_known *known, void *ctx);
 
 /* Rules, as workers see them */
 
@@ -87,6 +93,7 @@ struct rule {
 	uint8_t action; /* enum firewall_action */
 	uint8_t reject; /* index in reject_kinds */
 	uint8_t dscp;
+	uint16_t class; /* class_number() */
 	uint32_t mark, mark_mask;
 	struct limit limit;
 	struct limit_bucket *limit_bucket; /* NULL: there is no limit */

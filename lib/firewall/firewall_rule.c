@@ -6,6 +6,8 @@
  */
 #include "firewall/firewall_priv.h"
 
+#include "match/class_names.h"
+
 #include <stdarg.h>
 #include <string.h>
 
@@ -134,6 +136,24 @@ static void make_nat(const struct making *making)
 	spec->has_v6 = spec->has_v6 && nat->family != AF_INET;
 }
 
+static void make_class(const struct making *making)
+{
+	const struct match_source *source = making->source;
+	const char *to = making->conf->to;
+
+	if (to == NULL) {
+		rule_error(making, "to", "is missing: the class, by its name in `qdiscs`");
+		return;
+	}
+	if (source->has_class != NULL && !source->has_class(source->ctx, to)) {
+		rule_error(making, "to", "no qdisc has a class \"%s\"", to);
+		return;
+	}
+	making->rule->class = class_number(to);
+	if (making->rule->class == CLASS_NONE)
+		rule_error(making, "to", "there have been too many names of classes");
+}
+
 static void make_to(const struct making *making)
 {
 	const char *to = making->conf->to, *why = NULL;
@@ -158,11 +178,13 @@ static void make_to(const struct making *making)
 	case ACTION_MASQUERADE:
 		make_nat(making);
 		return;
+	case ACTION_CLASS:
+		make_class(making);
+		return;
 	case ACTION_NONE:
 	case ACTION_ACCEPT:
 	case ACTION_DROP:
 	case ACTION_NOTRACK:
-	case ACTION_CLASS:
 	case ACTION_N:
 		break;
 	}
@@ -184,15 +206,11 @@ static void make_action(const struct making *making)
 	making->rule->action = (uint8_t)action;
 	if (action == ACTION_NONE && !log_is_wanted(making->conf->log))
 		rule_error(making, "action", "is missing: only a rule with log may do without");
-	else if (action == ACTION_CLASS)
-		rule_error(making, "action",
-			"class is in the contract but not yet in weir: there are no queueing "
-			"disciplines");
 	else if (!(row->hooks & HOOK(making->hook)))
 		rule_error(making, "action", "%s is allowed in %s only", name, row->where);
 	else if (making->conf->to != NULL && !row->takes_to)
 		rule_error(making, "to",
-			"is of no use to %s: reject, mark, dscp, dnat, redirect, snat and "
+			"is of no use to %s: reject, mark, dscp, class, dnat, redirect, snat and "
 			"masquerade take it",
 			action == ACTION_NONE ? "a rule without action" : name);
 	else

@@ -152,8 +152,10 @@ static inline unsigned int rule_act(
 	case ACTION_MASQUERADE:
 		f->nat = &rule->nat;
 		return hook == HOOK_POSTROUTING ? POSTROUTING_NAT : EXIT_NAT;
-	case ACTION_NONE:
 	case ACTION_CLASS:
+		f->class = rule->class;
+		break;
+	case ACTION_NONE:
 	case ACTION_N:
 		break;
 	}

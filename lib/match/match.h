@@ -91,6 +91,8 @@ struct match_source {
 	struct diag *diag;
 	/* Is there such a link? NULL: any name will do. Names with a * are not asked for. */
 	bool (*has_link)(void *ctx, const char *name);
+	/* The same of traffic classes, for who has rules that name one. */
+	bool (*has_class)(void *ctx, const char *name);
 	void *ctx;
 };
 

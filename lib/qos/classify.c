@@ -319,7 +319,10 @@ static int make_names(struct classifier *c, const struct qdisc *q, const struct 
 		const char *name = q->ops->slot_name != NULL ? q->ops->slot_name(conf, slot) : NULL;
 
 		snprintf(number, sizeof(number), "%u", slot);
-		err = make_named(c, name != NULL ? name : number, node_of(q->children[slot]));
+		if (name != NULL)
+			err = make_named(c, name, node_of(q->children[slot]));
+		if (err == 0 && (name == NULL || conf->kind == QDISC_PRIO))
+			err = make_named(c, number, node_of(q->children[slot]));
 	}
 	return err;
 }

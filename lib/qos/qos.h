@@ -8,5 +8,10 @@
  */
 #include "dp/dp.h"
 
+struct config;
+
+/* Has a qdisc of the configuration a class, or a band, of that name? For checks. */
+bool qos_class_is_configured(const struct config *config, const char *name);
+
 extern struct module qos_module;
 extern const struct stage qdisc_due_stage, qdisc_classify_stage, qdisc_stage;

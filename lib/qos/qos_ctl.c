@@ -24,6 +24,42 @@ static const struct link_conf *configured_link(const struct config *config, cons
 	return NULL;
 }
 
+static bool child_has_class(const struct field_list *child, const char *name);
+
+static bool conf_has_class(const struct qdisc_conf *conf, const char *name)
+{
+	char number[24];
+
+	for (unsigned int i = 0; i < conf->classes.n; i++) {
+		const struct qdisc_class_conf *class = qdisc_class_conf(conf, i);
+
+		if ((class->name != NULL && strcmp(class->name, name) == 0) ||
+			child_has_class(&class->child, name))
+			return true;
+	}
+	for (int64_t band = 0; conf->kind == QDISC_PRIO && band < conf->bands; band++) {
+		snprintf(number, sizeof(number), "%" PRId64, band);
+		if (strcmp(number, name) == 0)
+			return true;
+	}
+	return child_has_class(&conf->child, name);
+}
+
+static bool child_has_class(const struct field_list *child, const char *name)
+{
+	return child->n > 0 && conf_has_class(child->items, name);
+}
+
+bool qos_class_is_configured(const struct config *config, const char *name)
+{
+	const struct conf_section *section = conf_section(config, "qdiscs");
+
+	for (unsigned int i = 0; i < section->n_objects; i++)
+		if (conf_has_class(section->objects[i], name))
+			return true;
+	return false;
+}
+
 /* Hands on what is not said already. */
 static void hand_on(const struct config *config, struct diag *diag, const struct diag *found)
 {
