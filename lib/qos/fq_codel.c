@@ -10,7 +10,8 @@
  * A queue is a cache line. The longest one is found without walking them all: they stand in blocks, and of each block a
  * length is kept that none in it exceeds. Only the block with the greatest such bound is looked through; if what is
  * found is shorter the bound was out of date, is set right and the next is tried. A bound gets out of date when a packet
- * leaves, so that this work is paid for by packets, with blocks of the square root of all.
+ * leaves, so that this work is paid for by packets. There are four times as many blocks as flows in one: bounds stand
+ * side by side and are cheaper to look at.
  *
  * A packet that has been peeked at is set aside, since CoDel may have dropped others to get at it: it still counts as
  * waiting, and is what the next dequeue gives.
@@ -25,7 +26,7 @@
 #include "qos/ecn.h"
 #include "qos/qdisc_kinds.h"
 
-enum { FQ_DROP_BATCH = 64 };
+enum { FQ_DROP_BATCH = 64, FQ_BLOCKS_PER_FLOW = 4 };
 
 struct fq_flow {
 	struct qdisc_list packets;
@@ -111,7 +112,7 @@ static int fq_codel_init(struct qdisc *q, const struct qdisc_conf *conf)
 
 	configure(fq, conf);
 	fq->n_flows = (uint32_t)RTE_MIN(n_flows, (uint64_t)FQ_CODEL_FLOWS_MAX);
-	while (fq->n_flows >> fq->block_shift > UINT32_C(1) << fq->block_shift)
+	while (fq->n_flows >> 2 * fq->block_shift > (uint32_t)FQ_BLOCKS_PER_FLOW)
 		fq->block_shift++;
 	fq->n_blocks = ((fq->n_flows - 1) >> fq->block_shift) + 1;
 	size = fq->n_flows * sizeof(*fq->flows);
@@ -201,16 +202,18 @@ static uint32_t block_longest(const struct fq_codel *fq, uint32_t block)
 static struct fq_flow *find_longest(struct fq_codel *fq)
 {
 	for (;;) {
-		uint32_t block = 0;
+		uint32_t block = 0, most = 0;
 		struct fq_flow *flow;
 
-		for (uint32_t i = 1; i < fq->n_blocks; i++)
-			if (fq->bounds[i] > fq->bounds[block])
-				block = i;
-		if (fq->bounds[block] == 0)
+		/* In two steps: the first is one that compilers do in vectors. */
+		for (uint32_t i = 0; i < fq->n_blocks; i++)
+			most = fq->bounds[i] > most ? fq->bounds[i] : most;
+		if (most == 0)
 			return NULL;
+		while (fq->bounds[block] != most)
+			block++;
 		flow = &fq->flows[block_longest(fq, block)];
-		if (flow->n_bytes == fq->bounds[block])
+		if (flow->n_bytes == most)
 			return flow;
 		fq->bounds[block] = flow->n_bytes;
 	}

@@ -222,40 +222,62 @@ START_TEST(no_more_than_a_batch_is_dropped_at_once)
 END_TEST
 
 /* Bytes by flow, as the test sees them; and of the first drop of a batch, whether its flow was the longest. */
-static uint64_t flow_bytes[FLOWS];
+static uint32_t n_table;
+static uint64_t flow_bytes[FQ_CODEL_FLOWS_MAX];
 static bool is_in_batch;
+
+static uint64_t *bytes_of(const struct rte_mbuf *m)
+{
+	return &flow_bytes[(uint64_t)qdisc_pkt(m)->hash * n_table >> 32];
+}
+
 static void judged_drop(struct qdisc_tree *tree, struct rte_mbuf *m, enum qdisc_drop reason)
 {
-	uint32_t flow = flow_of(m);
-
-	for (uint32_t i = 0; !is_in_batch && i < FLOWS; i++)
-		MUST(flow_bytes[i] <= flow_bytes[flow]);
+	for (uint32_t i = 0; !is_in_batch && i < n_table; i++)
+		MUST(flow_bytes[i] <= *bytes_of(m));
 	is_in_batch = true;
-	flow_bytes[flow] -= m->pkt_len;
+	*bytes_of(m) -= m->pkt_len;
 	world_drop(tree, m, reason);
 }
 
-static const uint32_t flow_counts[] = { 1, 2, 3, 33, 1000, 1024 };
+/* Tables of any size, and how many flows of them there are. */
+static const struct {
+	uint32_t n_table, n_flows;
+} table_rows[] = {
+	{ 1, 1 },
+	{ 2, 2 },
+	{ 3, 3 },
+	{ 17, 17 },
+	{ 1000, 999 },
+	{ 1024, 5 },
+	{ 1024, 1024 },
+	{ 5000, 5000 },
+	{ FQ_CODEL_FLOWS_MAX, 700 },
+};
 
 START_TEST(flow_that_pays_is_exactly_the_longest)
 {
-	const uint32_t n = flow_counts[_i];
 	struct qdisc_conf conf = patient;
 
+	n_table = table_rows[_i].n_table;
+	conf.flows = n_table;
 	conf.limit = 500;
 	world_init(&conf);
 	world.tree->drop = judged_drop;
-	for (uint32_t i = 0; i < 20000; i++) {
-		uint32_t flow = random_below(n), len = 64 + random_below(1400);
+	for (uint32_t i = 0; i < 10000; i++) {
+		uint64_t flow =
+			random_below(table_rows[_i].n_flows) * (n_table / table_rows[_i].n_flows);
+		uint32_t hash = (uint32_t)(((flow << 32) + n_table - 1) / n_table);
+		struct rte_mbuf *m = packet_new(0, 64 + random_below(1400), hash);
 
 		is_in_batch = false;
-		flow_bytes[flow] += len;
-		put_in(flow, len);
+		*bytes_of(m) += m->pkt_len;
+		MUST(bytes_of(m) == &flow_bytes[flow]);
+		put(m);
 		MUST(world.tree->root->n_packets <= 500);
 		if (random_below(10) < 3) {
-			struct rte_mbuf *m = take();
-
-			flow_bytes[flow_of(m)] -= m->pkt_len;
+			m = take();
+			*bytes_of(m) -= m->pkt_len;
 			packet_free(m);
 		}
 	}
@@ -376,7 +398,7 @@ SUITE_MAIN("fq_codel", LOOP_TEST(turn_is_as_long_as_its_quantum, quantum_rows),
 	PLAIN_TEST(peeked_packet_is_the_next_one_and_still_waits),
 	PLAIN_TEST(order_is_kept_within_a_flow), PLAIN_TEST(longest_flow_pays_when_all_are_full),
 	PLAIN_TEST(no_more_than_a_batch_is_dropped_at_once),
-	LOOP_TEST(flow_that_pays_is_exactly_the_longest, flow_counts),
+	LOOP_TEST(flow_that_pays_is_exactly_the_longest, table_rows),
 	PLAIN_TEST(memory_is_limited_too), PLAIN_TEST(memory_for_no_packet_at_all_takes_none),
 	LOOP_TEST(packets_that_can_be_marked_are_not_dropped, mark_rows),
 	PLAIN_TEST(packets_above_the_threshold_are_marked))

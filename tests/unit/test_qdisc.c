@@ -285,6 +285,34 @@ static struct qdisc_conf codel_prio = {
 	.kind = QDISC_PRIO, .bands = 3, .classes = LIST_OF(codel_classes)
 };
 
+static uint32_t n_filled;
+static void count_filled(struct qdisc *q, uint32_t slot, uint64_t now)
+{
+	n_filled++;
+	prio_ops.filled(q, slot, now);
+}
+
+START_TEST(parent_is_told_once_that_a_child_has_packets)
+{
+	static struct qdisc_conf one_packet = { .kind = QDISC_FQ_CODEL, .limit = 1 };
+	static struct qdisc_class_conf classes[] = { { .band = 1, .child = ONE(&one_packet) } };
+	const struct qdisc_conf conf = { .kind = QDISC_PRIO, .classes = LIST_OF(classes) };
+	struct qdisc_ops counting = prio_ops;
+
+	world_init(&conf);
+	counting.filled = count_filled;
+	world.tree->root->ops = &counting;
+	for (uint32_t i = 0; i < 5; i++)
+		put(packet_new(1, 100, i << 28));
+	ck_assert_uint_eq(world.n_dropped[QDISC_DROP_OVERLIMIT], 4);
+	ck_assert_uint_eq(n_filled, 1);
+	packet_free(take());
+	put_new(1, 100);
+	ck_assert_uint_eq(n_filled, 2);
+	world_fini();
+}
+END_TEST
+
 /*
  * Ten times of what goes through: the rate is used up to the byte whatever CoDel drops on the way, the band in the
  * middle has no more than its own tbf lets it, and the first one, which is sparse, loses and waits for nothing.
@@ -345,4 +373,5 @@ SUITE_MAIN("qdisc", LOOP_TEST(fifo_keeps_order_up_to_its_limit, fifo_rows),
 	PLAIN_TEST(lower_band_may_be_the_first_that_can_go),
 	PLAIN_TEST(tbf_above_prio_decides_late),
 	LOOP_TEST(any_order_of_calls_gives_what_the_model_gives, model_rows),
+	PLAIN_TEST(parent_is_told_once_that_a_child_has_packets),
 	PLAIN_TEST(tree_of_tbf_prio_and_fq_codel_is_worth_its_rate))

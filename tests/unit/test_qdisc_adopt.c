@@ -142,8 +142,8 @@ END_TEST
 static const struct {
 	uint64_t rate, burst, peakrate, mtu;
 } change_rows[] = {
-	{ 8000000, 15000, 0, 0 },
-	{ 8000000, 15000, 16000000, 3000 },
+	{ 8000000, 15000, 0, 0 }, { 8000000, 15000, 16000000, 3000 },
+	{ 8000000, 1000000, 16000000, 3000 }, /* it is the peak rate that counts */
 };
 
 START_TEST(change_gives_no_tokens)
@@ -154,7 +154,7 @@ START_TEST(change_gives_no_tokens)
 		.peakrate = change_rows[_i].peakrate,
 		.mtu = change_rows[_i].mtu,
 		.limit = 1000000 };
-	uint64_t n_bytes = 0, start;
+	uint64_t n_bytes = 0, start, want;
 
 	world_init(&conf);
 	start = world.now;
@@ -171,8 +171,11 @@ START_TEST(change_gives_no_tokens)
 		adopt(&conf);
 		world.now += CYCLES_MS(1) / 2;
 	}
-	ck_assert_uint_le(n_bytes, 15000 + 1000000 * (world.now - start) / TSC_HZ);
-	ck_assert_uint_ge(n_bytes + 2000, 15000 + 1000000 * (world.now - start) / TSC_HZ);
+	want = conf.burst + conf.rate / 8 * (world.now - start) / TSC_HZ;
+	if (conf.peakrate != 0)
+		want = RTE_MIN(want, conf.mtu + conf.peakrate / 8 * (world.now - start) / TSC_HZ);
+	ck_assert_uint_le(n_bytes, want);
+	ck_assert_uint_ge(n_bytes + 2001, want);
 	world_fini();
 }
 END_TEST
