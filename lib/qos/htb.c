@@ -32,8 +32,10 @@
  * of a worse key sends in its place with a smaller packet: that would starve large ones. When another packet becomes
  * the first of those that it waits for, it is asked again.
  *
- * For each packet that is a step for each level down and up, and O(log n) in the heap for each class that waits. Packets
- * that overtake others within a child (a prio below) are found when that child's turn comes.
+ * For each packet that is a step for each level down and up, and O(log n) in the heap for each class that waits. Those
+ * whose time has come are let go together, so that an owner who is late does at once what he would have done before.
+ * next_at is the first time that anybody waits for; it is early when that one finds then that a ceil above it has not
+ * enough. Packets that overtake others within a child (a prio below) are found when that child's turn comes.
  */
 #include "qos/htb_priv.h"
 

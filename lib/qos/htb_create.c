@@ -224,19 +224,14 @@ void htb_fini(struct qdisc *q)
 	free(h->heap);
 }
 
-/* How far it was used stays, as far as the new burst reaches back, and debts ahead. */
+/* How far it was used stays; more than the new burst a bucket never has, however long ago that was. */
 static void bucket_adopt(
 	struct bucket *bucket, const struct bucket *old, uint64_t debt_max, uint64_t now)
 {
-	int64_t ahead = (int64_t)(old->used_to - now);
+	bool is_too_far = (int64_t)(old->used_to - now - debt_max) > 0;
 
+	bucket->used_to = is_too_far ? now + debt_max : old->used_to;
 	bucket->frac = 0;
-	if (ahead < -(int64_t)bucket->depth)
-		bucket->used_to = now - bucket->depth;
-	else if (ahead > (int64_t)debt_max)
-		bucket->used_to = now + debt_max;
-	else
-		bucket->used_to = old->used_to;
 }
 
 static void class_adopt(struct htb_class *class, const struct htb_class *old, uint64_t now)

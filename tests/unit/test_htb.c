@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
-/* Rates, borrowing, and the order of classes of an htb (lib/qos/htb.c). */
+/* Classes of an htb have their rates, and no more than their ceils (lib/qos/htb.c). */
 #include "htb_fixture.h"
 
 #include <math.h>
@@ -54,34 +54,6 @@ START_TEST(borrower_gets_the_ceil_to_a_thousandth)
 }
 END_TEST
 
-/* a and b together use all of the parent, each at least its own. */
-START_TEST(excess_is_shared_by_quanta)
-{
-	struct qdisc_class_conf classes[] = {
-		{ .name = "top", .rate = 100 * MBIT },
-		{ .name = "a",
-			.parent = "top",
-			.rate = 1 * MBIT,
-			.ceil = 100 * MBIT,
-			.quantum = 2000 },
-		{ .name = "b",
-			.parent = "top",
-			.rate = 1 * MBIT,
-			.ceil = 100 * MBIT,
-			.quantum = 6000 },
-	};
-	WORLD(classes);
-	feed("a", 64, 1500);
-	feed("b", 64, 1500);
-	run(SEC);
-	counts_reset();
-	run(10 * SEC);
-	MUST_BE_NEAR(rate_since("a", 10 * SEC), 1e6 + 98e6 / 4, 0.01);
-	MUST_BE_NEAR(rate_since("b", 10 * SEC), 1e6 + 98e6 * 3 / 4, 0.01);
-	world_fini();
-}
-END_TEST
-
 /* What a does not use is lent to b; when a comes back it has all of its rate at once. */
 START_TEST(idle_rate_is_lent_and_comes_back_within_a_burst)
 {
@@ -125,125 +97,6 @@ START_TEST(lowest_prio_takes_the_excess_and_leaves_others_their_rate)
 	MUST_BE_NEAR(rate_since("a", 20 * SEC), 1 * MBIT, 0.003);
 	MUST_BE_NEAR(rate_since("b", 20 * SEC), 6 * MBIT, 0.003);
 	MUST_BE_NEAR(rate_since("c", 20 * SEC), 3 * MBIT, 0.003);
-	world_fini();
-}
-END_TEST
-
-/* Of two levels: x's children share what x lends by their quanta; the top's excess all leaves do, however deep. */
-START_TEST(excess_is_shared_by_quanta_through_levels)
-{
-	struct qdisc_class_conf classes[] = {
-		{ .name = "top", .rate = 100 * MBIT },
-		{ .name = "x", .parent = "top", .rate = 10 * MBIT, .ceil = 100 * MBIT },
-		{ .name = "x1",
-			.parent = "x",
-			.rate = 1 * MBIT,
-			.ceil = 100 * MBIT,
-			.quantum = 1600 },
-		{ .name = "x2",
-			.parent = "x",
-			.rate = 1 * MBIT,
-			.ceil = 100 * MBIT,
-			.quantum = 4800 },
-		{ .name = "y",
-			.parent = "top",
-			.rate = 1 * MBIT,
-			.ceil = 100 * MBIT,
-			.quantum = 3200 },
-	};
-	/* x lends 8 Mbit/s; of the top's 89 Mbit/s x1 has one sixth, x2 three, y two. */
-	WORLD(classes);
-	feed("x1", 64, 1500);
-	feed("x2", 1500, 1500);
-	feed("y", 64, 700);
-	run(SEC);
-	counts_reset();
-	run(20 * SEC);
-	MUST_BE_NEAR(rate_since("x1", 20 * SEC), 1e6 + 8e6 / 4 + 89e6 / 6, 0.01);
-	MUST_BE_NEAR(rate_since("x2", 20 * SEC), 1e6 + 8e6 * 3 / 4 + 89e6 * 3 / 6, 0.01);
-	MUST_BE_NEAR(rate_since("y", 20 * SEC), 1e6 + 89e6 * 2 / 6, 0.01);
-	world_fini();
-}
-END_TEST
-
-/* Of three, and one of those below takes no part. */
-START_TEST(shares_of_an_idle_class_go_to_all_others)
-{
-	struct qdisc_class_conf classes[] = {
-		{ .name = "top", .rate = 200 * MBIT },
-		{ .name = "x", .parent = "top", .rate = 100 * KBIT, .ceil = 200 * MBIT },
-		{ .name = "xx", .parent = "x", .rate = 100 * KBIT, .ceil = 200 * MBIT },
-		{ .name = "a",
-			.parent = "xx",
-			.rate = 10 * KBIT,
-			.ceil = 200 * MBIT,
-			.quantum = 2000 },
-		{ .name = "b",
-			.parent = "xx",
-			.rate = 10 * KBIT,
-			.ceil = 200 * MBIT,
-			.quantum = 50000 },
-		{ .name = "c",
-			.parent = "x",
-			.rate = 10 * KBIT,
-			.ceil = 200 * MBIT,
-			.quantum = 4000 },
-		{ .name = "d",
-			.parent = "top",
-			.rate = 10 * KBIT,
-			.ceil = 200 * MBIT,
-			.quantum = 10000 },
-	};
-	WORLD(classes);
-	feed("a", 64, 1500);
-	feed("b", 64, 1500);
-	feed("c", 64, 1500);
-	feed("d", 64, 1500);
-	run(SEC);
-	starve("b");
-	run(SEC);
-	counts_reset();
-	run(20 * SEC);
-	MUST_BE_NEAR(rate_since("a", 20 * SEC), 200e6 * 2 / 16, 0.01);
-	MUST_BE_NEAR(rate_since("c", 20 * SEC), 200e6 * 4 / 16, 0.01);
-	MUST_BE_NEAR(rate_since("d", 20 * SEC), 200e6 * 10 / 16, 0.01);
-	world_fini();
-}
-END_TEST
-
-/* The turn of x was to be that of b, too, and long. */
-START_TEST(turn_of_an_inner_class_ends_with_its_borrowers)
-{
-	struct qdisc_class_conf classes[] = {
-		{ .name = "top", .rate = 100 * MBIT },
-		{ .name = "x", .parent = "top", .rate = 100 * KBIT, .ceil = 100 * MBIT },
-		{ .name = "a",
-			.parent = "x",
-			.rate = 10 * KBIT,
-			.ceil = 100 * MBIT,
-			.quantum = 2000 },
-		{ .name = "b",
-			.parent = "x",
-			.rate = 10 * KBIT,
-			.ceil = 100 * MBIT,
-			.quantum = 50 * 1000 * 1000 },
-		{ .name = "c",
-			.parent = "top",
-			.rate = 10 * KBIT,
-			.ceil = 100 * MBIT,
-			.quantum = 2000 },
-	};
-	WORLD(classes);
-	feed("a", 64, 1500);
-	feed("b", 64, 1500);
-	feed("c", 64, 1500);
-	run(CYCLES_MS(100));
-	starve("b");
-	run(CYCLES_MS(10));
-	counts_reset();
-	run(SEC);
-	MUST_BE_NEAR(rate_since("a", SEC), 50e6, 0.01);
-	MUST_BE_NEAR(rate_since("c", SEC), 50e6, 0.01);
 	world_fini();
 }
 END_TEST
@@ -397,25 +250,6 @@ START_TEST(top_leaf_gets_its_rate_alone)
 }
 END_TEST
 
-START_TEST(link_below_that_is_slower_is_shared_by_quanta)
-{
-	struct qdisc_class_conf classes[] = {
-		{ .name = "a", .rate = 100 * MBIT, .quantum = 3000 },
-		{ .name = "b", .rate = 100 * MBIT, .quantum = 9000 },
-	};
-	WORLD(classes);
-	world.link_bps = 40 * MBIT;
-	feed("a", 64, 1500);
-	feed("b", 64, 1500);
-	run(SEC);
-	counts_reset();
-	run(10 * SEC);
-	MUST_BE_NEAR(rate_since("a", 10 * SEC), 10e6, 0.01);
-	MUST_BE_NEAR(rate_since("b", 10 * SEC), 30e6, 0.01);
-	world_fini();
-}
-END_TEST
-
 /* Packets that one class alone sends: it is asked once for each, and once when there is none. */
 START_TEST(time_of_the_next_packet_is_exact)
 {
@@ -434,15 +268,9 @@ END_TEST
 
 SUITE_MAIN("htb", LOOP_TEST(leaf_gets_its_rate_to_a_thousandth, rates),
 	LOOP_TEST(borrower_gets_the_ceil_to_a_thousandth, rates),
-	PLAIN_TEST(excess_is_shared_by_quanta),
-	PLAIN_TEST(excess_is_shared_by_quanta_through_levels),
-	PLAIN_TEST(shares_of_an_idle_class_go_to_all_others),
-	PLAIN_TEST(turn_of_an_inner_class_ends_with_its_borrowers),
 	PLAIN_TEST(idle_rate_is_lent_and_comes_back_within_a_burst),
 	PLAIN_TEST(lowest_prio_takes_the_excess_and_leaves_others_their_rate),
 	LOOP_TEST(sure_rate_is_kept_beside_a_borrower, beside),
 	PLAIN_TEST(sure_rate_is_kept_when_the_parent_has_lent_it_out),
 	PLAIN_TEST(no_ceil_is_exceeded_in_any_span_of_time),
-	PLAIN_TEST(top_leaf_gets_its_rate_alone),
-	PLAIN_TEST(link_below_that_is_slower_is_shared_by_quanta),
-	PLAIN_TEST(time_of_the_next_packet_is_exact))
+	PLAIN_TEST(top_leaf_gets_its_rate_alone), PLAIN_TEST(time_of_the_next_packet_is_exact))
