@@ -149,6 +149,7 @@ static void make_class(const struct making *making)
 		rule_error(making, "to", "no qdisc has a class \"%s\"", to);
 		return;
 	}
+	class_use();
 	making->rule->class = class_number(to);
 	if (making->rule->class == CLASS_NONE)
 		rule_error(making, "to", "there have been too many names of classes");

@@ -8,7 +8,6 @@
 
 #include <assert.h>
 #include <pthread.h>
-#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -57,6 +56,18 @@ static uint16_t locked_find(const char *name, bool may_add)
 	number = find_or_add(name, may_add);
 	pthread_mutex_unlock(&lock);
 	return number;
+}
+
+static bool is_used; /* relaxed: it orders nothing else */
+
+void class_use(void)
+{
+	__atomic_store_n(&is_used, true, __ATOMIC_RELAXED);
+}
+
+bool class_is_used(void)
+{
+	return __atomic_load_n(&is_used, __ATOMIC_RELAXED);
 }
 
 uint16_t class_number(const char *name)

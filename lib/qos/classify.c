@@ -37,8 +37,9 @@ struct classifier {
 	uint32_t n_nodes;
 	uint16_t generation;
 	enum qos_depth depth;
-	bool has_names; /* of classes that rules may name */
-	bool wants_flow;
+	bool wants_source; /* of connections, before translation */
+	bool is_by_tos;	   /* nothing but that is looked at, unless rules name classes */
+	uint16_t leaf_of[QDISC_PRIORITIES]; /* then: by the TOS field's bits 1 to 4 */
 	struct hash_seed seed;
 	uint32_t n_numbers;
 	uint32_t *by_number; /* node + 1 by class number; 0: none */
@@ -173,12 +174,14 @@ void classify(const struct worker *w, const struct classifier *c, struct rte_mbu
 	struct flow_sent sent;
 	bool is_known = false;
 	struct qos_view view;
+	bool has_classes = class_is_used();
+	enum qos_depth depth = has_classes ? QOS_VIEW_ALL : c->depth;
 	uint32_t at = 0;
 
-	qos_view(m, c->depth, &view);
-	if (c->depth == QOS_VIEW_ALL)
+	qos_view(m, depth, &view);
+	if (depth == QOS_VIEW_ALL)
 		set_outside(w, m, &view.key);
-	if (c->wants_flow && view.key.family != 0) {
+	if ((c->wants_source || has_classes) && view.key.family != 0) {
 		set_sent(&view.key, &sent);
 		is_known = flow_of_sent(w, pkt_meta(m), &sent, &known);
 		if (is_known && known.class < c->n_numbers && c->by_number[known.class] != 0)
@@ -190,6 +193,32 @@ void classify(const struct worker *w, const struct classifier *c, struct rte_mbu
 	pkt->tree = c->generation;
 	if (c->nodes[at].kind == QDISC_FQ_CODEL)
 		pkt->hash = hash_of(c, c->nodes[at].per, m, &view.key, is_known ? &known : NULL);
+}
+
+/* Of an untagged frame. */
+static __rte_always_inline unsigned int tos_bits(const struct rte_mbuf *m)
+{
+	const uint8_t *frame = rte_pktmbuf_mtod(m, const uint8_t *);
+	struct qos_view view;
+	uint32_t word;
+
+	/* EtherType and the first two bytes behind it: there are as many in any packet buffer. */
+	memcpy(&word, frame + RTE_ETHER_HDR_LEN - 2, sizeof(word));
+	if (likely((word & 0xffff) == RTE_BE16(RTE_ETHER_TYPE_IPV4)) &&
+		likely(m->data_len >= RTE_ETHER_HDR_LEN + sizeof(struct rte_ipv4_hdr)))
+		return word >> 25 & 15;
+	qos_view(m, QOS_VIEW_TOS, &view);
+	return view.tos >> 1 & 15;
+}
+
+bool classify_by_tos(
+	const struct classifier *c, struct rte_mbuf *const *pkts, uint32_t n, uint16_t *leaf)
+{
+	if (!c->is_by_tos || class_is_used())
+		return false;
+	for (uint32_t i = 0; i < n; i++)
+		leaf[i] = c->leaf_of[tos_bits(pkts[i])];
+	return true;
 }
 
 /* Control thread */
@@ -306,7 +335,6 @@ static int make_named(struct classifier *c, const char *name, uint32_t node)
 	}
 	if (c->by_number[number] == 0)
 		c->by_number[number] = node + 1;
-	c->wants_flow = true;
 	return 0;
 }
 
@@ -339,7 +367,7 @@ static int make_node(
 	if (conf != NULL && node->kind == QDISC_FQ_CODEL) {
 		node->per = (uint8_t)conf->per;
 		c->depth = QOS_VIEW_ALL;
-		c->wants_flow = c->wants_flow || conf->per == QDISC_PER_SOURCE;
+		c->wants_source = c->wants_source || conf->per == QDISC_PER_SOURCE;
 	}
 	if (q->n_children == 0)
 		return 0;
@@ -354,11 +382,24 @@ static int make_node(
 		err = make_filters(making, node, q, conf);
 	if (err == 0 && (conf->kind == QDISC_PRIO || conf->kind == QDISC_HTB))
 		err = make_names(c, q, conf);
-	if (conf->filters.n > 0 || c->wants_flow)
+	if (conf->filters.n > 0)
 		c->depth = QOS_VIEW_ALL;
 	for (uint32_t slot = 0; err == 0 && slot < q->n_children; slot++)
 		err = make_node(making, q->children[slot], q->ops->slot_conf(conf, slot));
 	return err;
+}
+
+static void make_by_tos(struct classifier *c)
+{
+	for (unsigned int tos = 0; tos < QDISC_PRIORITIES; tos++) {
+		const struct qos_view view = { .tos = (uint8_t)(tos << 1) };
+		uint32_t at = 0;
+
+		while (c->nodes[at].children != NULL)
+			at = find_child(&c->nodes[at], &view);
+		c->leaf_of[tos] = c->nodes[at].leaf;
+	}
+	c->is_by_tos = c->depth == QOS_VIEW_TOS;
 }
 
 int classifier_create(const struct qdisc_conf *conf, const struct qdisc_tree *tree,
@@ -378,6 +419,7 @@ int classifier_create(const struct qdisc_conf *conf, const struct qdisc_tree *tr
 		classifier_free(c);
 		return err;
 	}
+	make_by_tos(c);
 	*out = c;
 	return 0;
 }

@@ -106,6 +106,21 @@ static int nodes_create(struct qdisc_tree *tree, const struct qdisc_conf *conf,
 	return err;
 }
 
+/*
+ * Only a root may say no, by its bucket: below it everybody lets pass at once what finds nobody waiting. An htb decides
+ * by class, so it is not among these.
+ */
+static bool tree_can_pass(const struct qdisc_tree *tree)
+{
+	for (uint32_t i = 0; i < tree->n_nodes; i++) {
+		enum qdisc_kind kind = tree->nodes[i]->ops->kind;
+
+		if (kind == QDISC_HTB || (kind == QDISC_TBF && tree->nodes[i]->parent != NULL))
+			return false;
+	}
+	return tree->n_leaves <= QDISC_PASS_LEAVES;
+}
+
 int qdisc_tree_create(const struct qdisc_conf *conf, uint64_t tsc_hz, const struct hash_seed *seed,
 	uint64_t now, struct qdisc_tree **out)
 {
@@ -129,6 +144,7 @@ int qdisc_tree_create(const struct qdisc_conf *conf, uint64_t tsc_hz, const stru
 		qdisc_tree_destroy(tree);
 		return err;
 	}
+	tree->can_pass = tree_can_pass(tree);
 	*out = tree;
 	return 0;
 }
@@ -153,6 +169,40 @@ void qdisc_tree_destroy(struct qdisc_tree *tree)
 }
 
 /* The owner */
+
+/* What goes out at once, by leaf. */
+struct passed {
+	uint32_t n;
+	uint64_t n_bytes;
+};
+
+static void pass_count(struct qdisc *leaf, const struct passed *passed)
+{
+	for (struct qdisc *q = leaf; q != NULL; q = q->parent) {
+		q->stats.packets += passed->n;
+		q->stats.bytes += passed->n_bytes;
+	}
+}
+
+bool qdisc_tree_pass(struct qdisc_tree *tree, struct rte_mbuf *const *pkts, const uint16_t *leaf,
+	uint32_t n, uint64_t now)
+{
+	struct passed passed[QDISC_PASS_LEAVES] = { 0 };
+	struct qdisc *root = tree->root;
+	uint64_t n_bytes = 0;
+
+	for (uint32_t i = 0; i < n; i++) {
+		passed[leaf[i]].n++;
+		passed[leaf[i]].n_bytes += pkts[i]->pkt_len;
+		n_bytes += pkts[i]->pkt_len;
+	}
+	if (root->ops->pass != NULL && unlikely(!root->ops->pass(root, n, n_bytes, now)))
+		return false;
+	for (uint32_t i = 0; i < tree->n_leaves; i++)
+		if (passed[i].n > 0)
+			pass_count(tree->leaves[i], &passed[i]);
+	return true;
+}
 
 /* Who says no, of a leaf and all above it; NULL: nobody. */
 static inline struct qdisc *find_refusal(

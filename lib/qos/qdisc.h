@@ -144,6 +144,11 @@ struct qdisc_ops {
 	bool (*can_pass)(const struct qdisc *q, uint32_t slot, uint32_t len);
 	/* A child of it has its first packet. NULL: it finds out by itself. */
 	void (*filled)(struct qdisc *q, uint32_t slot, uint64_t now);
+	/*
+	 * Nothing waits in it. May n packets of so many bytes in all go at once, if they come now? Then they count
+	 * as having gone, in its own buckets. NULL: ask by dequeue; qdisc_tree_pass() knows of the others.
+	 */
+	bool (*pass)(struct qdisc *q, uint32_t n, uint64_t n_bytes, uint64_t now);
 	/* The next packet that may go now. NULL: none, and next_at is set if any waits. */
 	struct rte_mbuf *(*dequeue)(struct qdisc *q, uint64_t now);
 	/*
@@ -173,6 +178,7 @@ struct qdisc_tree {
 	uint64_t made_at; /* time of its making: buckets are full then */
 	struct hash_seed seed;
 	uint16_t generation;
+	bool can_pass; /* it is simple enough for qdisc_tree_pass() */
 	/* Frees a packet that has been taken out, and counts it. The owner. */
 	void (*drop)(struct qdisc_tree *tree, struct rte_mbuf *m, enum qdisc_drop reason);
 	void *ctx; /* for drop */
@@ -192,6 +198,14 @@ void qdisc_tree_destroy(struct qdisc_tree *tree);
  */
 bool qdisc_enqueue(
 	struct qdisc_tree *tree, struct rte_mbuf *m, uint64_t now, enum qdisc_drop *reason);
+
+/*
+ * The short way of packets that have not to wait, up to QDISC_PASS_MAX of them: leaf[] is where each would wait. False:
+ * they have to be queued. True: they count as having been, and may be sent.
+ */
+enum { QDISC_PASS_MAX = 32, QDISC_PASS_LEAVES = 16 };
+bool qdisc_tree_pass(struct qdisc_tree *tree, struct rte_mbuf *const *pkts, const uint16_t *leaf,
+	uint32_t n, uint64_t now);
 
 /* For parents, and of the root for the owner: ops->dequeue with all accounts. */
 static inline struct rte_mbuf *qdisc_dequeue(struct qdisc *q, uint64_t now)

@@ -25,6 +25,11 @@ enum {
 	QOS_TOLD_LEFT = 1,   /* in traces: comes out */
 };
 
+static bool root_is_port(const struct qos_worker *qw, const struct qos_root *root)
+{
+	return !(qw->table[root->ifindex].flags & LINK_STACKED);
+}
+
 /* What waits, and is due when? */
 
 static void root_list(struct qos_worker *qw, struct qos_root *root)
@@ -164,11 +169,6 @@ static void root_pull_down(
 	root_set_next(w, root, budget - n);
 }
 
-static bool root_is_port(const struct qos_worker *qw, const struct qos_root *root)
-{
-	return !(qw->table[root->ifindex].flags & LINK_STACKED);
-}
-
 static void due_run(struct worker *w, struct stage_node *node)
 {
 	struct qos_worker *qw = qos_worker(w);
@@ -221,6 +221,35 @@ static void send_unshaped(struct worker *w, const struct qos_worker *qw, struct 
 	worker_inject(w, w, m, qw->tx_stage);
 }
 
+/*
+ * The short way: nothing waits at the link, and nothing would have to. How many of the first ones went by it. Others that
+ * come for the same link in this pass are behind them.
+ */
+static uint32_t pass_run_of(struct worker *w, struct qos_worker *qw, struct stage_node *node,
+	const struct qos_link *link, struct rte_mbuf **pkts, uint32_t n)
+{
+	struct qos_root *root = link->root;
+	struct qdisc_tree *tree = root->tree;
+	uint16_t leaf[QDISC_PASS_MAX];
+	uint32_t n_passed = 0;
+
+	if (!tree->can_pass || tree->root->n_packets > 0 || root->n_stuck > 0 ||
+		node->next[CLASSIFY_QUEUE]->n > 0 || w->trace != NULL || !root_is_port(qw, root))
+		return 0;
+	while (n_passed < n) {
+		uint32_t n_now = RTE_MIN(n - n_passed, (uint32_t)QDISC_PASS_MAX);
+
+		if (!classify_by_tos(root->classifier, pkts + n_passed, n_now, leaf) ||
+			!qdisc_tree_pass(tree, pkts + n_passed, leaf, n_now, w->now))
+			break;
+		count_held(w, qw, (int)n_now);
+		n_passed += n_now;
+		if (!root_send(w, qw, node, root, pkts + n_passed - n_now, n_now))
+			break;
+	}
+	return n_passed;
+}
+
 static void classify_run_of(struct worker *w, struct qos_worker *qw, struct stage_node *node,
 	struct rte_mbuf **pkts, uint32_t n)
 {
@@ -230,6 +259,12 @@ static void classify_run_of(struct worker *w, struct qos_worker *qw, struct stag
 		for (uint32_t i = 0; i < n; i++)
 			send_unshaped(w, qw, pkts[i]);
 		return;
+	}
+	if (link->owner == w->id) {
+		uint32_t n_passed = pass_run_of(w, qw, node, link, pkts, n);
+
+		pkts += n_passed;
+		n -= n_passed;
 	}
 	for (uint32_t i = 0; i < n; i++)
 		classify(w, link->classifier, pkts[i]);

@@ -89,6 +89,28 @@ static inline bool bucket_is_ready(
 	return (int64_t)(now - bucket_ready_at(bucket, rate, len)) >= 0;
 }
 
+/*
+ * Takes what n frames of so many bytes in all cost, if there is that much. Of rates that count frames as they are; at most
+ * 512 KiB.
+ */
+static inline bool bucket_take_all(
+	struct bucket *bucket, const struct rate *rate, uint32_t n, uint64_t n_bytes, uint64_t now)
+{
+	uint64_t from = bucket->used_to, cost;
+	uint32_t frac = bucket->frac;
+
+	if ((int64_t)(now - bucket->depth - from) > 0) {
+		from = now - bucket->depth;
+		frac = 0;
+	}
+	cost = (uint64_t)((int64_t)n_bytes + (int64_t)n * rate->overhead) * rate->per_byte + frac;
+	if ((int64_t)(now - from - (cost >> RATE_SHIFT)) <= 0)
+		return false;
+	bucket->used_to = from + (cost >> RATE_SHIFT);
+	bucket->frac = (uint32_t)(cost & ((UINT64_C(1) << RATE_SHIFT) - 1));
+	return true;
+}
+
 /* Takes what the frame costs; what is there already is not more than the burst. */
 static inline void bucket_take(
 	struct bucket *bucket, const struct rate *rate, uint32_t len, uint64_t now)

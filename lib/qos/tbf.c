@@ -94,6 +94,16 @@ static bool tbf_can_pass(const struct qdisc *q, uint32_t slot, uint32_t len)
 	       (!tbf->has_peak || bucket_holds(&tbf->peak, &tbf->peakrate, len));
 }
 
+/* Where a peak rate, or cells, make it less simple, packets go one by one. */
+static bool tbf_pass(struct qdisc *q, uint32_t n, uint64_t n_bytes, uint64_t now)
+{
+	struct tbf *tbf = tbf_of(q);
+
+	if (tbf->has_peak || tbf->rate.is_atm || tbf->rate.mpu != 0 || tbf->rate.overhead < 0)
+		return false;
+	return bucket_take_all(&tbf->bucket, &tbf->rate, n, n_bytes, now);
+}
+
 /* When both buckets have that much. */
 static inline uint64_t ready_at(const struct tbf *tbf, uint32_t len)
 {
@@ -181,6 +191,7 @@ const struct qdisc_ops tbf_ops = {
 	.slot_default = tbf_slot_default,
 	.init = tbf_init,
 	.can_pass = tbf_can_pass,
+	.pass = tbf_pass,
 	.dequeue = tbf_dequeue,
 	.peek = tbf_peek,
 	.adopt = tbf_adopt,
