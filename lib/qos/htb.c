@@ -16,6 +16,8 @@
  *   of is theirs even when their parent has lent it out. Such a debt is at most what bursts below can amount to, as
  *   long as rates of children sum up to no more than their parent's; more than that is forgiven.
  * - A leaf that borrows does not pay with its own rate bucket, which fills meanwhile.
+ * - Top classes of which one has a ceil above its rate stand below one more class, which nobody sees: its rate is the sum
+ *   of theirs. In Linux they borrow from nobody, and such a ceil means nothing.
  *
  * The order. What may be sent has a key, level * 8 + prio: the lender's level (a leaf's own is 0, a top class's 7, one
  * less for each step down) and the leaf's prio; the lowest goes first. For each key that an inner class can reach by

@@ -48,10 +48,9 @@ static uint64_t class_bucket_init(struct htb *h, const struct qdisc_conf *conf,
 	return burst;
 }
 
-static void class_init(struct htb *h, const struct qdisc_conf *conf, uint32_t i)
+static void class_init(struct htb *h, const struct qdisc_conf *conf,
+	const struct qdisc_class_conf *class_conf, struct htb_class *class)
 {
-	const struct qdisc_class_conf *class_conf = htb_conf_class(conf, i);
-	struct htb_class *class = &h->classes[i];
 	uint64_t ceil = class_conf->ceil != 0 ? class_conf->ceil : class_conf->rate;
 
 	class->burst =
@@ -144,18 +143,37 @@ static int by_name_compare(const void *a, const void *b)
 	return strcmp((*x)->name, (*y)->name);
 }
 
-static int classes_init(struct htb *h, const struct qdisc_conf *conf)
+/*
+ * Top classes that may have more than their rate borrow from one that is above them all and has what they are sure of
+ * together: otherwise a ceil above the rate would mean nothing without a class for the whole link.
+ */
+static void root_init(struct htb *h, const struct qdisc_conf *conf, const int32_t *parents)
 {
-	int32_t *parents = mem_zalloc((h->n_classes + 1) * sizeof(*parents));
+	struct qdisc_class_conf root = { .name = (char *)(uintptr_t) "" };
+	struct htb_class *class = &h->classes[h->n_classes - 1];
+
+	for (uint32_t i = 0; i < conf->classes.n; i++)
+		if (parents[i] < 0)
+			root.rate += htb_conf_class(conf, i)->rate;
+	root.rate = RTE_MIN(root.rate, RATE_BPS_MAX);
+	class_init(h, conf, &root, class);
+	class_attach(h, class, HTB_NO_PARENT);
+	h->by_name[h->n_classes - 1] = class;
+}
+
+static int classes_init(struct htb *h, const struct qdisc_conf *conf, int32_t *parents)
+{
 	int err = 0;
 
-	htb_conf_parents(conf, parents);
-	for (uint32_t i = 0; i < h->n_classes; i++) {
-		class_init(h, conf, i);
+	if (h->has_root)
+		root_init(h, conf, parents);
+	for (uint32_t i = 0; i < conf->classes.n; i++) {
+		if (parents[i] < 0 && h->has_root)
+			parents[i] = (int32_t)conf->classes.n;
+		class_init(h, conf, htb_conf_class(conf, i), &h->classes[i]);
 		class_attach(h, &h->classes[i], parents[i]);
 		h->by_name[i] = &h->classes[i];
 	}
-	free(parents);
 	qsort(h->by_name, h->n_classes, sizeof(*h->by_name), by_name_compare);
 	for (uint32_t i = 0; i < h->n_classes && err == 0; i++) {
 		if (h->classes[i].first_child == NULL)
@@ -167,6 +185,33 @@ static int classes_init(struct htb *h, const struct qdisc_conf *conf)
 		h->slots[i]->max_len = frame_max(h->slots[i]);
 	debts_init(h);
 	return err;
+}
+
+/* How many classes stand above each other at most. */
+static unsigned int conf_depth(const struct qdisc_conf *conf, const int32_t *parents)
+{
+	unsigned int deepest = 0;
+
+	for (uint32_t i = 0; i < conf->classes.n; i++) {
+		unsigned int depth = 1;
+
+		for (int32_t up = parents[i]; up >= 0; up = parents[up])
+			depth++;
+		deepest = RTE_MAX(deepest, depth);
+	}
+	return deepest;
+}
+
+static bool conf_wants_root(const struct qdisc_conf *conf, const int32_t *parents)
+{
+	unsigned int n_tops = 0, n_borrowers = 0;
+
+	for (uint32_t i = 0; i < conf->classes.n; i++) {
+		n_tops += parents[i] < 0;
+		n_borrowers += parents[i] < 0 &&
+			       htb_conf_class(conf, i)->ceil > htb_conf_class(conf, i)->rate;
+	}
+	return n_tops > 1 && n_borrowers > 0 && conf_depth(conf, parents) < HTB_LEVELS;
 }
 
 static int arrays_alloc(struct htb *h)
@@ -189,13 +234,17 @@ static int arrays_alloc(struct htb *h)
 
 int htb_init(struct qdisc *q, const struct qdisc_conf *conf)
 {
+	int32_t *parents = mem_zalloc((conf->classes.n + 1) * sizeof(*parents));
 	struct htb *h = htb_of(q);
 	int err;
 
-	h->n_classes = conf->classes.n;
+	htb_conf_parents(conf, parents);
+	h->has_root = conf_wants_root(conf, parents);
+	h->n_classes = conf->classes.n + h->has_root;
 	err = arrays_alloc(h);
 	if (err == 0)
-		err = classes_init(h, conf);
+		err = classes_init(h, conf, parents);
+	free(parents);
 	if (err < 0) {
 		htb_fini(q);
 		return err;

@@ -73,9 +73,11 @@ struct htb {
 	uint32_t n_heap;
 	struct qdisc **direct; /* child without a class; NULL: none */
 	struct htb_class **slots;
-	struct htb_class *classes;  /* in the order of the configuration; behind them the top */
+	struct htb_class *
+		classes; /* in the order of the configuration; behind them a root, if any, and the top */
 	struct htb_class **by_name; /* sorted */
 	uint32_t n_classes, n_slots;
+	bool has_root;	  /* the last class is one that nobody has configured: see root_init() */
 	uint64_t told_at; /* the next_at that was counted as an overlimit */
 };
 

@@ -8,7 +8,7 @@
 
 uint32_t htb_n_classes(const struct qdisc *q)
 {
-	return htb_of_const(q)->n_classes;
+	return htb_of_const(q)->n_classes - htb_of_const(q)->has_root;
 }
 
 /* What a class could send at once, in bytes. */
@@ -41,7 +41,9 @@ void htb_class_get(const struct qdisc *q, uint32_t i, uint64_t now, struct htb_c
 
 	*info = (struct htb_class_info){
 		.name = class->name,
-		.parent = class->parent->name,
+		.parent = class->parent->name != NULL && *class->parent->name != '\0'
+				  ? class->parent->name
+				  : NULL,
 		.prio = class->prio,
 		.level = class->level,
 		.rate = class->rate.rate.bps,

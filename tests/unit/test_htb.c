@@ -235,11 +235,31 @@ START_TEST(no_ceil_is_exceeded_in_any_span_of_time)
 }
 END_TEST
 
-/* A top class has nobody to borrow from: its rate is all that it gets. */
-START_TEST(top_leaf_gets_its_rate_alone)
+/* As if one more class stood above them that has the sum of their rates. */
+START_TEST(top_classes_with_a_ceil_above_their_rate_borrow)
 {
 	struct qdisc_class_conf classes[] = {
 		{ .name = "a", .rate = 2 * MBIT, .ceil = 20 * MBIT },
+		{ .name = "b", .rate = 18 * MBIT, .ceil = 20 * MBIT },
+	};
+	WORLD(classes);
+	feed("a", 64, 1500);
+	run(SEC);
+	MUST_BE_NEAR(measure_leaf(leaf_of("a"), 10 * SEC), 20e6, 0.001);
+	feed("b", 64, 1500);
+	run(SEC);
+	MUST_BE_NEAR(measure_leaf(leaf_of("a"), 10 * SEC), 2e6, 0.01);
+	MUST_BE_NEAR(measure_leaf(leaf_of("b"), 10 * SEC), 18e6, 0.01);
+	ck_assert_uint_eq(htb_n_classes(world.tree->root), 2);
+	ck_assert_ptr_null(class_of("a").parent);
+	world_fini();
+}
+END_TEST
+
+START_TEST(a_top_class_without_such_a_ceil_has_its_rate_alone)
+{
+	struct qdisc_class_conf classes[] = {
+		{ .name = "a", .rate = 2 * MBIT },
 		{ .name = "b", .rate = 18 * MBIT, .ceil = 20 * MBIT },
 	};
 	WORLD(classes);
@@ -273,4 +293,6 @@ SUITE_MAIN("htb", LOOP_TEST(leaf_gets_its_rate_to_a_thousandth, rates),
 	LOOP_TEST(sure_rate_is_kept_beside_a_borrower, beside),
 	PLAIN_TEST(sure_rate_is_kept_when_the_parent_has_lent_it_out),
 	PLAIN_TEST(no_ceil_is_exceeded_in_any_span_of_time),
-	PLAIN_TEST(top_leaf_gets_its_rate_alone), PLAIN_TEST(time_of_the_next_packet_is_exact))
+	PLAIN_TEST(top_classes_with_a_ceil_above_their_rate_borrow),
+	PLAIN_TEST(a_top_class_without_such_a_ceil_has_its_rate_alone),
+	PLAIN_TEST(time_of_the_next_packet_is_exact))

@@ -111,8 +111,12 @@ static void random_class(unsigned int i)
 		.rate = tokens_of(rate, classes[i].burst),
 		.ceil = tokens_of(classes[i].ceil, classes[i].cburst),
 	};
-	if (i == 0 || random_between(0, 9) == 0)
+	/* Top ones have no more than their rate: otherwise there is another class above them. */
+	if (i == 0 || random_between(0, 9) == 0) {
+		classes[i].ceil = rate;
+		model[i].ceil = tokens_of(rate, classes[i].cburst);
 		return;
+	}
 	model[i].parent = (int)random_between(i > 6 ? i - 6 : 0, i - 1);
 	if (model[model[i].parent].level <= 3)
 		model[i].parent = 0;
