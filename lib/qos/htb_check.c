@@ -33,7 +33,8 @@ static inline uint64_t ceil_of(const struct qdisc_class_conf *class)
 static __attribute__((format(printf, 4, 5))) void class_error(
 	struct check *check, uint32_t i, const char *setting, const char *fmt, ...)
 {
-	char *path = mem_printf("%s.classes[%" PRIu32 "].%s", check->path, i, setting);
+	char *path = mem_printf("%s%sclasses[%" PRIu32 "].%s", check->path,
+		*check->path != '\0' ? "." : "", i, setting);
 	int line = check->root != NULL ? node_line(check->root, path)
 				       : htb_conf_class(check->conf, i)->head.line;
 	char text[256];
@@ -179,7 +180,7 @@ static void check_default(struct check *check)
 
 	if (name == NULL || (problem = default_problem(check, name)) == NULL)
 		return;
-	path = mem_printf("%s.default", check->path);
+	path = mem_printf("%s%sdefault", check->path, *check->path != '\0' ? "." : "");
 	diag_error(check->diag,
 		check->root != NULL ? node_line(check->root, path) : check->conf->head.line, path,
 		"\"%s\": %s", name, problem);

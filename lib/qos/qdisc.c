@@ -42,6 +42,14 @@ static void conf_count(const struct qdisc_conf *conf, uint32_t *n_nodes, uint32_
 	}
 }
 
+uint32_t qdisc_count(const struct qdisc_conf *conf)
+{
+	uint32_t n_nodes = 0, n_leaves = 0;
+
+	conf_count(conf, &n_nodes, &n_leaves);
+	return n_nodes;
+}
+
 static void child_default(
 	const struct qdisc_ops *ops, const struct qdisc_conf *conf, struct qdisc_conf *child)
 {

@@ -184,7 +184,9 @@ struct qdisc_tree {
 	void *ctx; /* for drop */
 };
 
-/* conf has been checked (qdisc_check()). -ENOMEM. Control thread. */
+/* Qdiscs that such a tree has, of a configuration that has been checked but for that. Control thread. */
+uint32_t qdisc_count(const struct qdisc_conf *conf);
+/* conf has been checked (qdisc_conf_check()). -ENOMEM. Control thread. */
 int qdisc_tree_create(const struct qdisc_conf *conf, uint64_t tsc_hz, const struct hash_seed *seed,
 	uint64_t now, struct qdisc_tree **out);
 /* It is empty. */

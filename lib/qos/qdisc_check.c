@@ -7,9 +7,10 @@
 #include "base/mem.h"
 #include "match/match.h"
 #include "qos/htb.h"
-#include "qos/qos_conf.h"
+#include "qos/qdisc.h"
 
 #include <rte_ether.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define KIND(kind) (1u << (kind))
@@ -84,11 +85,18 @@ static void check_keys(const struct look *look)
 				qdisc_kinds[look->conf->kind].name);
 }
 
+/* As the link below takes it. */
 static void check_burst(const struct look *look, const char *key, uint64_t burst)
 {
-	if (burst < look->frame_len)
-		look_error(look, key, "must be %u bytes at least: a frame of the link's MTU",
-			look->frame_len);
+	const struct rate rate = {
+		.mpu = (uint32_t)look->conf->mpu,
+		.overhead = (int32_t)look->conf->overhead,
+		.is_atm = look->conf->is_atm,
+	};
+	uint32_t min = rate_bytes(&rate, look->frame_len);
+
+	if (burst < min)
+		look_error(look, key, "must be %u bytes at least: a frame of the link's MTU", min);
 }
 
 static void check_tbf(const struct look *look)
@@ -179,6 +187,11 @@ static void check_filter(const struct look *look, unsigned int i)
 	free(path);
 }
 
+static bool is_number(const char *name)
+{
+	return *name != '\0' && name[strspn(name, "0123456789")] == '\0';
+}
+
 static void check_prio_class(const struct look *look, unsigned int i)
 {
 	static const char *const of_htb[] = { "parent", "rate", "ceil", "burst", "cburst", "prio",
@@ -191,6 +204,8 @@ static void check_prio_class(const struct look *look, unsigned int i)
 	if (class->band < 0 || class->band >= look->conf->bands)
 		look_error(look, "band", "must say which of the bands 0 to %" PRId64,
 			look->conf->bands - 1);
+	if (class->name != NULL && is_number(class->name) && atoll(class->name) != class->band)
+		look_error(look, "name", "\"%s\" is a number, and not this band's", class->name);
 	for (unsigned int k = 0; k < i; k++) {
 		const struct qdisc_class_conf *other = qdisc_class_conf(look->conf, k);
 
@@ -218,6 +233,15 @@ static void check_prio(const struct look *look)
 				conf->bands - 1);
 }
 
+/* What commands take for a handle is no name of a class. */
+static void check_name(const struct look *look, const char *name)
+{
+	if (name == NULL && look->conf->kind == QDISC_HTB)
+		look_error(look, "name", "is missing: a class of htb needs it");
+	else if (name != NULL && strchr(name, ':') != NULL)
+		look_error(look, "name", "\"%s\": may not contain a colon: handles do", name);
+}
+
 static void look_at(const struct look *look);
 
 static void look_into(const struct look *look, const char *path, const struct field_list *child)
@@ -241,17 +265,22 @@ static void look_into_class(const struct look *look, unsigned int i)
 	struct look inner = *look;
 
 	inner.path = path;
+	check_name(&inner, class->name);
 	if (look->conf->kind == QDISC_PRIO)
 		check_prio_class(&inner, i);
 	else if (class->band >= 0)
 		look_error(&inner, "band", "only a prio has bands");
-	if (class->child.n > 0 && class->name != NULL && look->conf->kind == QDISC_HTB &&
-		is_lender(look->conf, class->name))
-		look_error(
-			&inner, "child", "a class that lends to others has no packets of its own");
 	look_into(look, child, &class->child);
 	free(child);
 	free(path);
+}
+
+static bool have_names(const struct qdisc_conf *conf)
+{
+	for (unsigned int i = 0; i < conf->classes.n; i++)
+		if (qdisc_class_conf(conf, i)->name == NULL)
+			return false;
+	return true;
 }
 
 static void look_at(const struct look *look)
@@ -268,11 +297,8 @@ static void look_at(const struct look *look)
 		check_tbf(look);
 	if (conf->kind == QDISC_PRIO)
 		check_prio(look);
-	if (conf->kind == QDISC_HTB) {
+	if (conf->kind == QDISC_HTB && have_names(conf))
 		htb_check(conf, look->found, NULL, look->path);
-		if (conf->default_class != NULL)
-			check_target(look, "default", conf->default_class);
-	}
 	if (conf->kind != QDISC_PRIO && conf->kind != QDISC_HTB && conf->kind != QDISC_TBF)
 		return;
 	for (unsigned int i = 0; i < conf->filters.n; i++)
@@ -295,5 +321,9 @@ void qdisc_conf_check(const struct qdisc_conf *conf, const struct object *object
 		.found = found,
 	};
 
+	/* Those below, for want of names and numbers, could not be counted if anything was wrong. */
 	look_at(&look);
+	if (found->n_entries == 0 && qdisc_count(conf) > QDISC_LEAVES_MAX)
+		look_error(&look, "kind", "has %u qdiscs with those below it, %u are possible",
+			qdisc_count(conf), QDISC_LEAVES_MAX);
 }

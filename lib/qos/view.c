@@ -32,12 +32,21 @@ static uint32_t find_l3(const struct rte_mbuf *m, uint16_t *type_be, uint8_t *pc
 	return at;
 }
 
-static void read_l4(const struct rte_mbuf *m, uint32_t at, struct match_key *key)
+/* Bytes between `at` and `end`, as far as the first segment has them. */
+static uint32_t bytes_at(const struct rte_mbuf *m, uint32_t at, uint32_t end)
+{
+	end = RTE_MIN(end, (uint32_t)m->data_len);
+	return at < end ? end - at : 0;
+}
+
+/* end: of the packet; what lies behind is padding. */
+static void read_l4(const struct rte_mbuf *m, uint32_t at, uint32_t end, struct match_key *key)
 {
 	const uint8_t *l4 = rte_pktmbuf_mtod_offset(m, const uint8_t *, at);
+	bool is_tcp = key->proto == IPPROTO_TCP;
 	uint16_t ports_be[2];
 
-	if (m->data_len < at + L4_PORTS)
+	if (bytes_at(m, at, end) < (is_tcp ? L4_TCP_FLAGS + 1 : L4_PORTS))
 		return;
 	if (key->proto == IPPROTO_ICMP || key->proto == IPPROTO_ICMPV6) {
 		key->icmp = (uint16_t)(l4[0] << 8 | l4[1]);
@@ -46,11 +55,8 @@ static void read_l4(const struct rte_mbuf *m, uint32_t at, struct match_key *key
 		memcpy(ports_be, l4, sizeof(ports_be));
 		key->sport = rte_be_to_cpu_16(ports_be[0]);
 		key->dport = rte_be_to_cpu_16(ports_be[1]);
+		key->tcp_flags = is_tcp ? l4[L4_TCP_FLAGS] : 0;
 		key->has_l4 = true;
-	}
-	if (key->proto == IPPROTO_TCP) {
-		key->has_l4 = m->data_len > at + L4_TCP_FLAGS;
-		key->tcp_flags = key->has_l4 ? l4[L4_TCP_FLAGS] : 0;
 	}
 }
 
@@ -59,7 +65,8 @@ static void read_ip4(
 {
 	const struct rte_ipv4_hdr *ip = rte_pktmbuf_mtod_offset(m, const struct rte_ipv4_hdr *, at);
 
-	if (unlikely(m->data_len < at + sizeof(*ip)))
+	if (unlikely(m->data_len < at + sizeof(*ip)) || unlikely(ip->version_ihl >> 4 != 4) ||
+		unlikely(rte_ipv4_hdr_len(ip) < sizeof(*ip)))
 		return;
 	view->tos = ip->type_of_service;
 	view->key.dscp = ip->type_of_service >> 2;
@@ -69,8 +76,33 @@ static void read_ip4(
 	view->key.src.v4 = rte_be_to_cpu_32(ip->src_addr);
 	view->key.dst.v4 = rte_be_to_cpu_32(ip->dst_addr);
 	view->key.proto = ip->next_proto_id;
+	view->is_fragment = ip->fragment_offset & PARSE_FRAGMENT;
 	if (!(ip->fragment_offset & RTE_BE16(RTE_IPV4_HDR_OFFSET_MASK)))
-		read_l4(m, at + rte_ipv4_hdr_len(ip), &view->key);
+		read_l4(m, at + rte_ipv4_hdr_len(ip), at + rte_be_to_cpu_16(ip->total_length),
+			&view->key);
+}
+
+/* Behind the extension headers; 0: there is no L4 header. */
+static uint32_t skip_extensions(
+	const struct rte_mbuf *m, uint32_t at, uint32_t end, struct qos_view *view)
+{
+	struct match_key *key = &view->key;
+
+	for (unsigned int n = 0; parse_is_ip6_ext(key->proto) && n < PARSE_EXT_MAX; n++) {
+		const uint8_t *ext = rte_pktmbuf_mtod_offset(m, const uint8_t *, at);
+		uint8_t proto = key->proto;
+		uint16_t fragment;
+
+		if (bytes_at(m, at, end) < 8)
+			return 0;
+		key->proto = ext[0];
+		fragment = proto == IPPROTO_FRAGMENT ? parse_ip6_fragment_flags(ext) : 0;
+		view->is_fragment |= fragment & PKT_FRAGMENT;
+		if (fragment & PKT_FRAGMENT_LATER)
+			return 0;
+		at += parse_ip6_ext_len(proto, ext);
+	}
+	return at;
 }
 
 static void read_ip6(
@@ -78,8 +110,10 @@ static void read_ip6(
 {
 	const struct rte_ipv6_hdr *ip = rte_pktmbuf_mtod_offset(m, const struct rte_ipv6_hdr *, at);
 	struct match_key *key = &view->key;
+	uint32_t end;
 
-	if (unlikely(m->data_len < at + sizeof(*ip)))
+	if (unlikely(m->data_len < at + sizeof(*ip)) ||
+		unlikely(rte_be_to_cpu_32(ip->vtc_flow) >> 28 != 6))
 		return;
 	view->tos = (uint8_t)(rte_be_to_cpu_32(ip->vtc_flow) >> RTE_IPV6_HDR_TC_SHIFT);
 	key->dscp = view->tos >> 2;
@@ -89,21 +123,10 @@ static void read_ip6(
 	memcpy(key->src.v6, ip->src_addr, sizeof(key->src.v6));
 	memcpy(key->dst.v6, ip->dst_addr, sizeof(key->dst.v6));
 	key->proto = ip->proto;
-	at += sizeof(*ip);
-	for (unsigned int n = 0; parse_is_ip6_ext(key->proto) && n < PARSE_EXT_MAX; n++) {
-		const uint8_t *ext = rte_pktmbuf_mtod_offset(m, const uint8_t *, at);
-		uint8_t proto = key->proto;
-
-		if (m->data_len < at + 8)
-			return;
-		key->proto = ext[0];
-		if (proto == IPPROTO_FRAGMENT &&
-			(parse_ip6_fragment_flags(ext) & PKT_FRAGMENT_LATER))
-			return;
-		at += parse_ip6_ext_len(proto, ext);
-	}
-	if (at < m->data_len)
-		read_l4(m, at, key);
+	end = at + (uint32_t)sizeof(*ip) + rte_be_to_cpu_16(ip->payload_len);
+	at = skip_extensions(m, at + (uint32_t)sizeof(*ip), end, view);
+	if (at != 0)
+		read_l4(m, at, end, key);
 }
 
 void qos_view(const struct rte_mbuf *m, enum qos_depth depth, struct qos_view *out)

@@ -11,6 +11,7 @@
 struct qos_view {
 	struct match_key key; /* family 0: no IP */
 	uint8_t tos;	      /* or traffic class */
+	bool is_fragment;     /* of a datagram: the others of it have no ports */
 	uint8_t pcp;	      /* of the VLAN tag that it has or came with; 0: none */
 };
 
