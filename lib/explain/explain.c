@@ -18,6 +18,7 @@
 
 #include "base/mem.h"
 #include "link/steer.h"
+#include "qos/qos.h"
 
 enum { TRACE_ID = 1 };
 
@@ -31,10 +32,21 @@ static void end_run(struct worker *w, struct stage_node *node)
 	rte_pktmbuf_free_bulk(node->pkts, node->n);
 }
 
+/* The queues that it would wait in are found out while there is a packet. */
+static void end_tx_run(struct worker *w, struct stage_node *node)
+{
+	struct explain_worker *end = worker_slot(w, &explain_module);
+
+	if (end->queues == NULL)
+		end->queues = qos_queues_json(w->dp, w, node->pkts[0]);
+	end_run(w, node);
+}
+
 static void put_doubles(const struct dp *dp, struct worker *w)
 {
 	for (unsigned int i = 0; i < RTE_DIM(end_stages); i++)
 		w->nodes[dp_stage_index(dp, end_stages[i])].run = end_run;
+	w->nodes[dp_stage_index(dp, "tx")].run = end_tx_run;
 }
 
 static unsigned int owner_of(const struct dp *dp, const struct rte_mbuf *m)
@@ -84,6 +96,7 @@ err_frame:
 
 void explain_fini(struct explain_run *run)
 {
+	json_decref(((struct explain_worker *)worker_slot(run->w, &explain_module))->queues);
 	free(run->trace);
 	flow_scratch_fini(run->w);
 	dp_scratch_destroy(run->dp, run->w);
@@ -92,4 +105,5 @@ void explain_fini(struct explain_run *run)
 struct module explain_module = {
 	.name = "explain",
 	.commands = explain_commands,
+	.worker_state_size = sizeof(struct explain_worker),
 };

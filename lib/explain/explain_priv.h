@@ -36,6 +36,11 @@ struct explain_run {
 	struct trace *trace; /* its records, in order, from 0 to head */
 };
 
+/* Of scratch workers: what a stage's double has found out. */
+struct explain_worker {
+	json_t *queues; /* qos_queues_json() */
+};
+
 /* explain.c. -ENOMEM, -ENOBUFS; else explain_fini() gives back what it holds. */
 int explain_run(struct dp *dp, const struct explain_packet *packet, struct explain_run *run);
 void explain_fini(struct explain_run *run);

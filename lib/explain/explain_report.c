@@ -435,6 +435,7 @@ static void put_connection(const struct report *report, json_t *json)
 
 static void put_way(const struct report *report, json_t *json)
 {
+	const struct explain_worker *end = worker_slot(report->run->w, &explain_module);
 	const struct adj *adj = adj_of(report, &report->last->meta);
 	struct ip_addr addr;
 	char text[IP_ADDR_TEXT_MAX];
@@ -449,6 +450,8 @@ static void put_way(const struct report *report, json_t *json)
 	json_object_set_new(json, "mtu", json_integer(adj->mtu));
 	json_object_set_new(
 		json, "is_fragmented", json_boolean(has_passed(report, "ip4_fragment")));
+	if (end->queues != NULL)
+		json_object_set(json, "queues", end->queues);
 }
 
 /* The same for people */
@@ -469,6 +472,16 @@ static void print_verdict(const struct report *report, const json_t *json, FILE 
 	fputc('\n', out);
 }
 
+static void print_queues(const json_t *json, FILE *out)
+{
+	const json_t *queue;
+	size_t i;
+
+	json_array_foreach(json_object_get(json, "queues"), i, queue)
+		fprintf(out, "queue: of link %s, %s %s, class %s\n", text_at(queue, "dev"),
+			text_at(queue, "kind"), text_at(queue, "handle"), text_at(queue, "class"));
+}
+
 static void put_text(const struct report *report, json_t *json)
 {
 	const struct explain_packet *packet = &report->run->packet;
@@ -484,6 +497,7 @@ static void put_text(const struct report *report, json_t *json)
 		fprintf(out, "  %-14s > %-12s %s\n", text_at(step, "node"), text_at(step, "exit"),
 			text_at(step, "decision"));
 	print_verdict(report, json, out);
+	print_queues(json, out);
 	fclose(out);
 	json_object_set_new(json, "text", json_string(text));
 	free(text);

@@ -310,6 +310,39 @@ int filter_show(struct call *call, const void *args)
 	return show(call, args, visit_filter);
 }
 
+/* explain */
+
+static json_t *queue_json(const struct dp *dp, const struct qos_shaped *shaped,
+	const struct worker *w, struct rte_mbuf *m)
+{
+	const struct qdisc *leaf;
+	json_t *row;
+
+	classify(w, shaped->classifier, m);
+	leaf = shaped->tree->leaves[qdisc_pkt(m)->leaf];
+	row = json_pack("{s:s, s:s, s:s, s:i}", "dev", link_name(dp, shaped->root->ifindex), "kind",
+		leaf->ops->name, "class", leaf->path, "qlen", (int)leaf->n_packets);
+	put_handle(row, "handle", leaf->handle, 0);
+	return row;
+}
+
+json_t *qos_queues_json(const struct dp *dp, const struct worker *w, struct rte_mbuf *m)
+{
+	const struct link *link = link_by_index(dp, pkt_meta(m)->out_link);
+	json_t *rows = NULL;
+
+	for (; link != NULL; link = link->lower) {
+		const struct qos_shaped *shaped = qos_state(dp)->shaped[link->ifindex];
+
+		if (shaped == NULL)
+			continue;
+		if (rows == NULL)
+			rows = json_array();
+		json_array_append_new(rows, queue_json(dp, shaped, w, m));
+	}
+	return rows;
+}
+
 const struct column qdisc_columns[] = {
 	{ .path = "dev", .title = "DEV" },
 	{ .path = "kind", .title = "KIND" },
