@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+/*
+ * What is known of a packet's connection, where it leaves: the class that a rule has given it, in both directions and
+ * behind translations; and where it came from before it was translated, by which hosts share a link.
+ */
+#include "kit_qdisc.h"
+
+#include <string.h>
+
+#include "base/mem.h"
+
+static const char htbs[] =
+	"{ link = \"wan\"; kind = \"htb\"; default = \"bulk\"; classes = (\n"
+	"  { name = \"voice\"; rate = \"2mbit\"; }, { name = \"bulk\"; rate = \"8mbit\"; } ); },\n"
+	"{ link = \"lan\"; kind = \"htb\"; default = \"rest\"; classes = (\n"
+	"  { name = \"rest\"; rate = \"2mbit\"; }, { name = \"voice\"; rate = \"8mbit\"; } ); }\n";
+
+#define VOICE_RULE "{ proto = \"udp\"; dport = 5060; action = \"class\"; to = \"voice\"; }"
+
+static const struct ip4_spec call = {
+	.src = "192.0.2.10", .dst = "198.51.100.10", .sport = 4000, .dport = 5060
+};
+static const struct ip4_spec answer = { .src_mac = PEER_MAC,
+	.dst_mac = WAN_MAC,
+	.src = "198.51.100.10",
+	.dst = "192.0.2.10",
+	.sport = 5060,
+	.dport = 4000 };
+
+static void push(struct bench *b, unsigned int port, const struct ip4_spec *spec)
+{
+	struct frame frame;
+
+	frame_ip4(&frame, spec);
+	bench_push(b, port, &frame);
+}
+
+/* It leaves by that class. */
+static void push_to(struct bench *b, unsigned int port, const struct ip4_spec *spec,
+	const char *dev, const char *class)
+{
+	int64_t before = class_figure(b, dev, class, "stats.packets");
+
+	push(b, port, spec);
+	ck_assert_int_eq(class_figure(b, dev, class, "stats.packets"), before + 1);
+}
+
+static struct bench *start(const char *forward, const char *more)
+{
+	char *config = mem_printf("%sfirewall: { forward: { rules = ( %s ); }; %s };\n",
+		router_config, forward, more);
+	struct bench *b = qdisc_start(config, htbs);
+
+	free(config);
+	return b;
+}
+
+START_TEST(a_rule_chooses_the_class_of_both_directions)
+{
+	struct bench *b = start(VOICE_RULE, "");
+	struct ip4_spec other = call;
+
+	push_to(b, LAN, &call, "wan", "1:1");
+	push_to(b, WAN, &answer, "lan", "1:2");
+	/* Known by now: the quick way. */
+	push_to(b, LAN, &call, "wan", "1:1");
+	push_to(b, WAN, &answer, "lan", "1:2");
+	other.dport = 5061;
+	push_to(b, LAN, &other, "wan", "1:2");
+	bench_destroy(b);
+}
+END_TEST
+
+START_TEST(the_class_is_found_behind_a_translation)
+{
+	struct bench *b = start(VOICE_RULE,
+		"postrouting: { rules = ( { out = \"wan\"; action = \"masquerade\"; } ); };");
+	struct ip4_spec back = answer;
+
+	push_to(b, LAN, &call, "wan", "1:1");
+	back.dst = "198.51.100.1";
+	push_to(b, WAN, &back, "lan", "1:2");
+	bench_destroy(b);
+}
+END_TEST
+
+/* Connections that live are judged anew when rules change, so their class changes with the rules. */
+START_TEST(a_new_rule_gives_a_connection_its_class)
+{
+	struct bench *b = start(
+		"{ proto = \"udp\"; mark = 7; action = \"class\"; to = \"voice\"; }",
+		"prerouting: { rules = ( { dport = 9; proto = \"udp\"; action = \"mark\"; to = "
+		"\"7\"; } ); };");
+	struct client *client = bench_connect(b);
+	char path[] = "/tmp/weir-packet-XXXXXX", *line;
+	static const char rules[] = "forward: { rules = ( " VOICE_RULE " ); };\n";
+	int fd = mkstemp(path);
+	json_t *message;
+
+	push_to(b, LAN, &call, "wan", "1:2");
+	ck_assert_int_eq(write(fd, rules, strlen(rules)), (ssize_t)strlen(rules));
+	close(fd);
+	line = mem_printf("{\"jsonrpc\": \"2.0\", \"id\": 1, \"method\": \"firewall.load\", "
+			  "\"params\": {\"file\": \"%s\"}}",
+		path);
+	bench_write(client, line);
+	message = bench_read(b, client);
+	ck_assert_ptr_null(json_object_get(message, "error"));
+	json_decref(message);
+	unlink(path);
+	free(line);
+	push_to(b, LAN, &call, "wan", "1:1");
+	client_close(client);
+	bench_destroy(b);
+}
+END_TEST
+
+/* The class goes before filters, which go before the default. */
+START_TEST(a_rule_goes_before_filters)
+{
+	char *config = mem_printf(
+		"%sfirewall: { forward: { rules = ( { proto = \"udp\"; dport = 5060; action = "
+		"\"class\"; to = \"2\"; } ); }; };\n",
+		router_config);
+	struct bench *b = qdisc_start(config, "{ link = \"wan\"; kind = \"prio\"; filters = ( { "
+					      "proto = \"udp\"; band = 0; } ); }");
+
+	free(config);
+	push_to(b, LAN, &call, "wan", "1:3");
+	push_to(b, LAN,
+		&(struct ip4_spec){ .src = "192.0.2.10", .dst = "198.51.100.10", .dport = 9 },
+		"wan", "1:1");
+	bench_destroy(b);
+}
+END_TEST
+
+/*
+ * One host has ten flows and another one flow, both behind the same address: queues of hosts share the link in halves,
+ * those of flows in elevenths.
+ */
+static double share_of_the_single_flow(const char *per)
+{
+	enum { N = 150, FLOWS = 10, OUT = 250 };
+	char *config = mem_printf("%sfirewall: { postrouting: { rules = ( { out = \"wan\"; action "
+				  "= \"masquerade\"; } "
+				  "); }; };\n",
+		router_config);
+	char *qdisc = mem_printf("{ link = \"wan\"; kind = \"tbf\"; rate = \"8mbit\"; burst = "
+				 "\"2kb\"; limit = \"4mb\"; child = { kind = \"fq_codel\"; per = "
+				 "\"%s\"; target = \"10s\"; interval = \"10s\"; }; }",
+		per);
+	struct bench *b = qdisc_start(config, qdisc);
+	struct ip4_spec one = { .src = "192.0.2.20", .dst = "198.51.100.10", .payload_len = 958 };
+	struct ip4_spec many = one;
+	unsigned int n_single = 0;
+	struct frame frame;
+
+	free(config);
+	free(qdisc);
+	many.src = "192.0.2.10";
+	one.sport = 7777;
+	for (unsigned int i = 0; i < N; i++) {
+		push(b, LAN, &one);
+		for (uint16_t k = 0; k < FLOWS; k++) {
+			many.sport = (uint16_t)(5000 + k);
+			push(b, LAN, &many);
+		}
+	}
+	/* What has come out so far, before anything had to wait for others. */
+	while (bench_receive(b, WAN, &frame))
+		;
+	for (unsigned int n = 0; n < OUT;) {
+		REQUIRE(qdisc_step(b));
+		for (; bench_receive(b, WAN, &frame); n++)
+			n_single += frame_l4(&frame)[0] == 7777 >> 8 &&
+				    frame_l4(&frame)[1] == (7777 & 0xff);
+	}
+	bench_destroy(b);
+	return (double)n_single / OUT;
+}
+
+START_TEST(hosts_share_a_link_by_their_inside_addresses)
+{
+	double by_host = share_of_the_single_flow("source");
+	double by_flow = share_of_the_single_flow("flow");
+
+	ck_assert_double_ge(by_host, 0.48);
+	ck_assert_double_le(by_host, 0.52);
+	/* Queues of two flows may be one. */
+	ck_assert_double_ge(by_flow, 0.04);
+	ck_assert_double_le(by_flow, 0.19);
+}
+END_TEST
+
+START_TEST(explain_tells_the_queue)
+{
+	struct bench *b = start(VOICE_RULE, "");
+	struct client *client = bench_connect(b);
+	json_t *message;
+
+	bench_write(client, "{\"jsonrpc\": \"2.0\", \"id\": 1, \"method\": \"explain.packet\", "
+			    "\"params\": {\"iif\": \"lan\", \"src\": \"192.0.2.10\", \"dst\": "
+			    "\"198.51.100.10\", \"proto\": \"udp\", \"dport\": 5060}}");
+	message = bench_read(b, client);
+	ck_assert_str_eq(json_text_at(message, "result.queues.0.dev"), "wan");
+	ck_assert_str_eq(json_text_at(message, "result.queues.0.kind"), "pfifo");
+	ck_assert_ptr_nonnull(strstr(json_text_at(message, "result.queues.0.class"), "voice"));
+	ck_assert_ptr_nonnull(strstr(json_text_at(message, "result.text"), "queue: of link wan"));
+	json_decref(message);
+	/* Nothing was queued. */
+	ck_assert_int_eq(class_figure(b, "wan", "voice", "stats.packets"), 0);
+	client_close(client);
+	bench_destroy(b);
+}
+END_TEST
+
+PACKET_MAIN("qdisc_class", PLAIN_TEST(a_rule_chooses_the_class_of_both_directions),
+	PLAIN_TEST(the_class_is_found_behind_a_translation),
+	PLAIN_TEST(a_new_rule_gives_a_connection_its_class), PLAIN_TEST(a_rule_goes_before_filters),
+	PLAIN_TEST(hosts_share_a_link_by_their_inside_addresses),
+	PLAIN_TEST(explain_tells_the_queue))
