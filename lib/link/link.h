@@ -46,7 +46,11 @@ enum link_dp_flag {
 	LINK_BONDED = 1 << 9,	   /* is a member of a bond: what it receives comes in by that */
 	LINK_COLLECTING = 1 << 10, /* and the bond takes it */
 	LINK_INSERTS = 1 << 11,	   /* a port whose device puts customer tags on */
+	LINK_METERED = 1 << 12,	   /* no port: what comes in by it is policed first (lib/meter) */
 };
+
+/* Where frames of a link go first, once they are policed: exits of the stages that bring them there. */
+enum link_way { LINK_WAY_PLAIN = 1, LINK_WAY_STEER, LINK_WAY_L2, LINK_WAY_BRIDGE, LINK_WAY_METER };
 
 /* In the first eight bytes of a frame, as a little-endian word: */
 #define LINK_MAC_MASK	UINT64_C(0x0000ffffffffffff) /* the destination address */
@@ -73,6 +77,7 @@ struct link_dp {
 	uint16_t tpid;		    /* VLAN: EtherType of its tag */
 	uint16_t vid;		    /* VLAN */
 	uint16_t master;	    /* ifindex of the bridge or bond that it is a member of */
+	uint16_t way;		    /* enum link_way, as if nothing were policed */
 	const struct bond_dp *bond; /* bond: the members to send by */
 	const struct vlan_table *vlans; /* links on this one; NULL: there were none yet */
 } __rte_cache_aligned;
@@ -118,6 +123,7 @@ struct link {
 	bool inserts_vlans;	   /* its device puts tags on */
 	bool is_collecting;	   /* member of a bond: may receive */
 	bool is_paused;		   /* its device is stopped for a change: no packet passes */
+	bool is_metered;	   /* what comes in by it is policed first */
 	struct mtu_change *change; /* under way; NULL: none */
 	const struct link_conf
 		*conf;	   /* as decoded; the configuration owns it and outlives the link */
@@ -141,6 +147,12 @@ struct worker *link_worker(const struct dp *dp, const struct link *link);
  * links say so to workers (LINK_TRACKED). Control thread.
  */
 void link_set_tracked(struct dp *dp, uint16_t ns, bool is_tracked);
+
+/*
+ * What comes in by that link is policed from now on, by the stages `meter_port` and `meter`, or no longer. Not for
+ * bridges and what stands on them. Control thread.
+ */
+void link_set_metered(struct dp *dp, struct link *link, bool is_metered);
 
 /* Which worker owns what: constant pointer, read by workers. */
 const struct steer *link_steer(const struct dp *dp);
