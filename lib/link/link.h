@@ -49,8 +49,8 @@ enum link_dp_flag {
 	LINK_METERED = 1 << 12,	   /* no port: what comes in by it is policed first (lib/meter) */
 };
 
-/* Where frames of a link go first, once they are policed: exits of the stages that bring them there. */
-enum link_way { LINK_WAY_PLAIN = 1, LINK_WAY_STEER, LINK_WAY_L2, LINK_WAY_BRIDGE, LINK_WAY_METER };
+/* Where frames of a link go first, once they are policed: exits of the stages that bring them there. L2 is for ports only. */
+enum link_way { LINK_WAY_PLAIN = 1, LINK_WAY_STEER, LINK_WAY_BRIDGE, LINK_WAY_L2, LINK_WAY_METER };
 
 /* In the first eight bytes of a frame, as a little-endian word: */
 #define LINK_MAC_MASK	UINT64_C(0x0000ffffffffffff) /* the destination address */

@@ -119,8 +119,8 @@ const struct stage rx_stage = {
 	.disarm = rx_disarm,
 	.exits = { [LINK_WAY_PLAIN] = { "frames", "plain" },
 		[LINK_WAY_STEER] = { "steer", "steer" },
-		[LINK_WAY_L2] = { "stacked", "l2" },
 		[LINK_WAY_BRIDGE] = { "bridged", "bridge" },
+		[LINK_WAY_L2] = { "stacked", "l2" },
 		[LINK_WAY_METER] = { "policed", "meter_port" } },
 	.format = rx_format,
 };

@@ -229,8 +229,8 @@ const struct stage meter_port_stage = {
 	.run = meter_run,
 	.exits = { [LINK_WAY_PLAIN] = { "frames", "plain" },
 		[LINK_WAY_STEER] = { "steer", "steer" },
-		[LINK_WAY_L2] = { "stacked", "l2" },
-		[LINK_WAY_BRIDGE] = { "bridged", "bridge" } },
+		[LINK_WAY_BRIDGE] = { "bridged", "bridge" },
+		[LINK_WAY_L2] = { "stacked", "l2" } },
 	.format = meter_format,
 };
 
