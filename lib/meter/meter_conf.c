@@ -28,7 +28,7 @@ static const struct field_enum meter_actions[] = {
 	{ .name = (link_word), .type = FIELD_STRING,                                               \
 	  .flags = FIELD_REQUIRED | FIELD_POSITIONAL,                                              \
 	  .offset = offsetof(struct policer_conf, link), .complete = "link.show:ifname",           \
-	  .help = "link whose received frames it polices; a port, a VLAN or a bond, of no bridge", \
+	  .help = "link whose received frames it polices: a port, a bond, or a VLAN on one of these", \
 	  .example = "wan", .json = "dev" },                                                       \
 	{ POLICER_FIELD(rate, FIELD_RATE,                                                          \
 		"frames within this rate and `burst` are green (CIR); without FCS, as for tc"),    \

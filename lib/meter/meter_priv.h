@@ -78,10 +78,9 @@ struct meter_worker {
 };
 
 #define METER_DROPS(X)                                                                             \
-	X(METER_DROP_RED, "meter_red", "beyond the rates and bursts that its link's policer has")  \
+	X(METER_DROP_RED, "meter_red", "red for the policer of its link: beyond its rates")        \
 	X(METER_DROP_YELLOW, "meter_yellow",                                                       \
-		"beyond the rate and burst of its link's policer, which drops yellow packets, "    \
-		"too")
+		"yellow for the policer of its link, which drops these, too")
 
 #define METER_DROP_ENUM(member, name, help) member,
 enum meter_drop { METER_DROPS(METER_DROP_ENUM) METER_N_DROPS };

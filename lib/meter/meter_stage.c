@@ -217,6 +217,8 @@ static void meter_format(const struct trace_record *record, char *buf, size_t si
 
 	if (arg[0] == 0)
 		snprintf(buf, size, "no policer any more");
+	else if (record->exit == STAGE_DROP)
+		snprintf(buf, size, "link %s", link_name(record->w->dp, arg[0]));
 	else
 		snprintf(buf, size, "%s for the policer of %s%s", colors[arg[1]],
 			link_name(record->w->dp, arg[0]),

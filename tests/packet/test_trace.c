@@ -428,7 +428,7 @@ static char *trace_decision(struct bench *b, struct client *client, const char *
 	return decision;
 }
 
-#define METER_RED "meter_red: beyond the rates and bursts that its link's policer has; red for "
+#define METER_RED "meter_red: red for the policer of its link: beyond its rates; "
 
 /* What policers say of one frame after the other: in the VLAN, or (0) not. */
 static const struct {
@@ -438,8 +438,8 @@ static const struct {
 	{ 7, "meter_port", "green for the policer of lan" },
 	{ 0, "meter_port", "green for the policer of lan" },
 	{ 0, "meter_port", "yellow for the policer of lan, gets another DSCP" },
-	{ 0, "meter_port", METER_RED "the policer of lan" },
-	{ 7, "meter_port", METER_RED "the policer of lan" },
+	{ 0, "meter_port", METER_RED "link lan" },
+	{ 7, "meter_port", METER_RED "link lan" },
 };
 
 static char *trace_color(struct bench *b, struct client *client, uint16_t vid, const char *node)
@@ -469,7 +469,7 @@ START_TEST(the_colour_of_a_packet_is_told)
 	}
 	json_decref(bench_call(b, "policer.del", "{\"dev\": \"lan\"}"));
 	decision = trace_color(b, client, 7, "meter");
-	ck_assert_str_eq(decision, METER_RED "the policer of lan.7");
+	ck_assert_str_eq(decision, METER_RED "link lan.7");
 	free(decision);
 	bench_discard(b);
 	client_close(client);
