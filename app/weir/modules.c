@@ -15,6 +15,7 @@
 #include "flow/flow.h"
 #include "ip/ip.h"
 #include "link/link.h"
+#include "meter/meter.h"
 #include "monitor/monitor.h"
 #include "nat/nat.h"
 #include "neigh/neigh.h"
@@ -28,6 +29,7 @@ struct module *const modules[] = {
 	&sysctl_module,
 	&link_module,
 	&bridge_module,
+	&meter_module,
 	&ns_module,
 	&neigh_module,
 	&fib_module,

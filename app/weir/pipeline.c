@@ -11,6 +11,7 @@
 #include "flow/flow.h"
 #include "ip/ip.h"
 #include "link/link.h"
+#include "meter/meter.h"
 #include "nat/nat.h"
 #include "neigh/neigh.h"
 #include "qos/qos.h"
@@ -24,8 +25,10 @@ const struct stage *const pipeline[] = {
 	&flow_age_stage,
 	/* connections that come with their bucket */
 	&flow_take_stage,
-	/* which link it belongs to, of those on a port */
+	/* what a port may receive; which link it belongs to, of those on a port; what that may receive */
+	&meter_port_stage,
 	&l2_stage,
+	&meter_stage,
 	&lacp_input_stage,
 	/* between the members of a bridge */
 	&bridge_stage,

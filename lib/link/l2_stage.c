@@ -12,7 +12,10 @@
 #include "link/link_priv.h"
 #include "net/vlan.h"
 
-enum { L2_OWN = 1, L2_STEER, L2_BRIDGE, L2_SLOW };
+enum { L2_OWN = 1, L2_STEER, L2_BRIDGE, L2_SLOW, L2_METER };
+
+/* What leads to anything but plain. */
+enum { L2_ASIDE = LINK_STEERED | LINK_BRIDGED | LINK_METERED };
 
 /* 0: what a frame has that is dropped. */
 static uint16_t l2_refuse(
@@ -161,6 +164,8 @@ static __rte_noinline unsigned int l2_slow(
 		return STAGE_DROP;
 	flags = lw->table[ifindex].flags;
 	trace_tell(w, ifindex, 0, 0);
+	if (flags & LINK_METERED)
+		return L2_METER;
 	if (flags & LINK_BRIDGED)
 		return L2_BRIDGE;
 	return unlikely(flags & LINK_STEERED) ? L2_STEER : L2_OWN;
@@ -215,7 +220,7 @@ static __rte_always_inline void l2_set_port(struct l2_port *p, uint16_t port)
 	/* Pairs with the release in vlan.c. */
 	vlans = __atomic_load_n(&link->vlans, __ATOMIC_ACQUIRE);
 	p->upper = link->flags & LINK_UP && vlans != NULL ? vlans->link[0] : l2_no_upper;
-	p->is_own = (link->flags & (LINK_STEERED | LINK_BRIDGED | LINK_BONDED)) == 0;
+	p->is_own = (link->flags & (L2_ASIDE | LINK_BONDED)) == 0;
 }
 
 static __rte_always_inline void l2_flush(struct l2_port *p)
@@ -233,7 +238,7 @@ static __rte_always_inline bool l2_ascend_to(
 	struct l2_port *p, struct rte_mbuf *m, uint16_t ifindex)
 {
 	if (unlikely(ifindex != p->upper_link)) {
-		if (p->table[ifindex].flags & (LINK_STEERED | LINK_BRIDGED))
+		if (p->table[ifindex].flags & L2_ASIDE)
 			return false;
 		l2_flush(p);
 		p->upper_link = ifindex;
@@ -353,6 +358,7 @@ const struct stage l2_stage = {
 	.exits = { [L2_OWN] = { "own", "plain" },
 		[L2_STEER] = { "steer", "steer" },
 		[L2_BRIDGE] = { "bridged", "bridge" },
-		[L2_SLOW] = { "slow", "lacp_input" } },
+		[L2_SLOW] = { "slow", "lacp_input" },
+		[L2_METER] = { "policed", "meter" } },
 	.format = l2_format,
 };

@@ -104,6 +104,16 @@ const char *link_conf_device(const void *object)
 	return ((const struct link_conf *)object)->device;
 }
 
+/* Ports' depends on more than their flags. */
+static enum link_way link_way_of(const struct link *link, uint16_t flags)
+{
+	if (link->ops == &port_ops)
+		return polls_way(link);
+	if (flags & LINK_BRIDGED)
+		return LINK_WAY_BRIDGE;
+	return flags & LINK_STEERED ? LINK_WAY_STEER : LINK_WAY_PLAIN;
+}
+
 void link_publish(struct dp *dp, const struct link *link)
 {
 	struct link_dp *entry = &link_state(dp)->table[link->ifindex];
@@ -134,6 +144,9 @@ void link_publish(struct dp *dp, const struct link *link)
 		flags |= LINK_COLLECTING;
 	if (link->is_shaped)
 		flags |= LINK_SHAPED;
+	if (link->is_metered && link->ops != &port_ops)
+		flags |= LINK_METERED;
+	__atomic_store_n(&entry->way, (uint16_t)link_way_of(link, flags), __ATOMIC_RELAXED);
 	if (link->ops == &bond_ops)
 		__atomic_store_n(&entry->bond, bond_members(link), __ATOMIC_RELEASE);
 	if (link->lower != NULL)
@@ -241,6 +254,15 @@ void link_set_tracked(struct dp *dp, uint16_t ns, bool is_tracked)
 {
 	link_state(dp)->is_tracked[ns] = is_tracked;
 	link_each(dp, link_follow_tracking, dp);
+}
+
+void link_set_metered(struct dp *dp, struct link *link, bool is_metered)
+{
+	if (link->is_metered == is_metered)
+		return;
+	link->is_metered = is_metered;
+	link_publish(dp, link);
+	port_follow_exit(dp, link);
 }
 
 const struct steer *link_steer(const struct dp *dp)

@@ -47,7 +47,11 @@ enum link_dp_flag {
 	LINK_COLLECTING = 1 << 10, /* and the bond takes it */
 	LINK_INSERTS = 1 << 11,	   /* a port whose device puts customer tags on */
 	LINK_SHAPED = 1 << 12,	   /* what leaves by it waits in a qdisc (lib/qos) before */
+	LINK_METERED = 1 << 13,	   /* no port: what comes in by it is policed first (lib/meter) */
 };
+
+/* Where frames of a link go first, once they are policed: exits of the stages that bring them there. L2 is for ports only. */
+enum link_way { LINK_WAY_PLAIN = 1, LINK_WAY_STEER, LINK_WAY_BRIDGE, LINK_WAY_L2, LINK_WAY_METER };
 
 /* In the first eight bytes of a frame, as a little-endian word: */
 #define LINK_MAC_MASK	UINT64_C(0x0000ffffffffffff) /* the destination address */
@@ -74,6 +78,7 @@ struct link_dp {
 	uint16_t tpid;		    /* VLAN: EtherType of its tag */
 	uint16_t vid;		    /* VLAN */
 	uint16_t master;	    /* ifindex of the bridge or bond that it is a member of */
+	uint16_t way;		    /* enum link_way, as if nothing were policed */
 	const struct bond_dp *bond; /* bond: the members to send by */
 	const struct vlan_table *vlans; /* links on this one; NULL: there were none yet */
 } __rte_cache_aligned;
@@ -120,6 +125,7 @@ struct link {
 	bool is_collecting;	   /* member of a bond: may receive */
 	bool is_paused;		   /* its device is stopped for a change: no packet passes */
 	bool is_shaped;		   /* has a qdisc */
+	bool is_metered;	   /* what comes in by it is policed first */
 	struct mtu_change *change; /* under way; NULL: none */
 	const struct link_conf
 		*conf;	   /* as decoded; the configuration owns it and outlives the link */
@@ -148,6 +154,12 @@ void link_set_tracked(struct dp *dp, uint16_t ns, bool is_tracked);
 void link_set_shaped(struct dp *dp, struct link *link, bool is_shaped);
 /* Can that worker send on the port at the bottom of the link by itself? Control thread. */
 bool link_is_sent_by(const struct link *link, const struct worker *w);
+
+/*
+ * What comes in by that link is policed from now on, by the stages `meter_port` and `meter`, or no longer. Not for
+ * bridges and what stands on them. Control thread.
+ */
+void link_set_metered(struct dp *dp, struct link *link, bool is_metered);
 
 /* Which worker owns what: constant pointer, read by workers. */
 const struct steer *link_steer(const struct dp *dp);

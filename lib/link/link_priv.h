@@ -40,7 +40,7 @@ struct link_polls {
 	struct link_poll {
 		uint16_t port, queue, ifindex;
 		bool is_unmarked; /* the driver does not write the port into packets */
-		uint8_t exit;	  /* enum rx_exit: where its packets go first */
+		uint8_t exit;	  /* enum link_way: where its packets go first */
 		int fd;		  /* readable when packets come; -1: there is none */
 	} poll[];
 };
@@ -51,8 +51,6 @@ struct link_slow {
 	uint8_t payload[124];
 };
 static_assert(sizeof(struct link_slow) == 128, "a size that rings take");
-
-enum rx_exit { RX_FRAMES = 1, RX_STEER, RX_L2, RX_BRIDGE };
 
 enum { LINK_NO_QUEUE = UINT16_MAX };
 
@@ -194,7 +192,9 @@ void link_check(const struct config *config, struct diag *diag); /* of the secti
 void polls_add(
 	struct dp *dp, struct worker *w, const struct link *link, uint16_t queue, bool is_unmarked);
 void polls_remove(struct dp *dp, struct worker *w, const struct link *link);
-/* Packets of the link go first where its steering, and whether links stand on it, want them now. */
+/* Where packets of a port go first, as if nothing were policed. */
+enum link_way polls_way(const struct link *link);
+/* They go there from now on, or to be policed. */
 void polls_follow_exit(struct dp *dp, struct worker *w, const struct link *link);
 
 /* link_set_ctl.c */

@@ -117,10 +117,11 @@ const struct stage rx_stage = {
 	.is_source = true,
 	.arm = rx_arm,
 	.disarm = rx_disarm,
-	.exits = { [RX_FRAMES] = { "frames", "plain" },
-		[RX_STEER] = { "steer", "steer" },
-		[RX_L2] = { "stacked", "l2" },
-		[RX_BRIDGE] = { "bridged", "bridge" } },
+	.exits = { [LINK_WAY_PLAIN] = { "frames", "plain" },
+		[LINK_WAY_STEER] = { "steer", "steer" },
+		[LINK_WAY_BRIDGE] = { "bridged", "bridge" },
+		[LINK_WAY_L2] = { "stacked", "l2" },
+		[LINK_WAY_METER] = { "policed", "meter_port" } },
 	.format = rx_format,
 };
 

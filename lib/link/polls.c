@@ -66,13 +66,19 @@ static int poll_watch(const struct worker *w, uint16_t port, uint16_t queue)
 	return fd >= 0 && epoll_ctl(w->epoll_fd, EPOLL_CTL_ADD, fd, &event) == 0 ? fd : -1;
 }
 
-static uint8_t poll_exit(const struct link *link)
+enum link_way polls_way(const struct link *link)
 {
 	if (link->n_uppers > 0 || link->strips_vlans)
-		return RX_L2;
+		return LINK_WAY_L2;
 	if (link->master != NULL)
-		return link->master->ops->member_flags & LINK_BRIDGED ? RX_BRIDGE : RX_L2;
-	return link->is_sw_steered ? RX_STEER : RX_FRAMES;
+		return link->master->ops->member_flags & LINK_BRIDGED ? LINK_WAY_BRIDGE
+								      : LINK_WAY_L2;
+	return link->is_sw_steered ? LINK_WAY_STEER : LINK_WAY_PLAIN;
+}
+
+static uint8_t poll_exit(const struct link *link)
+{
+	return (uint8_t)(link->is_metered ? LINK_WAY_METER : polls_way(link));
 }
 
 void polls_add(

@@ -263,7 +263,11 @@ static bool needs_sw_steering(const struct dp *dp, const struct link *link)
 
 void port_follow_exit(struct dp *dp, const struct link *link)
 {
-	for (unsigned int i = 0; link->ops == &port_ops && i < dp->n_workers; i++)
+	if (link->ops != &port_ops)
+		return;
+	__atomic_store_n(&link_state(dp)->table[link->ifindex].way, (uint16_t)polls_way(link),
+		__ATOMIC_RELAXED);
+	for (unsigned int i = 0; i < dp->n_workers; i++)
 		polls_follow_exit(dp, dp->workers[i], link);
 }
 

@@ -65,6 +65,11 @@ EXAMPLES = {
       { to = "172.16.0.0/12"; dev = "lan"; metric = 4294967295L; }
     );""",
     "neighbors": 'neighbors = ( { to = "192.168.1.10"; lladdr = "02:00:00:00:00:0a"; dev = "lan"; } );',
+    "policers": """policers = (
+      { link = "wan"; rate = "100mbit"; burst = "200kb"; },                # one rate: beyond it is dropped
+      { link = "lan"; rate = "10mbit"; burst = "100kb"; excess_burst = "200kb";
+        yellow = "dscp"; yellow_dscp = "af12"; red = "drop"; }
+    );""",
     "sysctl": "sysctl: { ipv4: { default_ttl = 64; icmp_msgs_per_sec = 1000; }; };",
 }
 
@@ -73,7 +78,7 @@ def test_the_examples_of_all_sections_pass_the_check_together(judge):
     assert judge("\n".join(EXAMPLES.values())) == (0, [])
 
 
-@pytest.mark.parametrize("section", [name for name in EXAMPLES if name not in ("routes", "neighbors")])
+@pytest.mark.parametrize("section", [name for name in EXAMPLES if name not in ("routes", "neighbors", "policers")])
 def test_the_example_of_a_section_passes_the_check_alone(judge, section):
     assert judge(EXAMPLES[section]) == (0, [])
 
@@ -118,6 +123,10 @@ def station(words):
 
 def stations(*entries):
     return "fdb = ( " + ",\n".join(map(station, entries)) + " );"
+
+
+def policers(*entries):
+    return "policers = ( " + ",\n".join(f"{{ {words} }}" for words in entries) + " );"
 
 
 # What is wrong: (text, line, path, part of what is said)
@@ -168,6 +177,21 @@ WRONG = {
                                                "does not filter"),
     "station_twice": (BRIDGE + stations('dev = "a";', 'dev = "a"; vlan = 10;'), 4, "fdb[1].mac", "fdb[0]"),
     "station_behind_two_members": (PLAIN_BRIDGE + stations('dev = "a";', 'dev = "b";'), 4, "fdb[1].mac", "fdb[0]"),
+    "policer_on_no_link": (LINKS + policers('link = "c"; rate = "1mbit"; burst = "9kb";'), 3, "policers[0].link", "no link"),
+    "policer_of_nothing": (LINKS + policers('link = "a"; rate = "0"; burst = "9kb";'), 3, "policers[0].rate", "1kbit"),
+    "policer_twice": (LINKS + policers('link = "a"; rate = "1mbit"; burst = "9kb";',
+                                       'link = "a"; rate = "2mbit"; burst = "9kb";'), 4, "policers[1].link", "policers[0]"),
+    "policer_that_holds_no_frame": (LINKS + policers('link = "a"; rate = "1mbit";\nburst = 1513;'), 4,
+                                    "policers[0].burst", "1514"),
+    "policer_of_two_kinds": (LINKS + policers('link = "a"; rate = "1mbit"; burst = "9kb"; peakrate = "2mbit"; '
+                                              'peakburst = "9kb";\nexcess_burst = "9kb";'), 4,
+                             "policers[0].excess_burst", "peakrate"),
+    "policer_with_a_lower_peak": (LINKS + policers('link = "a"; rate = "2mbit"; burst = "9kb"; peakburst = "9kb";\n'
+                                                   'peakrate = "1mbit";'), 4, "policers[0].peakrate", "lower"),
+    "policer_without_yellow": (LINKS + policers('link = "a"; rate = "1mbit"; burst = "9kb";\nyellow = "drop";'), 4,
+                               "policers[0].yellow", "nothing is yellow"),
+    "policer_of_a_bridge": (BRIDGE + policers('link = "br0"; rate = "1mbit"; burst = "9kb";'), 3, "policers[0].link",
+                            "its members"),
     "wrong_idle": (LINKS + 'workers: { idle = "lazy"; };', 3, "workers.idle", "adaptive"),
     "wrong_lcores": (LINKS + 'workers: { lcores = "one"; };', 3, "workers.lcores", "CPUs"),
     "wrong_hugepages": (LINKS + 'memory: { hugepages = "maybe"; };', 3, "memory.hugepages", "auto"),

@@ -158,7 +158,9 @@ def test_config_show_is_a_configuration_that_passes_the_check(router, tmp_path):
 def what_config_show_covers(weir):
     routes = [{key: value for key, value in row.items() if key != "protocol"} for row in weir.ctl("route", "show")]
     neighbors = [row for row in weir.ctl("neigh", "show") if row["state"] == ["PERMANENT"]]
-    return [weir.ctl("addr", "show"), routes, neighbors, weir.ctl("sysctl", "show")]
+    policers = [{key: row[key] for key in row if key not in ("green", "yellow", "red", "dropped")}
+                for row in weir.ctl("policer", "show")]
+    return [weir.ctl("addr", "show"), routes, neighbors, weir.ctl("sysctl", "show"), policers]
 
 
 def test_config_show_of_a_changed_router_starts_the_same_router(lab):
@@ -166,6 +168,8 @@ def test_config_show_of_a_changed_router_starts_the_same_router(lab):
     for line in ("addr add 10.3.0.1/24 dev lan", "addr del 10.2.0.1/24 dev wan", "addr add 10.2.0.9/24 dev wan",
                  "route add 192.0.2.0/24 via 10.3.0.7 metric 4000000000", "route add 203.0.113.0/24 dev wan",
                  "route add 198.51.100.0/24 via 203.0.113.9", "route add blackhole 10.9.0.0/16",
+                 "policer add lan rate 10mbit burst 20kb", "policer add wan rate 1mbit burst 9kb excess_burst 9kb",
+                 "policer replace lan rate 20mbit burst 30kb red dscp red_dscp cs1",
                  "neigh add 10.3.0.7 lladdr 02:00:00:00:03:07 dev lan", "link set dev lan mtu 1400",
                  "link set dev lan down", "sysctl set ipv4.default_ttl 33", "sysctl set neigh.locktime 250ms"):
         weir.ctl(*line.split())

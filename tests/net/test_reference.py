@@ -77,6 +77,11 @@ def test_the_reference_knows_every_counter_that_is_shown(lab):
     assert table("counters", "stats show") == list(weir.ctl("stats", "show"))
     # `queues` is a list of names, the only member that counts nothing.
     assert set(weir.ctl("worker", "show")[0]) - {"queues"} == set(table("counters", "worker show"))
+    weir.ctl("policer", "add", "lan", "rate", "1gbit", "burst", "1mb")
+    policer = weir.row("policer", "show", dev="lan")
+    for color in ("green", "yellow", "red"):
+        assert list(policer[color]) == table("counters", f"policer show: {color}")
+    assert table("counters", "policer show") == ["dropped"] and policer["dropped"] == 0
     stats = weir.link("lan")["stats64"]
     for direction in ("rx", "tx"):
         assert list(stats[direction]) == table("counters", f"link show: stats64.{direction}")

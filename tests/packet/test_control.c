@@ -47,6 +47,12 @@ static const struct {
 	{ "link.set", "{\"dev\": \"dmz\", \"nomaster\": true}" },
 	{ "link.set", "{\"dev\": \"dmz\", \"master\": \"br0\"}" },
 	{ "link.del", "{\"dev\": \"br0\"}" },
+	{ "policer.add", "{\"dev\": \"lan\", \"rate\": \"1gbit\", \"burst\": \"1mb\"}" },
+	{ "policer.replace", "{\"dev\": \"lan\", \"rate\": \"2gbit\", \"burst\": \"1mb\", "
+			     "\"peakrate\": \"3gbit\", \"peakburst\": \"1mb\"}" },
+	{ "policer.show", NULL },
+	{ "policer.show", "{\"dev\": \"lan\"}" },
+	{ "policer.del", "{\"dev\": \"lan\"}" },
 	{ "xstats.show", "{\"dev\": \"lan\"}" },
 	{ "addr.show", NULL },
 	{ "addr.show", "{\"dev\": \"lan\"}" },
@@ -493,6 +499,8 @@ static const struct {
 	{ "link.add",
 		"{\"name\": \"br0.5\", \"type\": \"vlan\", \"parent\": \"br0\", \"vid\": 5}" },
 	{ "fdb.add", "{\"mac\": \"2:0:0:0:a:a\", \"dev\": \"dmz\", \"vlan\": 7}" },
+	{ "policer.add", "{\"dev\": \"lan.7\", \"rate\": \"10mbit\", \"burst\": \"20kb\", "
+			 "\"excess_burst\": \"30kb\", \"yellow\": \"dscp\", \"yellow_dscp\": 8}" },
 	{ "addr.add", "{\"local\": \"10.64.0.1/31\", \"dev\": \"wan\"}" },
 	{ "addr.add", "{\"local\": \"10.65.0.1/32\", \"dev\": \"wan\"}" },
 	{ "addr.del", "{\"local\": \"192.0.2.1/24\", \"dev\": \"lan\"}" },

@@ -266,6 +266,36 @@ static void see_tagged(void)
 	bench_destroy(b);
 }
 
+static const char policed[] =
+	"links = ( { name = \"lan\"; device = \"net_ring_p0\"; mac = \"" LAN_MAC "\"; },\n"
+	"  { name = \"lan.7\"; type = \"vlan\"; parent = \"lan\"; vid = 7; } );\n"
+	"policers = ( { link = \"lan\"; rate = \"1kbit\"; burst = 3000; excess_burst = 2000;\n"
+	"    yellow = \"dscp\"; yellow_dscp = \"ef\"; },\n"
+	"  { link = \"lan.7\"; rate = \"1kbit\"; burst = 2000; } );\n";
+
+static void make_policed(struct frame *frame, uint16_t vid)
+{
+	frame_ip4(frame, &(struct ip4_spec){
+				 .src = "192.0.2.10", .dst = "8.8.8.8", .payload_len = 1400 - 42 });
+	if (vid != 0)
+		frame_tag(frame, RTE_ETHER_TYPE_VLAN, vid);
+}
+
+/* Of a policed VLAN on a policed port. */
+static void see_policed(void)
+{
+	struct bench *b = bench_create(policed, 2, 8192);
+	struct client *client = bench_connect(b);
+	struct frame frame;
+
+	bench_advance(b, 2000);
+	make_policed(&frame, 7);
+	see(b, client, &frame, 0);
+	bench_discard(b);
+	client_close(client);
+	bench_destroy(b);
+}
+
 /* Through a bridge to us, and the answer back by it. */
 static void see_bridged(void)
 {
@@ -333,6 +363,7 @@ START_TEST(every_stage_of_the_pipeline_has_a_step)
 	bench_destroy(b);
 	see_ruled();
 	see_tagged();
+	see_policed();
 	see_bridged();
 	see_bonded();
 	for (unsigned int i = 0; pipeline[i] != NULL; i++) {
@@ -396,6 +427,55 @@ static char *trace_decision(struct bench *b, struct client *client, const char *
 	json_decref(event);
 	return decision;
 }
+
+#define METER_RED "meter_red: red for the policer of its link: beyond its rates; "
+
+/* What policers say of one frame after the other: in the VLAN, or (0) not. */
+static const struct {
+	uint16_t vid;
+	const char *node, *decision;
+} colors[] = {
+	{ 7, "meter_port", "green for the policer of lan" },
+	{ 0, "meter_port", "green for the policer of lan" },
+	{ 0, "meter_port", "yellow for the policer of lan, gets another DSCP" },
+	{ 0, "meter_port", METER_RED "link lan" },
+	{ 7, "meter_port", METER_RED "link lan" },
+};
+
+static char *trace_color(struct bench *b, struct client *client, uint16_t vid, const char *node)
+{
+	struct frame frame;
+	char *decision;
+
+	trace_start(b, client, 1);
+	make_policed(&frame, vid);
+	bench_push(b, LAN, &frame);
+	decision = trace_decision(b, client, node);
+	trace_end(b, client, 1);
+	return decision;
+}
+
+START_TEST(the_colour_of_a_packet_is_told)
+{
+	struct bench *b = bench_create(policed, 1, 8192);
+	struct client *client = bench_connect(b);
+	char *decision;
+
+	bench_advance(b, 2000);
+	for (unsigned int i = 0; i < RTE_DIM(colors); i++) {
+		decision = trace_color(b, client, colors[i].vid, colors[i].node);
+		ck_assert_str_eq(decision, colors[i].decision);
+		free(decision);
+	}
+	json_decref(bench_call(b, "policer.del", "{\"dev\": \"lan\"}"));
+	decision = trace_color(b, client, 7, "meter");
+	ck_assert_str_eq(decision, METER_RED "link lan.7");
+	free(decision);
+	bench_discard(b);
+	client_close(client);
+	bench_destroy(b);
+}
+END_TEST
 
 static void make_decided(struct frame *frame, unsigned int i)
 {
@@ -598,6 +678,7 @@ END_TEST
 
 PACKET_MAIN("trace", PLAIN_TEST(every_stage_of_the_pipeline_has_a_step),
 	LOOP_TEST(a_step_says_what_its_stage_decided, decisions),
+	PLAIN_TEST(the_colour_of_a_packet_is_told),
 	PLAIN_TEST(the_end_of_a_packet_that_waited_is_told),
 	PLAIN_TEST(a_packet_that_waits_at_the_end_is_no_longer_told),
 	PLAIN_TEST(a_trace_follows_a_packet_to_its_owner_and_back),
