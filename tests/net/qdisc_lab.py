@@ -36,7 +36,7 @@ def within(low, value, high, what):
         raise Missed(f"{what}: {value:.4g} is not within {low:.4g} and {high:.4g}")
 
 
-def measured(attempt, n=4):
+def measured(attempt, n=6):
     """What attempt() gives, once all its figures are within their bounds."""
     for _ in range(n - 1):
         with contextlib.suppress(Missed):
@@ -201,7 +201,7 @@ class Streams:
 
 def ping_times(host, to, *words, n=20, interval=0.05):
     """Milliseconds of each echo that came."""
-    text = host.ping(to, *words, count=n, interval=interval, wait=5)[2]
+    text = host.ping(to, *words, count=n, interval=interval, wait=2)[2]
     times = [float(found) for found in re.findall(r"time=([0-9.]+)", text)]
     assert times, text
     return times
