@@ -83,13 +83,18 @@ static void leave(struct qos_state *state, struct qos_root *root, struct qdisc_t
 	state->leaving = leaving;
 }
 
-/* Has the owner let go of it? */
+/* Has the owner let go of it? Of several that came one after the other it may not have got this one yet. */
 static bool has_left(const struct qos_leaving *leaving)
 {
+	const struct qdisc_tree *tree;
+
 	if (__atomic_load_n(&leaving->root->is_gone, __ATOMIC_ACQUIRE))
 		return true;
-	return !leaving->is_root &&
-	       __atomic_load_n(&leaving->root->tree, __ATOMIC_ACQUIRE) != leaving->tree;
+	if (leaving->is_root)
+		return false;
+	/* Freed by this thread alone, and not before it is left. */
+	tree = __atomic_load_n(&leaving->root->tree, __ATOMIC_ACQUIRE);
+	return (int16_t)(tree->generation - leaving->tree->generation) > 0;
 }
 
 static void qos_tick(struct dp *dp, uint64_t now_ns)
