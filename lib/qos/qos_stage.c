@@ -32,8 +32,10 @@ static bool root_is_port(const struct qos_worker *qw, const struct qos_root *roo
 
 /* What waits, and is due when? */
 
-static void root_list(struct qos_worker *qw, struct qos_root *root)
+static inline void root_list(struct qos_worker *qw, struct qos_root *root)
 {
+	if (likely(root->is_listed))
+		return;
 	root->is_listed = true;
 	qw->roots[qw->n_roots++] = root;
 }
@@ -244,8 +246,12 @@ static uint32_t pass_run_of(struct worker *w, struct qos_worker *qw, struct stag
 			break;
 		count_held(w, qw, (int)n_now);
 		n_passed += n_now;
-		if (!root_send(w, qw, node, root, pkts + n_passed - n_now, n_now))
+		if (unlikely(!root_send(w, qw, node, root, pkts + n_passed - n_now, n_now))) {
+			root_list(qw, root);
+			root_set_next(w, root, 0);
+			worker_set_due(w, qw);
 			break;
+		}
 	}
 	return n_passed;
 }
@@ -361,8 +367,7 @@ static void qdisc_run(struct worker *w, struct stage_node *node)
 			send_unshaped(w, qw, m);
 			continue;
 		}
-		if (unlikely(!link->root->is_listed))
-			root_list(qw, link->root);
+		root_list(qw, link->root);
 		queue_one(w, qw, node, link->root, m);
 		/* What was due before stays due. */
 		link->root->next_at = w->now;
