@@ -132,10 +132,16 @@ static uint32_t hash_macs(const struct classifier *c, const struct rte_mbuf *m)
 	return hash_words(c, words[0], words[1]);
 }
 
-/* Which queue of an fq_codel. known NULL: nothing is known of the connection. */
+/*
+ * Which queue of an fq_codel. All fragments of a datagram go to the same one. known NULL: nothing is known of the
+ * connection.
+ */
 static uint32_t hash_of(const struct classifier *c, enum qdisc_per per, const struct rte_mbuf *m,
-	const struct match_key *key, const struct flow_known *known)
+	const struct qos_view *view, const struct flow_known *known)
 {
+	const struct match_key *key = &view->key;
+	uint64_t ports =
+		view->is_fragment ? 0 : (uint64_t)key->sport << 32 | (uint64_t)key->dport << 16;
 	struct flow_sent sent;
 
 	if (key->family == 0)
@@ -151,8 +157,7 @@ static uint32_t hash_of(const struct classifier *c, enum qdisc_per per, const st
 	}
 	return hash_words(c,
 		hash_two(&c->seed, sent.src.words[0], sent.src.words[1]) ^ sent.dst.words[0],
-		hash_two(&c->seed, sent.dst.words[1],
-			(uint64_t)key->sport << 32 | (uint64_t)key->dport << 16 | key->proto));
+		hash_two(&c->seed, sent.dst.words[1], ports | key->proto));
 }
 
 /* What rules ask for besides headers. */
@@ -188,8 +193,9 @@ void classify(const struct worker *w, const struct classifier *c, struct rte_mbu
 		at = find_child(&c->nodes[at], &view);
 	pkt->leaf = c->nodes[at].leaf;
 	pkt->tree = c->generation;
-	if (c->nodes[at].kind == QDISC_FQ_CODEL)
-		pkt->hash = hash_of(c, c->nodes[at].per, m, &view.key, is_known ? &known : NULL);
+	pkt->hash = c->nodes[at].kind == QDISC_FQ_CODEL
+			    ? hash_of(c, c->nodes[at].per, m, &view, is_known ? &known : NULL)
+			    : 0;
 }
 
 /* Control thread */

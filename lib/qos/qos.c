@@ -68,28 +68,29 @@ static void classifier_destroy(void *ptr, uint64_t arg)
 	classifier_free(ptr);
 }
 
-static void leave(struct qos_state *state, struct qos_root *root, struct qdisc_tree *tree,
-	struct classifier *classifier, bool is_root)
+/* The newest tree of a link, and if is_root all there is of it. */
+static void leave(struct qos_state *state, const struct qos_shaped *shaped, bool is_root)
 {
 	struct qos_leaving *leaving = mem_zalloc(sizeof(*leaving));
 
 	*leaving = (struct qos_leaving){
 		.next = state->leaving,
-		.root = root,
-		.tree = tree,
-		.classifier = classifier,
+		.root = shaped->root,
+		.tree = shaped->tree,
+		.classifier = shaped->classifier,
+		.order = shaped->n_replaced,
 		.is_root = is_root,
 	};
 	state->leaving = leaving;
 }
 
-/* Has the owner let go of it? */
+/* Has the owner let go of it? One that it was told to take, and to replace again, it may not even have yet. */
 static bool has_left(const struct qos_leaving *leaving)
 {
 	if (__atomic_load_n(&leaving->root->is_gone, __ATOMIC_ACQUIRE))
 		return true;
 	return !leaving->is_root &&
-	       __atomic_load_n(&leaving->root->tree, __ATOMIC_ACQUIRE) != leaving->tree;
+	       __atomic_load_n(&leaving->root->n_replaced, __ATOMIC_ACQUIRE) >= leaving->order;
 }
 
 static void qos_tick(struct dp *dp, uint64_t now_ns)
@@ -134,6 +135,11 @@ static int make_classifier(struct dp *dp, const struct qdisc_conf *conf,
 	return err;
 }
 
+static void reclassify(struct qdisc_tree *tree, struct rte_mbuf *m)
+{
+	classify(tree->ctx, tree->classify_ctx, m);
+}
+
 static int make(struct dp *dp, const struct qdisc_conf *conf, uint16_t owner,
 	struct qdisc_tree **tree, struct classifier **classifier)
 {
@@ -146,9 +152,13 @@ static int make(struct dp *dp, const struct qdisc_conf *conf, uint16_t owner,
 	(*tree)->drop = qos_drop;
 	(*tree)->ctx = dp->workers[owner];
 	err = make_classifier(dp, conf, *tree, classifier);
-	if (err < 0)
+	if (err < 0) {
 		qdisc_tree_destroy(*tree);
-	return err;
+		return err;
+	}
+	(*tree)->classify = reclassify;
+	(*tree)->classify_ctx = *classifier;
+	return 0;
 }
 
 /* Workers see it from now on. */
@@ -176,7 +186,8 @@ static void replace(struct dp *dp, struct qos_shaped *shaped, struct qdisc_tree 
 		.arg = { (uintptr_t)root, (uintptr_t)tree, (uintptr_t)classifier },
 	};
 
-	leave(qos_state(dp), root, shaped->tree, shaped->classifier, false);
+	shaped->n_replaced++;
+	leave(qos_state(dp), shaped, false);
 	shaped->tree = tree;
 	shaped->classifier = classifier;
 	publish(dp, shaped, root->ifindex);
@@ -233,7 +244,7 @@ void qos_unset(struct dp *dp, struct link *link)
 	__atomic_store_n(&state->links[link->ifindex], NULL, __ATOMIC_RELEASE);
 	state->shaped[link->ifindex] = NULL;
 	dp_mail(dp, dp->workers[shaped->root->owner], &mail);
-	leave(state, shaped->root, shaped->tree, shaped->classifier, true);
+	leave(state, shaped, true);
 	dp_retire_heap(dp, shaped->link);
 	schema_free(&qdisc_object, shaped->conf);
 	free(shaped);
@@ -324,7 +335,7 @@ static void qos_fini(struct dp *dp)
 
 		if (shaped == NULL)
 			continue;
-		leave(state, shaped->root, shaped->tree, shaped->classifier, true);
+		leave(state, shaped, true);
 		schema_free(&qdisc_object, shaped->conf);
 		free(shaped->link);
 		free(shaped);

@@ -110,7 +110,7 @@ int numbered_next(struct bench *b, unsigned int port)
 	do
 		if (!bench_receive(b, port, &frame))
 			return -1;
-	while (frame.len == FILLER_LEN);
+	while (frame_ether(&frame)->ether_type != RTE_BE16(RTE_ETHER_TYPE_IPV4));
 	return rte_be_to_cpu_16(frame_ip(&frame)->packet_id);
 }
 
@@ -219,6 +219,7 @@ void device_fill(struct bench *b, unsigned int port, unsigned int room)
 
 		REQUIRE(m != NULL);
 		REQUIRE(rte_pktmbuf_append(m, FILLER_LEN) != NULL);
+		memset(rte_pktmbuf_mtod(m, void *), 0, FILLER_LEN);
 		REQUIRE(rte_ring_enqueue(b->tx[port], m) == 0);
 	}
 }
