@@ -68,29 +68,33 @@ static void classifier_destroy(void *ptr, uint64_t arg)
 	classifier_free(ptr);
 }
 
-/* The newest tree of a link, and if is_root all there is of it. */
-static void leave(struct qos_state *state, const struct qos_shaped *shaped, bool is_root)
+static void leave(struct qos_state *state, struct qos_root *root, struct qdisc_tree *tree,
+	struct classifier *classifier, bool is_root)
 {
 	struct qos_leaving *leaving = mem_zalloc(sizeof(*leaving));
 
 	*leaving = (struct qos_leaving){
 		.next = state->leaving,
-		.root = shaped->root,
-		.tree = shaped->tree,
-		.classifier = shaped->classifier,
-		.order = shaped->n_replaced,
+		.root = root,
+		.tree = tree,
+		.classifier = classifier,
 		.is_root = is_root,
 	};
 	state->leaving = leaving;
 }
 
-/* Has the owner let go of it? One that it was told to take, and to replace again, it may not even have yet. */
+/* Has the owner let go of it? Of several that came one after the other it may not have got this one yet. */
 static bool has_left(const struct qos_leaving *leaving)
 {
+	const struct qdisc_tree *tree;
+
 	if (__atomic_load_n(&leaving->root->is_gone, __ATOMIC_ACQUIRE))
 		return true;
-	return !leaving->is_root &&
-	       __atomic_load_n(&leaving->root->n_replaced, __ATOMIC_ACQUIRE) >= leaving->order;
+	if (leaving->is_root)
+		return false;
+	/* Freed by this thread alone, and not before it is left. */
+	tree = __atomic_load_n(&leaving->root->tree, __ATOMIC_ACQUIRE);
+	return (int16_t)(tree->generation - leaving->tree->generation) > 0;
 }
 
 static void qos_tick(struct dp *dp, uint64_t now_ns)
@@ -186,8 +190,7 @@ static void replace(struct dp *dp, struct qos_shaped *shaped, struct qdisc_tree 
 		.arg = { (uintptr_t)root, (uintptr_t)tree, (uintptr_t)classifier },
 	};
 
-	shaped->n_replaced++;
-	leave(qos_state(dp), shaped, false);
+	leave(qos_state(dp), root, shaped->tree, shaped->classifier, false);
 	shaped->tree = tree;
 	shaped->classifier = classifier;
 	publish(dp, shaped, root->ifindex);
@@ -244,7 +247,7 @@ void qos_unset(struct dp *dp, struct link *link)
 	__atomic_store_n(&state->links[link->ifindex], NULL, __ATOMIC_RELEASE);
 	state->shaped[link->ifindex] = NULL;
 	dp_mail(dp, dp->workers[shaped->root->owner], &mail);
-	leave(state, shaped, true);
+	leave(state, shaped->root, shaped->tree, shaped->classifier, true);
 	dp_retire_heap(dp, shaped->link);
 	schema_free(&qdisc_object, shaped->conf);
 	free(shaped);
@@ -335,7 +338,7 @@ static void qos_fini(struct dp *dp)
 
 		if (shaped == NULL)
 			continue;
-		leave(state, shaped, true);
+		leave(state, shaped->root, shaped->tree, shaped->classifier, true);
 		schema_free(&qdisc_object, shaped->conf);
 		free(shaped->link);
 		free(shaped);

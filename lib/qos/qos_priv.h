@@ -11,15 +11,14 @@ enum { QOS_BURST = 32 };
 
 /* The qdiscs of a link, at the worker that owns them. Control thread makes it; then it is the owner's. */
 struct qos_root {
-	/* Both are exchanged together when settings change; the owner's. */
+	/* Both are exchanged together when settings change; written by the owner (release), read by control. */
 	struct qdisc_tree *tree;
 	const struct classifier *classifier;
 	uint16_t ifindex;
-	uint16_t owner;	     /* worker */
-	bool is_listed;	     /* among those that the owner looks after */
-	bool is_gone;	     /* written by the owner (release): it will not touch this again */
-	uint64_t n_replaced; /* trees so far; written by the owner (release), read by control */
-	uint64_t next_at;    /* TSC, when to ask it again; UINT64_MAX: not before something comes */
+	uint16_t owner;	  /* worker */
+	bool is_listed;	  /* among those that the owner looks after */
+	bool is_gone;	  /* written by the owner (release): it will not touch this again */
+	uint64_t next_at; /* TSC, when to ask it again; UINT64_MAX: not before something comes */
 	/* Packets that the device had no room for, in order: they are out of the tree already. */
 	uint32_t n_stuck;
 	struct rte_mbuf *stuck[QOS_BURST];
@@ -52,7 +51,6 @@ struct qos_shaped {
 	struct qos_root *root;
 	struct qdisc_tree *tree; /* the newest */
 	struct classifier *classifier;
-	uint64_t n_replaced; /* trees that the owner was told to replace */
 };
 
 /* What the owner is to let go of before it can be freed. */
@@ -61,8 +59,7 @@ struct qos_leaving {
 	struct qos_root *root;
 	struct qdisc_tree *tree;
 	struct classifier *classifier;
-	uint64_t order; /* the root's n_replaced when the owner has done it */
-	bool is_root;	/* all of it goes; else only tree and classifier */
+	bool is_root; /* all of it goes; else only tree and classifier */
 };
 
 struct qos_state {

@@ -368,9 +368,8 @@ void qos_mail_replace(void *ptr, const struct mail *mail)
 
 	qdisc_tree_adopt(tree, root->tree, w->now);
 	root->classifier = (const struct classifier *)(uintptr_t)mail->arg[2];
-	root->tree = tree;
-	/* Pairs with the acquire in has_left(): the old one is nobody's then. */
-	__atomic_store_n(&root->n_replaced, root->n_replaced + 1, __ATOMIC_RELEASE);
+	/* Pairs with the acquire in qos_tick(): the old one is nobody's then. */
+	__atomic_store_n(&root->tree, tree, __ATOMIC_RELEASE);
 	root->next_at = w->now;
 	worker_set_due(w, qos_worker(w));
 }

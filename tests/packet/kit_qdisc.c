@@ -15,6 +15,17 @@ uint64_t qdisc_now;
 /* Where that class was at the last time. */
 static int64_t hits[CLASSES_MAX];
 
+void qdisc_take_clock(struct bench *b)
+{
+	bench_discard(b);
+	memset(hits, 0, sizeof(hits));
+	/* Buckets are full by then, whatever time they were made at. */
+	qdisc_now = rte_rdtsc() + 3600 * rte_get_tsc_hz();
+	for (unsigned int i = 0; i < b->dp->n_workers; i++)
+		b->dp->workers[i]->clock = &qdisc_now;
+	bench_run(b);
+}
+
 struct bench *qdisc_start_with(
 	const char *config, const char *qdiscs, unsigned int n_workers, unsigned int n_mbufs)
 {
@@ -24,13 +35,7 @@ struct bench *qdisc_start_with(
 	struct bench *b = bench_create(text, n_workers, n_mbufs);
 
 	free(text);
-	bench_discard(b);
-	memset(hits, 0, sizeof(hits));
-	/* Buckets are full by then, whatever time they were made at. */
-	qdisc_now = rte_rdtsc() + 3600 * rte_get_tsc_hz();
-	for (unsigned int i = 0; i < n_workers; i++)
-		b->dp->workers[i]->clock = &qdisc_now;
-	bench_run(b);
+	qdisc_take_clock(b);
 	return b;
 }
 

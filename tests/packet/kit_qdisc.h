@@ -12,8 +12,9 @@ struct bench *qdisc_start(const char *config, const char *qdiscs);
 struct bench *qdisc_start_with(
 	const char *config, const char *qdiscs, unsigned int n_workers, unsigned int n_mbufs);
 
-/* Workers are given this in place of the TSC; qdisc_start() sets it, well ahead of the real one. */
+/* Workers are given this in place of the TSC: qdisc_start() does it, well ahead of the real one. */
 extern uint64_t qdisc_now;
+void qdisc_take_clock(struct bench *b);
 /* Cycles of a time. */
 uint64_t qdisc_cycles(const struct bench *b, uint64_t ns);
 /* Moves the clock, and runs everything. */
