@@ -473,6 +473,16 @@ const struct stage tx_queued_stage = {
 	.format = tx_format,
 };
 
+/* They may be more than came into this pass: lanes, that of `drop` too, are not for them. */
+static __rte_noinline void send_drop_all(struct worker *w, const struct stage_node *node,
+	struct rte_mbuf **pkts, unsigned int n, uint16_t ifindex)
+{
+	for (unsigned int i = 0; i < n; i++) {
+		link_count_tx_drop(w, ifindex);
+		worker_free_dropped(w, pkts[i], &link_module, LINK_DROP_DOWN, node->index);
+	}
+}
+
 unsigned int link_send(struct worker *w, struct stage_node *node, uint16_t ifindex,
 	struct rte_mbuf **pkts, unsigned int n)
 {
@@ -483,7 +493,7 @@ unsigned int link_send(struct worker *w, struct stage_node *node, uint16_t ifind
 	unsigned int sent;
 
 	if (unlikely(!(link->flags & LINK_UP))) {
-		tx_drop_all(w, node, pkts, n, ifindex, LINK_DROP_DOWN);
+		send_drop_all(w, node, pkts, n, ifindex);
 		return n;
 	}
 	sent = rte_eth_tx_burst(link->port, lw->tx[link->port].queue, pkts, (uint16_t)n);

@@ -8,6 +8,7 @@
 
 #include "flow/flow.h"
 #include "match/class_names.h"
+#include "qos/qos_priv.h"
 #include "qos/view.h"
 
 #include <stdlib.h>
@@ -17,7 +18,7 @@ enum { V4, V6, N_FAMILIES };
 struct classify_filter {
 	uint32_t node;	 /* where it leads */
 	int8_t pcp;	 /* -1: any */
-	bool is_for_all; /* asks for nothing that only IP has */
+	bool is_for_all; /* asks for nothing that only IP has, as `in` and `mark` are not */
 };
 
 struct classify_node {
@@ -79,19 +80,17 @@ static void set_sent(const struct match_key *key, struct flow_sent *sent)
 	}
 }
 
-/* The node of the filter that matches first; UINT32_MAX: none does. */
+/*
+ * The node of the filter that matches first; UINT32_MAX: none does. Of what is no IP the IPv4 table tells whether its
+ * link and mark are asked for; filters that ask for more are not for it.
+ */
 static uint32_t find_filtered(const struct classify_node *node, const struct qos_view *view)
 {
 	const struct match_table *table = node->table[view->key.family == AF_INET6 ? V6 : V4];
 
-	for (uint32_t i = 0; i < node->n_filters; i++) {
-		const struct classify_filter *filter;
+	for (uint32_t i = 0; (i = match_first(table, &view->key, i)) < node->n_filters; i++) {
+		const struct classify_filter *filter = &node->filters[i];
 
-		if (view->key.family != 0)
-			i = match_first(table, &view->key, i);
-		if (i >= node->n_filters)
-			break;
-		filter = &node->filters[i];
 		if ((view->key.family != 0 || filter->is_for_all) &&
 			(filter->pcp < 0 || filter->pcp == view->pcp))
 			return filter->node;
@@ -133,10 +132,16 @@ static uint32_t hash_macs(const struct classifier *c, const struct rte_mbuf *m)
 	return hash_words(c, words[0], words[1]);
 }
 
-/* Which queue of an fq_codel. known NULL: nothing is known of the connection. */
+/*
+ * Which queue of an fq_codel. All fragments of a datagram go to the same one. known NULL: nothing is known of the
+ * connection.
+ */
 static uint32_t hash_of(const struct classifier *c, enum qdisc_per per, const struct rte_mbuf *m,
-	const struct match_key *key, const struct flow_known *known)
+	const struct qos_view *view, const struct flow_known *known)
 {
+	const struct match_key *key = &view->key;
+	uint64_t ports =
+		view->is_fragment ? 0 : (uint64_t)key->sport << 32 | (uint64_t)key->dport << 16;
 	struct flow_sent sent;
 
 	if (key->family == 0)
@@ -152,17 +157,22 @@ static uint32_t hash_of(const struct classifier *c, enum qdisc_per per, const st
 	}
 	return hash_words(c,
 		hash_two(&c->seed, sent.src.words[0], sent.src.words[1]) ^ sent.dst.words[0],
-		hash_two(&c->seed, sent.dst.words[1],
-			(uint64_t)key->sport << 32 | (uint64_t)key->dport << 16 | key->proto));
+		hash_two(&c->seed, sent.dst.words[1], ports | key->proto));
 }
 
-/* What rules ask for besides headers. */
+/*
+ * What rules ask for besides headers. Who bridges a frame does not reset its metadata, so that of such a frame, which
+ * has come in by a member of a bridge, it says nothing.
+ */
 static void set_outside(const struct worker *w, struct rte_mbuf *m, struct match_key *key)
 {
+	uint16_t in = m->port < LINK_INPUTS ? link_of_inputs(w)[m->port] : 0;
+	bool is_bridged = qos_worker(w)->table[in].flags & LINK_BRIDGED;
 	const struct pkt_meta *meta = pkt_meta(m);
 
-	key->mark = meta->mark;
-	key->in = m->port < LINK_INPUTS ? link_of_inputs(w)[m->port] : 0;
+	key->mark = is_bridged ? 0 : meta->mark;
+	/* 0: made here, though it may be in the buffer of what it answers. */
+	key->in = is_bridged || !(meta->flags & PKT_ORIGINATED) ? in : 0;
 	key->out = meta->out_link;
 	key->state = MATCH_UNTRACKED;
 }
@@ -191,8 +201,9 @@ void classify(const struct worker *w, const struct classifier *c, struct rte_mbu
 		at = find_child(&c->nodes[at], &view);
 	pkt->leaf = c->nodes[at].leaf;
 	pkt->tree = c->generation;
-	if (c->nodes[at].kind == QDISC_FQ_CODEL)
-		pkt->hash = hash_of(c, c->nodes[at].per, m, &view.key, is_known ? &known : NULL);
+	pkt->hash = c->nodes[at].kind == QDISC_FQ_CODEL
+			    ? hash_of(c, c->nodes[at].per, m, &view, is_known ? &known : NULL)
+			    : 0;
 }
 
 /* Of an untagged frame. */
@@ -251,6 +262,15 @@ static uint32_t slot_named(const struct qdisc *q, const struct qdisc_conf *conf,
 	return UINT32_MAX;
 }
 
+/* Does it ask for nothing that only IP has? */
+static bool is_for_all(const struct match_spec *spec)
+{
+	for (unsigned int i = 0; i < MATCH_N_LISTS; i++)
+		if (spec->lists[i].n > 0 && i != MATCH_IN && i != MATCH_OUT && i != MATCH_MARK)
+			return false;
+	return true;
+}
+
 static int make_filters(const struct making *making, struct classify_node *node,
 	const struct qdisc *q, const struct qdisc_conf *conf)
 {
@@ -277,7 +297,7 @@ static int make_filters(const struct making *making, struct classify_node *node,
 			node->filters[i] = (struct classify_filter){
 				.node = node_of(q->children[slot]),
 				.pcp = (int8_t)filter->vlan_priority,
-				.is_for_all = specs[i].text[0] == '\0',
+				.is_for_all = is_for_all(&specs[i]),
 			};
 		list[i] = &specs[i];
 	}

@@ -51,6 +51,7 @@ struct fq_codel {
 	uint32_t n_flows, n_blocks, block_shift;
 	uint32_t limit; /* packets */
 	int32_t quantum;
+	int per; /* enum qdisc_per */
 	bool has_ecn, has_ce_threshold;
 	struct fq_list new_flows, old_flows;
 	struct rte_mbuf *peeked;
@@ -97,6 +98,7 @@ static void configure(struct fq_codel *fq, const struct qdisc_conf *conf)
 	/* So that n_bytes of a flow cannot overflow. */
 	fq->memory_limit = RTE_MIN(value_or(conf->memory_limit, FQ_CODEL_MEMORY), UINT32_MAX / 2);
 	fq->has_ecn = conf->has_ecn;
+	fq->per = conf->per;
 	fq->codel.target = to_cycles(value_or(conf->target_ns, FQ_CODEL_TARGET_MS * ms), hz);
 	fq->codel.interval = to_cycles(value_or(conf->interval_ns, FQ_CODEL_INTERVAL_MS * ms), hz);
 	fq->has_ce_threshold = conf->ce_threshold_ns != 0;
@@ -369,14 +371,14 @@ static struct rte_mbuf *fq_codel_evict(struct qdisc *q)
 	return m;
 }
 
-/* A flow keeps its number if there are as many of them: then all of them go over at once. */
+/* A flow keeps its number if there are as many of them, of the same hash: then all of them go over at once. */
 static bool fq_codel_adopt(struct qdisc *q, struct qdisc *old, uint64_t now)
 {
 	struct fq_codel *to = fq_of(q), *from = fq_of(old);
 
 	(void)now;
 	to->counters = from->counters;
-	if (to->n_flows != from->n_flows)
+	if (to->n_flows != from->n_flows || to->per != from->per)
 		return false;
 	RTE_SWAP(to->flows, from->flows);
 	RTE_SWAP(to->bounds, from->bounds);

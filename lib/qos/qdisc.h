@@ -182,6 +182,12 @@ struct qdisc_tree {
 	/* Frees a packet that has been taken out, and counts it. The owner. */
 	void (*drop)(struct qdisc_tree *tree, struct rte_mbuf *m, enum qdisc_drop reason);
 	void *ctx; /* for drop */
+	/*
+	 * Sets leaf and hash of a packet of another tree as of one that comes now: else of those of a flow the later
+	 * ones might pass by. NULL: nobody can. The owner.
+	 */
+	void (*classify)(struct qdisc_tree *tree, struct rte_mbuf *m);
+	const void *classify_ctx;
 };
 
 /* Qdiscs that such a tree has, of a configuration that has been checked but for that. Control thread. */
@@ -235,9 +241,10 @@ void qdisc_drop(struct qdisc *q, struct rte_mbuf *m, enum qdisc_drop reason);
 struct rte_mbuf *qdisc_tree_evict(struct qdisc_tree *tree);
 
 /*
- * Tree, new and empty, takes the place of old: what waits there waits here, in the queue of the same name, or else in
- * the first one of that part of its path which is there still; nothing is lost unless a limit is lower now. Qdiscs of
- * the same path and kind keep their statistics, and what they know of rates and turns. Old is empty then.
+ * Tree, new and empty, takes the place of old: what waits there waits here, in the queue of the same name; or else
+ * where its like goes now, if tree->classify knows that; or else in the first queue of that part of its path which is
+ * there still. Nothing is lost unless a limit is lower now. Qdiscs of the same path and kind keep their statistics, and
+ * what they know of rates and turns. Old is empty then.
  */
 void qdisc_tree_adopt(struct qdisc_tree *tree, struct qdisc_tree *old, uint64_t now);
 

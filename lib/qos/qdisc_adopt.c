@@ -7,8 +7,8 @@
  * qdiscs and of packets that cannot go over with their queue.
  *
  * Qdiscs of the same path and kind hand over what they know, and leaves their packets, if they can at once
- * (ops->adopt). A packet that is left goes to the queue of the same path, or to the first one below what there is of
- * that path, and its time of waiting goes on.
+ * (ops->adopt). A packet that is left is classified anew, since its hash may be of no use in the new queue; but it stays
+ * in the queue of the same path, as long as there is one. Its time of waiting goes on.
  */
 #include "qos/qdisc.h"
 
@@ -105,6 +105,7 @@ static void tell_parents(struct qdisc_tree *tree, uint64_t now)
 	}
 }
 
+/* The first leaf below what there is of that path. */
 static struct qdisc *find_leaf(struct qdisc *old)
 {
 	struct qdisc *q;
@@ -116,17 +117,23 @@ static struct qdisc *find_leaf(struct qdisc *old)
 	return q;
 }
 
-static void packets_move(struct qdisc *leaf, struct qdisc *old, uint64_t now)
+static void packets_move(struct qdisc_tree *tree, struct qdisc *old, uint64_t now)
 {
+	bool has_heir = old->heir != NULL && old->heir->n_children == 0;
+	uint16_t leaf = find_leaf(old)->leaf;
 	struct rte_mbuf *m;
 
 	while ((m = qdisc_leaf_evict(old)) != NULL) {
 		enum qdisc_drop reason = QDISC_DROP_LIMIT;
+		struct qdisc_pkt *pkt = qdisc_pkt(m);
 
-		qdisc_pkt(m)->leaf = leaf->leaf;
-		qdisc_pkt(m)->tree = leaf->tree->generation;
-		if (!qdisc_leaf_put(leaf, m, now, &reason))
-			leaf->tree->drop(leaf->tree, m, reason);
+		if (tree->classify != NULL)
+			tree->classify(tree, m);
+		if (tree->classify == NULL || has_heir)
+			pkt->leaf = leaf;
+		pkt->tree = tree->generation;
+		if (!qdisc_leaf_put(tree->leaves[pkt->leaf], m, now, &reason))
+			tree->drop(tree, m, reason);
 	}
 }
 
@@ -142,6 +149,6 @@ void qdisc_tree_adopt(struct qdisc_tree *tree, struct qdisc_tree *old, uint64_t 
 	tell_parents(tree, now);
 	for (uint32_t i = 0; i < old->n_leaves; i++)
 		if (old->leaves[i]->n_packets != 0)
-			packets_move(find_leaf(old->leaves[i]), old->leaves[i], now);
+			packets_move(tree, old->leaves[i], now);
 	RTE_ASSERT(old->root->n_packets == 0);
 }

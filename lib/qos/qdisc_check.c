@@ -275,6 +275,14 @@ static void look_into_class(const struct look *look, unsigned int i)
 	free(path);
 }
 
+static void look_at_classes(const struct look *look)
+{
+	for (unsigned int i = 0; i < look->conf->filters.n; i++)
+		check_filter(look, i);
+	for (unsigned int i = 0; i < look->conf->classes.n; i++)
+		look_into_class(look, i);
+}
+
 static bool have_names(const struct qdisc_conf *conf)
 {
 	for (unsigned int i = 0; i < conf->classes.n; i++)
@@ -299,12 +307,10 @@ static void look_at(const struct look *look)
 		check_prio(look);
 	if (conf->kind == QDISC_HTB && have_names(conf))
 		htb_check(conf, look->found, NULL, look->path);
-	if (conf->kind != QDISC_PRIO && conf->kind != QDISC_HTB && conf->kind != QDISC_TBF)
+	if (conf->kind == QDISC_PRIO || conf->kind == QDISC_HTB)
+		look_at_classes(look);
+	if (conf->kind != QDISC_TBF)
 		return;
-	for (unsigned int i = 0; i < conf->filters.n; i++)
-		check_filter(look, i);
-	for (unsigned int i = 0; i < conf->classes.n; i++)
-		look_into_class(look, i);
 	child = mem_printf("%s%schild", look->path, *look->path != '\0' ? "." : "");
 	look_into(look, child, &conf->child);
 	free(child);

@@ -139,6 +139,11 @@ static int make_classifier(struct dp *dp, const struct qdisc_conf *conf,
 	return err;
 }
 
+static void reclassify(struct qdisc_tree *tree, struct rte_mbuf *m)
+{
+	classify(tree->ctx, tree->classify_ctx, m);
+}
+
 static int make(struct dp *dp, const struct qdisc_conf *conf, uint16_t owner,
 	struct qdisc_tree **tree, struct classifier **classifier)
 {
@@ -151,9 +156,13 @@ static int make(struct dp *dp, const struct qdisc_conf *conf, uint16_t owner,
 	(*tree)->drop = qos_drop;
 	(*tree)->ctx = dp->workers[owner];
 	err = make_classifier(dp, conf, *tree, classifier);
-	if (err < 0)
+	if (err < 0) {
 		qdisc_tree_destroy(*tree);
-	return err;
+		return err;
+	}
+	(*tree)->classify = reclassify;
+	(*tree)->classify_ctx = *classifier;
+	return 0;
 }
 
 /* Workers see it from now on. */

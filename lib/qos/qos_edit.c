@@ -34,7 +34,6 @@ struct place {
 	json_t *qdisc;	       /* that has the class, or that it is */
 	json_t *class;	       /* NULL: the qdisc itself */
 	const struct qdisc *q; /* of qdisc */
-	uint32_t slot;	       /* of the class; UINT32_MAX: of a class that lends only */
 };
 
 static json_t *class_at(const json_t *qdisc, const char *key, const char *name)
@@ -51,21 +50,38 @@ static json_t *class_at(const json_t *qdisc, const char *key, const char *name)
 	return NULL;
 }
 
-/* The entry of a prio's band; made if there is none yet. */
-static json_t *band_entry(json_t *qdisc, uint32_t band)
+static json_t *array_of(json_t *object, const char *key)
+{
+	json_t *array = json_object_get(object, key);
+
+	if (array == NULL) {
+		array = json_array();
+		json_object_set_new(object, key, array);
+	}
+	return array;
+}
+
+/* The settings of a band; NULL: it has none. */
+static json_t *band_at(const json_t *qdisc, int64_t band)
 {
 	json_t *classes = json_object_get(qdisc, "classes"), *class;
 	size_t i;
 
 	json_array_foreach(classes, i, class)
-		if (json_integer_value(json_object_get(class, "band")) == (json_int_t)band)
+		if (json_integer_value(json_object_get(class, "band")) == band)
 			return class;
-	if (classes == NULL) {
-		classes = json_array();
-		json_object_set_new(qdisc, "classes", classes);
-	}
+	return NULL;
+}
+
+/* The same, made if there are none yet. */
+static json_t *band_entry(json_t *qdisc, uint32_t band)
+{
+	json_t *class = band_at(qdisc, band);
+
+	if (class != NULL)
+		return class;
 	class = json_pack("{s:i}", "band", (int)band);
-	json_array_append_new(classes, class);
+	json_array_append_new(array_of(qdisc, "classes"), class);
 	return class;
 }
 
@@ -114,9 +130,7 @@ static bool is_named(const struct step *at, uint32_t slot, const char *name)
 
 static bool place_set(const struct step *at, uint32_t slot, struct place *out)
 {
-	*out = (struct place){ .qdisc = at->json, .q = at->q, .slot = slot };
-	if (slot == UINT32_MAX)
-		return true;
+	*out = (struct place){ .qdisc = at->json, .q = at->q };
 	if (at->conf->kind == QDISC_TBF)
 		out->class = at->json;
 	else
@@ -124,6 +138,27 @@ static bool place_set(const struct step *at, uint32_t slot, struct place *out)
 				     ? band_entry(at->json, slot)
 				     : class_at(at->json, "name", slot_name(at->q, at->conf, slot));
 	return out->class != NULL;
+}
+
+/* A class of htb that only lends has no slot: `class show` numbers it by its place in the list, behind these. */
+static bool place_set_lender(const struct step *at, json_t *class, struct place *out)
+{
+	*out = (struct place){ .qdisc = at->json, .class = class, .q = at->q };
+	return at->conf->kind == QDISC_HTB && class != NULL;
+}
+
+/* minor 0: the qdisc itself. */
+static bool place_set_minor(const struct step *at, unsigned int minor, struct place *out)
+{
+	uint32_t n = at->q->n_children;
+
+	*out = (struct place){ .qdisc = at->json, .q = at->q };
+	if (minor == 0)
+		return true;
+	if (minor <= n)
+		return place_set(at, minor - 1, out);
+	return place_set_lender(
+		at, json_array_get(json_object_get(at->json, "classes"), minor - n - 1), out);
 }
 
 /* From the root down, parents before children. */
@@ -134,22 +169,13 @@ static bool place_find(const struct step *at, const char *text, struct place *ou
 
 	if (at->conf == NULL)
 		return false;
-	if (is_handle && handle.major == at->q->handle) {
-		if (handle.minor == 0)
-			return place_set(at, UINT32_MAX, out);
-		return handle.minor <= at->q->n_children && place_set(at, handle.minor - 1, out);
-	}
+	if (is_handle && handle.major == at->q->handle)
+		return place_set_minor(at, handle.minor, out);
 	for (uint32_t slot = 0; !is_handle && slot < at->q->n_children; slot++)
 		if (is_named(at, slot, text))
 			return place_set(at, slot, out);
-	/* A class of htb that only lends has no slot. */
-	if (!is_handle && at->conf->kind == QDISC_HTB && class_at(at->json, "name", text) != NULL) {
-		*out = (struct place){ .qdisc = at->json,
-			.class = class_at(at->json, "name", text),
-			.q = at->q,
-			.slot = UINT32_MAX };
+	if (!is_handle && place_set_lender(at, class_at(at->json, "name", text), out))
 		return true;
-	}
 	for (uint32_t slot = 0; slot < at->q->n_children; slot++) {
 		struct step below = step_down(at, slot);
 
@@ -355,17 +381,6 @@ int qdisc_del(struct call *call, const void *args)
 
 /* class */
 
-static json_t *array_of(json_t *object, const char *key)
-{
-	json_t *array = json_object_get(object, key);
-
-	if (array == NULL) {
-		array = json_array();
-		json_object_set_new(object, key, array);
-	}
-	return array;
-}
-
 /* The qdisc that a class or filter is to be of: that of `parent`, else the root. */
 static json_t *qdisc_of(const struct edit *edit, const char *parent)
 {
@@ -376,28 +391,87 @@ static json_t *qdisc_of(const struct edit *edit, const char *parent)
 	return edit_find(edit, parent, &place) ? place.qdisc : NULL;
 }
 
-static int class_set(struct call *call, const struct class_args *args, enum how how)
+/* A class that has settings: a tbf, for which its child is one, has none. */
+static bool edit_find_class(const struct edit *edit, const char *text, struct place *out)
+{
+	return edit_find(edit, text, out) && out->class != NULL && out->q->ops->kind != QDISC_TBF;
+}
+
+static bool is_handle(const char *text)
+{
+	return text != NULL && strchr(text, ':') != NULL;
+}
+
+/*
+ * The class that is meant, and the qdisc that it is of or is to be of: by handle; by name, anywhere or where a parent
+ * says; or by band. False: there is no such parent, or handle.
+ */
+static bool class_find(const struct edit *edit, const struct qdisc_class_conf *class,
+	json_t **qdisc, json_t **entry)
 {
 	struct place place;
-	json_t *qdisc, *new;
+
+	*entry = NULL;
+	*qdisc = qdisc_of(edit, class->parent);
+	if (*qdisc == NULL)
+		return false;
+	if (is_handle(class->name) ||
+		(class->name != NULL && class->parent == NULL && class->band < 0)) {
+		if (edit_find_class(edit, class->name, &place)) {
+			*qdisc = place.qdisc;
+			*entry = place.class;
+		}
+		return *entry != NULL || !is_handle(class->name);
+	}
+	if (class->name != NULL)
+		*entry = class_at(*qdisc, "name", class->name);
+	if (*entry == NULL && class->band >= 0)
+		*entry = band_at(*qdisc, class->band);
+	return true;
+}
+
+static int class_check(
+	struct call *call, const struct class_args *args, enum how how, const json_t *entry)
+{
+	if (args->class.name == NULL && args->class.band < 0)
+		return call_refuse(call, "name: is missing: or of a prio band");
+	if (entry != NULL && how == HOW_ADD)
+		return call_fail(call, -EEXIST, "there is such a class already");
+	if (entry == NULL && how == HOW_CHANGE)
+		return call_fail(call, -ENOENT, "there is no such class");
+	return 0;
+}
+
+/* Handles say where it goes, or which it is: they are no settings. Only classes of htb have a parent among them. */
+static json_t *class_given(const struct class_args *args, const json_t *qdisc)
+{
+	json_t *new = schema_given(&qdisc_class_object, &class_args_object, args);
+
+	if (is_handle(args->class.parent) || strcmp(kind_of(qdisc), htb_ops.name) != 0)
+		json_object_del(new, "parent");
+	if (is_handle(args->class.name))
+		json_object_del(new, "name");
+	return new;
+}
+
+static int class_set(struct call *call, const struct class_args *args, enum how how)
+{
+	json_t *qdisc, *entry, *new;
 	struct edit edit;
 	int err = edit_begin(&edit, call, args->dev, true);
-	bool is_there;
 
 	if (err < 0)
 		return err;
-	is_there = edit_find(&edit, args->class.name, &place) && place.class != NULL;
-	qdisc = is_there ? place.qdisc : qdisc_of(&edit, args->class.parent);
-	if (is_there && how == HOW_ADD)
-		return edit_end(&edit, call_fail(call, -EEXIST, "there is such a class already"));
-	if ((!is_there && how == HOW_CHANGE) || qdisc == NULL)
-		return edit_end(&edit, call_fail(call, -ENOENT, "there is no such class"));
-	new = schema_given(&qdisc_class_object, &class_args_object, args);
-	/* A handle of the qdisc says where it goes, and is no class. */
-	if (args->class.parent != NULL && strchr(args->class.parent, ':') != NULL)
-		json_object_del(new, "parent");
-	if (is_there)
-		json_object_update(place.class, new);
+	if (!class_find(&edit, &args->class, &qdisc, &entry))
+		return edit_end(&edit, call_fail(call, -ENOENT, "there is no class or qdisc \"%s\"",
+					       is_handle(args->class.name) ? args->class.name
+									   : args->class.parent));
+	err = class_check(call, args, how, entry);
+	if (err < 0)
+		return edit_end(&edit, err);
+	new = class_given(args, qdisc);
+	if (entry != NULL)
+		json_object_update(entry, new);
 	else
 		json_array_append(array_of(qdisc, "classes"), new);
 	json_decref(new);
@@ -424,21 +498,20 @@ int class_del(struct call *call, const void *args)
 	const struct class_del_args *a = args;
 	struct place place;
 	struct edit edit;
-	json_t *classes, *class;
+	json_t *classes;
 	size_t i;
 	int err = edit_begin(&edit, call, a->dev, true);
 
 	if (err < 0)
 		return err;
-	if (!edit_find(&edit, a->name, &place) || place.class == NULL)
+	/* Of a band that has nothing of its own there is nothing to take away. */
+	if (!edit_find_class(&edit, a->name, &place) || json_object_size(place.class) == 1)
 		return edit_end(
 			&edit, call_fail(call, -ENOENT, "there is no class \"%s\"", a->name));
 	classes = json_object_get(place.qdisc, "classes");
-	json_array_foreach(classes, i, class)
-		if (class == place.class) {
-			json_array_remove(classes, i);
-			break;
-		}
+	for (i = 0; json_array_get(classes, i) != place.class;)
+		i++;
+	json_array_remove(classes, i);
 	return edit_end(&edit, edit_commit(&edit));
 }
 

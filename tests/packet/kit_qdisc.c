@@ -15,6 +15,17 @@ uint64_t qdisc_now;
 /* Where that class was at the last time. */
 static int64_t hits[CLASSES_MAX];
 
+void qdisc_take_clock(struct bench *b)
+{
+	bench_discard(b);
+	memset(hits, 0, sizeof(hits));
+	/* Buckets are full by then, whatever time they were made at. */
+	qdisc_now = rte_rdtsc() + 3600 * rte_get_tsc_hz();
+	for (unsigned int i = 0; i < b->dp->n_workers; i++)
+		b->dp->workers[i]->clock = &qdisc_now;
+	bench_run(b);
+}
+
 struct bench *qdisc_start_with(
 	const char *config, const char *qdiscs, unsigned int n_workers, unsigned int n_mbufs)
 {
@@ -24,13 +35,7 @@ struct bench *qdisc_start_with(
 	struct bench *b = bench_create(text, n_workers, n_mbufs);
 
 	free(text);
-	bench_discard(b);
-	memset(hits, 0, sizeof(hits));
-	/* Buckets are full by then, whatever time they were made at. */
-	qdisc_now = rte_rdtsc() + 3600 * rte_get_tsc_hz();
-	for (unsigned int i = 0; i < n_workers; i++)
-		b->dp->workers[i]->clock = &qdisc_now;
-	bench_run(b);
+	qdisc_take_clock(b);
 	return b;
 }
 
@@ -110,7 +115,7 @@ int numbered_next(struct bench *b, unsigned int port)
 	do
 		if (!bench_receive(b, port, &frame))
 			return -1;
-	while (frame.len == FILLER_LEN);
+	while (frame_ether(&frame)->ether_type != RTE_BE16(RTE_ETHER_TYPE_IPV4));
 	return rte_be_to_cpu_16(frame_ip(&frame)->packet_id);
 }
 
@@ -219,6 +224,7 @@ void device_fill(struct bench *b, unsigned int port, unsigned int room)
 
 		REQUIRE(m != NULL);
 		REQUIRE(rte_pktmbuf_append(m, FILLER_LEN) != NULL);
+		memset(rte_pktmbuf_mtod(m, void *), 0, FILLER_LEN);
 		REQUIRE(rte_ring_enqueue(b->tx[port], m) == 0);
 	}
 }

@@ -12,8 +12,9 @@ struct bench *qdisc_start(const char *config, const char *qdiscs);
 struct bench *qdisc_start_with(
 	const char *config, const char *qdiscs, unsigned int n_workers, unsigned int n_mbufs);
 
-/* Workers are given this in place of the TSC; qdisc_start() sets it, well ahead of the real one. */
+/* Workers are given this in place of the TSC: qdisc_start() does it, well ahead of the real one. */
 extern uint64_t qdisc_now;
+void qdisc_take_clock(struct bench *b);
 /* Cycles of a time. */
 uint64_t qdisc_cycles(const struct bench *b, uint64_t ns);
 /* Moves the clock, and runs everything. */
@@ -28,7 +29,7 @@ void numbered_frame(struct frame *frame, uint16_t id, uint32_t len);
 /* The same with what else is in spec; lengths are those of its payload. */
 void numbered_spec(struct frame *frame, uint16_t id, const struct ip4_spec *spec);
 void numbered_send(struct bench *b, uint16_t id, uint32_t len);
-/* The number of the next one out of a port; -1: there is none. */
+/* The number of the next IPv4 packet out of a port; -1: there is none. */
 int numbered_next(struct bench *b, unsigned int port);
 /* Fails the test unless those from `first` to `last` come out of a port, in order, and no others. */
 void numbered_expect(struct bench *b, unsigned int port, uint16_t first, uint16_t last);

@@ -1,0 +1,643 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+/*
+ * Commands of qdiscs, classes and filters on a running router: what they refuse, what they change, and what becomes of
+ * packets that wait meanwhile. A change loses none and overtakes none; what is taken away takes its packets with it, by
+ * name.
+ */
+#include "kit_qdisc.h"
+
+#include <stdlib.h>
+
+#include "base/mem.h"
+
+#define SLOW_TBF                                                                                   \
+	"{ link = \"wan\"; kind = \"tbf\"; rate = \"8mbit\"; burst = \"2kb\"; limit = 1000000; "
+/* Classes a and b below all, and a prio in b. */
+#define TREE                                                                                       \
+	"{ link = \"wan\"; kind = \"htb\"; default = \"a\"; classes = ( "                          \
+	"{ name = \"all\"; rate = \"8mbit\"; }, "                                                  \
+	"{ name = \"a\"; parent = \"all\"; rate = \"4mbit\"; ceil = \"8mbit\"; }, "                \
+	"{ name = \"b\"; parent = \"all\"; rate = \"4mbit\"; ceil = \"8mbit\"; "                   \
+	"child = { kind = \"prio\"; bands = 3; classes = ( { band = 1; name = \"mid\"; } ); "      \
+	"filters = ( { dport = 2001; proto = \"udp\"; band = 0; } ); }; } ); "                     \
+	"filters = ( { dport = \"2001-2003\"; proto = \"udp\"; class = \"b\"; } ); }, "            \
+	"{ link = \"lan\"; kind = \"tbf\"; rate = \"8mbit\"; burst = \"2kb\"; limit = 9000; }"
+
+/* What is refused */
+
+static const struct {
+	const char *method, *params, *want;
+} refused[] = {
+	{ "qdisc.show", "{\"dev\": \"eth9\"}", "there is no link \"eth9\"" },
+	{ "class.show", "{\"dev\": \"eth9\"}", "there is no link \"eth9\"" },
+	{ "filter.show", "{\"dev\": \"eth9\"}", "there is no link \"eth9\"" },
+	{ "qdisc.add", "{\"dev\": \"eth9\", \"kind\": \"pfifo\"}", "there is no link \"eth9\"" },
+	{ "qdisc.add", "{\"dev\": \"dmz\"}", "kind: is missing" },
+	{ "qdisc.add", "{\"dev\": \"dmz\", \"kind\": \"red\"}", "kind: must be one of" },
+	{ "qdisc.add", "{\"dev\": \"wan\", \"kind\": \"pfifo\"}",
+		"there is one already: replace or change it" },
+	{ "qdisc.add", "{\"dev\": \"dmz\", \"kind\": \"pfifo\", \"parent\": \"x\"}",
+		"link \"dmz\" has no qdisc" },
+	{ "qdisc.add", "{\"dev\": \"dmz\", \"kind\": \"pfifo\", \"parent\": \"x\", \"root\": true}",
+		"root: is one too many: a parent is given" },
+	{ "qdisc.add", "{\"dev\": \"wan\", \"kind\": \"pfifo\", \"parent\": \"x\"}",
+		"parent: there is no class \"x\"" },
+	{ "qdisc.add", "{\"dev\": \"wan\", \"kind\": \"pfifo\", \"parent\": \"1:\"}",
+		"parent: there is no class \"1:\"" },
+	{ "qdisc.add", "{\"dev\": \"wan\", \"kind\": \"pfifo\", \"parent\": \"b\"}",
+		"there is one already: replace or change it" },
+	{ "qdisc.add", "{\"dev\": \"wan\", \"kind\": \"pfifo\", \"parent\": \"all\"}",
+		"classes[0].child: a class that others borrow from has no queue of its own" },
+	{ "qdisc.add", "{\"dev\": \"wan\", \"kind\": \"pfifo\", \"parent\": \"1:3\"}",
+		"classes[0].child: a class that others borrow from has no queue of its own" },
+	{ "qdisc.add", "{\"dev\": \"wan\", \"kind\": \"pfifo\", \"parent\": \"1:6\"}",
+		"parent: there is no class \"1:6\"" },
+	{ "qdisc.add",
+		"{\"dev\": \"dmz\", \"kind\": \"tbf\", \"rate\": \"1mbit\", \"burst\": 9000}",
+		"latency: is missing: a tbf needs either this or limit" },
+	{ "qdisc.add", "{\"dev\": \"dmz\", \"kind\": \"pfifo\", \"flows\": 9}",
+		"flows: is no setting of pfifo" },
+	{ "qdisc.add",
+		"{\"dev\": \"dmz\", \"kind\": \"htb\", \"classes\": [{\"rate\": \"1mbit\"}]}",
+		"classes[0].name: is missing: a class of htb needs it" },
+	{ "qdisc.add", "{\"dev\": \"dmz\", \"kind\": \"htb\", \"default\": \"x\"}",
+		"default: \"x\": there is no such class" },
+	{ "qdisc.change", "{\"dev\": \"dmz\", \"kind\": \"pfifo\"}", "there is none to change" },
+	{ "qdisc.change", "{\"dev\": \"wan\", \"kind\": \"pfifo\"}", "kind: is htb: replace it" },
+	{ "qdisc.change", "{\"dev\": \"wan\", \"kind\": \"pfifo\", \"parent\": \"a\"}",
+		"there is none to change" },
+	{ "qdisc.change", "{\"dev\": \"wan\", \"kind\": \"fq_codel\", \"parent\": \"b\"}",
+		"kind: is prio: replace it" },
+	{ "qdisc.change", "{\"dev\": \"lan\", \"kind\": \"tbf\", \"burst\": 1500}",
+		"burst: must be 1514 bytes at least: a frame of the link's MTU" },
+	{ "qdisc.replace",
+		"{\"dev\": \"wan\", \"kind\": \"prio\", \"bands\": 2, \"parent\": \"b\", "
+		"\"filters\": [{\"band\": 2}]}",
+		"classes[2].child.filters[0].band: there are bands 0 to 1 only" },
+	{ "qdisc.del", "{\"dev\": \"dmz\"}", "link \"dmz\" has no qdisc" },
+	{ "qdisc.del", "{\"dev\": \"wan\", \"parent\": \"a\"}",
+		"parent: class \"a\" has no qdisc of its own" },
+	{ "qdisc.del", "{\"dev\": \"wan\", \"parent\": \"x\"}",
+		"parent: class \"x\" has no qdisc of its own" },
+	{ "class.add", "{\"dev\": \"dmz\", \"name\": \"c\"}", "link \"dmz\" has no qdisc" },
+	{ "class.add", "{\"dev\": \"wan\"}", "name: is missing: or of a prio band" },
+	{ "class.add", "{\"dev\": \"wan\", \"rate\": \"1mbit\"}",
+		"name: is missing: or of a prio band" },
+	{ "class.add", "{\"dev\": \"wan\", \"name\": \"a\", \"rate\": \"1mbit\"}",
+		"there is such a class already" },
+	{ "class.add", "{\"dev\": \"wan\", \"name\": \"c\"}",
+		"classes[3].rate: a class needs a rate" },
+	{ "class.add",
+		"{\"dev\": \"wan\", \"name\": \"c\", \"rate\": \"1mbit\", \"parent\": \"x\"}",
+		"there is no class or qdisc \"x\"" },
+	{ "class.add",
+		"{\"dev\": \"wan\", \"name\": \"c\", \"rate\": \"9mbit\", \"parent\": \"all\"}",
+		"classes[0].rate: the rates of its children sum up to 17000000 bit/s" },
+	{ "class.add", "{\"dev\": \"wan\", \"name\": \"1:9\", \"rate\": \"1mbit\"}",
+		"there is no class or qdisc \"1:9\"" },
+	{ "class.add", "{\"dev\": \"wan\", \"band\": 1, \"parent\": \"mid\"}",
+		"there is such a class already" },
+	{ "class.add", "{\"dev\": \"lan\", \"name\": \"c\", \"rate\": \"1mbit\"}",
+		"classes: is no setting of tbf" },
+	{ "class.change", "{\"dev\": \"lan\", \"name\": \"1:1\", \"rate\": \"1mbit\"}",
+		"there is no class or qdisc \"1:1\"" },
+	{ "class.change", "{\"dev\": \"wan\", \"name\": \"c\", \"rate\": \"1mbit\"}",
+		"there is no such class" },
+	{ "class.change", "{\"dev\": \"wan\", \"name\": \"a\", \"ceil\": \"1mbit\"}",
+		"classes[1].ceil: 1000000 bit/s are less than the rate of 4000000 bit/s" },
+	{ "class.change", "{\"dev\": \"wan\", \"name\": \"mid\", \"rate\": \"1mbit\"}",
+		"classes[2].child.classes[0].rate: is a setting of classes of htb" },
+	{ "class.del", "{\"dev\": \"wan\", \"name\": \"c\"}", "there is no class \"c\"" },
+	{ "class.del", "{\"dev\": \"wan\", \"name\": \"2\"}", "there is no class \"2\"" },
+	{ "class.del", "{\"dev\": \"lan\", \"name\": \"1:1\"}", "there is no class \"1:1\"" },
+	{ "class.del", "{\"dev\": \"wan\", \"name\": \"a\"}",
+		"default: \"a\": there is no such class" },
+	{ "class.del", "{\"dev\": \"wan\", \"name\": \"b\"}",
+		"filters[0].class: there is no class \"b\"" },
+	{ "class.del", "{\"dev\": \"wan\", \"name\": \"all\"}",
+		"classes[0].parent: there is no class \"all\"; classes[1].parent: there is no "
+		"class "
+		"\"all\"" },
+	{ "filter.add", "{\"dev\": \"wan\", \"band\": 0}",
+		"filters[1].band: only a prio has bands" },
+	{ "filter.add", "{\"dev\": \"wan\", \"parent\": \"x\", \"class\": \"a\"}",
+		"parent: there is no qdisc \"x\"" },
+	{ "filter.add", "{\"dev\": \"wan\", \"class\": \"a\", \"dport\": 22}",
+		"filters[1].dport: needs proto" },
+	{ "filter.add", "{\"dev\": \"wan\", \"class\": \"a\", \"index\": 0, \"dport\": 22}",
+		"filters[0].dport: needs proto" },
+	{ "filter.add", "{\"dev\": \"lan\", \"class\": \"a\"}", "filters: is no setting of tbf" },
+	{ "filter.del", "{\"dev\": \"wan\", \"index\": 1}", "there is no such filter" },
+	{ "filter.del", "{\"dev\": \"lan\", \"index\": 0}", "there is no such filter" },
+	{ "filter.del", "{\"dev\": \"wan\", \"index\": -1}", "index: " },
+	{ "filter.del", "{\"dev\": \"wan\", \"parent\": \"x\", \"index\": 0}",
+		"there is no such filter" },
+};
+
+START_TEST(a_bad_command_is_refused_and_changes_nothing)
+{
+	struct bench *b = qdisc_start(NULL, TREE);
+	char *before = bench_answer(b, "config.show", NULL), *after, *error;
+
+	error = bench_call_error(b, refused[_i].method, refused[_i].params);
+	ck_assert_msg(strncmp(error, refused[_i].want, strlen(refused[_i].want)) == 0,
+		"%s %s was refused with \"%s\", not \"%s\"", refused[_i].method, refused[_i].params,
+		error, refused[_i].want);
+	ck_assert_msg(strstr(error + strlen(refused[_i].want), "; ") == NULL, "%s", error);
+	bench_run(b);
+	after = bench_answer(b, "config.show", NULL);
+	ck_assert_str_eq(before, after);
+	free(error);
+	free(before);
+	free(after);
+	bench_destroy(b);
+}
+END_TEST
+
+/* What is changed */
+
+static const struct {
+	const char *method, *params;
+	const char *show, *row, *path; /* a figure, and what it is then */
+	int64_t want;
+} changes[] = {
+	{ "qdisc.add", "{\"dev\": \"dmz\", \"kind\": \"pfifo\", \"limit\": 7, \"root\": true}",
+		"qdisc dmz", "1:", "options.limit", 7 },
+	{ "qdisc.add",
+		"{\"dev\": \"wan\", \"kind\": \"fq_codel\", \"parent\": \"a\", \"flows\": 5}",
+		"qdisc wan", "2:", "options.flows", 5 },
+	{ "qdisc.replace",
+		"{\"dev\": \"wan\", \"kind\": \"pfifo\", \"parent\": \"b\", \"limit\": 5}",
+		"qdisc wan", "3:", "options.limit", 5 },
+	{ "qdisc.add",
+		"{\"dev\": \"wan\", \"kind\": \"bfifo\", \"parent\": \"mid\", \"limit\": 5000}",
+		"qdisc wan", "5:", "options.limit", 5000 },
+	{ "qdisc.add",
+		"{\"dev\": \"wan\", \"kind\": \"bfifo\", \"parent\": \"3:3\", \"limit\": 5000}",
+		"qdisc wan", "6:", "options.limit", 5000 },
+	{ "qdisc.add", "{\"dev\": \"lan\", \"kind\": \"pfifo\", \"parent\": \"1:1\", \"limit\": 9}",
+		"qdisc lan", "2:", "options.limit", 9 },
+	{ "qdisc.change", "{\"dev\": \"lan\", \"kind\": \"tbf\", \"rate\": \"16mbit\"}",
+		"qdisc lan", "1:", "options.rate", 2000000 },
+	/* limit gives way. */
+	{ "qdisc.change", "{\"dev\": \"lan\", \"kind\": \"tbf\", \"latency\": \"10ms\"}",
+		"qdisc lan", "1:", "options.limit", 10000 + 2048 },
+	{ "qdisc.replace", "{\"dev\": \"lan\", \"kind\": \"tbf\", \"burst\": 3000}", "qdisc lan",
+		"1:", "options.rate", 1000000 },
+	{ "qdisc.change", "{\"dev\": \"wan\", \"kind\": \"prio\", \"bands\": 4, \"parent\": \"b\"}",
+		"qdisc wan", "3:", "options.bands", 4 },
+	{ "class.add", "{\"dev\": \"wan\", \"name\": \"c\", \"rate\": \"80kbit\"}", "class wan",
+		"c", "rate", 10000 },
+	{ "class.add",
+		"{\"dev\": \"wan\", \"name\": \"c\", \"rate\": \"80kbit\", \"parent\": \"1:\"}",
+		"class wan", "c", "rate", 10000 },
+	{ "class.replace", "{\"dev\": \"wan\", \"name\": \"c\", \"rate\": \"80kbit\"}", "class wan",
+		"c", "rate", 10000 },
+	{ "class.replace", "{\"dev\": \"wan\", \"name\": \"a\", \"prio\": 3}", "class wan", "a",
+		"rate", 500000 },
+	{ "class.change", "{\"dev\": \"wan\", \"name\": \"a\", \"prio\": 3}", "class wan", "a",
+		"prio", 3 },
+	{ "class.change", "{\"dev\": \"wan\", \"name\": \"1:1\", \"prio\": 4}", "class wan", "a",
+		"prio", 4 },
+	/* An inner class, by name and by handle. */
+	{ "class.change", "{\"dev\": \"wan\", \"name\": \"all\", \"rate\": \"9mbit\"}", "class wan",
+		"all", "rate", 1125000 },
+	{ "class.change", "{\"dev\": \"wan\", \"name\": \"1:3\", \"rate\": \"9mbit\"}", "class wan",
+		"all", "rate", 1125000 },
+	/* A band gets a name, and another one. */
+	{ "class.add", "{\"dev\": \"wan\", \"band\": 2, \"name\": \"low\", \"parent\": \"3:\"}",
+		"class wan", "low", "stats.packets", 0 },
+	{ "class.change", "{\"dev\": \"wan\", \"band\": 1, \"name\": \"low\", \"parent\": \"mid\"}",
+		"class wan", "low", "stats.packets", 0 },
+	{ "filter.add", "{\"dev\": \"wan\", \"class\": \"a\"}", "filter wan", "1", "index", 1 },
+	{ "filter.add", "{\"dev\": \"wan\", \"class\": \"a\", \"index\": 7}", "filter wan", "1",
+		"index", 1 },
+	{ "filter.add", "{\"dev\": \"wan\", \"band\": 2, \"parent\": \"3:\", \"index\": 0}",
+		"filter wan", "1", "band", 2 },
+	{ "filter.add", "{\"dev\": \"wan\", \"band\": 2, \"parent\": \"mid\", \"index\": 0}",
+		"filter wan", "1", "band", 2 },
+};
+
+START_TEST(a_good_command_does_what_it_says)
+{
+	struct bench *b = qdisc_start(NULL, TREE);
+	char object[8], dev[8], *method, *params;
+	json_t *rows, *row = NULL;
+	size_t i;
+
+	json_decref(bench_call(b, changes[_i].method, changes[_i].params));
+	REQUIRE(sscanf(changes[_i].show, "%7s %7s", object, dev) == 2);
+	method = mem_printf("%s.show", object);
+	params = mem_printf("{\"dev\": \"%s\"}", dev);
+	rows = bench_call(b, method, params);
+	json_array_foreach(rows, i, row) {
+		const char *handle = json_string_value(json_object_get(row, "handle"));
+		const char *name = json_string_value(json_object_get(row, "name"));
+
+		if ((handle != NULL && strcmp(handle, changes[_i].row) == 0) ||
+			(name != NULL && strcmp(name, changes[_i].row) == 0) ||
+			(handle == NULL && (size_t)atoi(changes[_i].row) == i))
+			break;
+	}
+	ck_assert_msg(i < json_array_size(rows), "there is no %s", changes[_i].row);
+	ck_assert_int_eq(json_int_at(row, changes[_i].path), changes[_i].want);
+	json_decref(rows);
+	free(method);
+	free(params);
+	bench_destroy(b);
+}
+END_TEST
+
+START_TEST(what_was_added_can_be_taken_away_again)
+{
+	static const struct {
+		const char *add, *add_params, *del, *del_params;
+	} rows[] = {
+		{ "qdisc.add", "{\"dev\": \"dmz\", \"kind\": \"pfifo\"}", "qdisc.del",
+			"{\"dev\": \"dmz\"}" },
+		{ "qdisc.add", "{\"dev\": \"wan\", \"kind\": \"pfifo\", \"parent\": \"a\"}",
+			"qdisc.del", "{\"dev\": \"wan\", \"parent\": \"a\"}" },
+		{ "qdisc.add", "{\"dev\": \"lan\", \"kind\": \"pfifo\", \"parent\": \"1:1\"}",
+			"qdisc.del", "{\"dev\": \"lan\", \"parent\": \"1:1\"}" },
+		{ "class.add", "{\"dev\": \"wan\", \"name\": \"c\", \"rate\": \"1mbit\"}",
+			"class.del", "{\"dev\": \"wan\", \"name\": \"c\"}" },
+		{ "class.add",
+			"{\"dev\": \"wan\", \"name\": \"low\", \"band\": 2, \"parent\": \"mid\"}",
+			"class.del", "{\"dev\": \"wan\", \"name\": \"low\"}" },
+		{ "filter.add", "{\"dev\": \"wan\", \"class\": \"a\", \"index\": 0}", "filter.del",
+			"{\"dev\": \"wan\", \"index\": 0}" },
+		{ "filter.add", "{\"dev\": \"wan\", \"parent\": \"3:\", \"band\": 1}", "filter.del",
+			"{\"dev\": \"wan\", \"parent\": \"3:\", \"index\": 1}" },
+	};
+	struct bench *b = qdisc_start(NULL, TREE);
+	char *before = bench_answer(b, "config.show", NULL), *after;
+
+	for (unsigned int i = 0; i < RTE_DIM(rows); i++) {
+		json_decref(bench_call(b, rows[i].add, rows[i].add_params));
+		after = bench_answer(b, "config.show", NULL);
+		ck_assert_str_ne(before, after);
+		free(after);
+		json_decref(bench_call(b, rows[i].del, rows[i].del_params));
+		after = bench_answer(b, "config.show", NULL);
+		ck_assert_str_eq(before, after);
+		free(after);
+	}
+	free(before);
+	bench_destroy(b);
+}
+END_TEST
+
+/* Under load */
+
+/* 100 packets of 1000 bytes wait, at 1 ms each. */
+static struct bench *start_loaded(const char *more)
+{
+	char *qdiscs = mem_printf(SLOW_TBF "%s }", more);
+	struct bench *b = qdisc_start(NULL, qdiscs);
+
+	for (uint16_t i = 0; i < 102; i++)
+		numbered_send(b, i, 1000);
+	bench_run(b);
+	numbered_expect(b, WAN, 0, 1);
+	ck_assert_int_eq(qdisc_held(b), 100);
+	free(qdiscs);
+	return b;
+}
+
+/* What takes the place of a tbf with a bfifo while 100 packets wait: none is lost, and none overtaken by later ones. */
+#define REPLACE_TBF "\"kind\": \"tbf\", \"limit\": 1000000"
+#define PATIENT	    "\"kind\": \"fq_codel\", \"target\": \"9s\", \"interval\": \"9s\""
+static const char *const replacements[] = {
+	REPLACE_TBF ", \"rate\": \"16mbit\", \"burst\": \"2kb\"",
+	REPLACE_TBF ", \"rate\": \"1mbit\", \"burst\": 1514",
+	REPLACE_TBF ", \"rate\": \"8mbit\", \"burst\": \"2kb\", \"child\": {\"kind\": \"prio\"}",
+	REPLACE_TBF ", \"rate\": \"8mbit\", \"burst\": \"2kb\", \"child\": {" PATIENT "}",
+	REPLACE_TBF ", \"rate\": \"8mbit\", \"burst\": \"2kb\", \"child\": {" PATIENT
+		    ", \"per\": \"source\"}",
+	REPLACE_TBF ", \"rate\": \"8mbit\", \"burst\": \"2kb\", \"child\": {\"kind\": \"htb\", "
+		    "\"default\": \"a\", \"classes\": [{\"name\": \"a\", \"rate\": \"4mbit\"}]}",
+	"\"kind\": \"pfifo\"",
+	PATIENT,
+	"\"kind\": \"prio\", \"default_band\": 0",
+	"\"kind\": \"htb\"",
+	"\"kind\": \"htb\", \"default\": \"a\", \"classes\": [{\"name\": \"a\", \"rate\": "
+	"\"4mbit\"}]",
+};
+
+START_TEST(a_replacement_under_load_loses_nothing_and_keeps_the_order)
+{
+	struct bench *b = start_loaded("");
+	char *params = mem_printf("{\"dev\": \"wan\", %s}", replacements[_i]);
+	struct drops drops = drops_take(b);
+
+	json_decref(bench_call_only(b, "qdisc.replace", params));
+	for (uint16_t i = 102; i < 150; i++)
+		numbered_send(b, i, 1000);
+	bench_run(b);
+	qdisc_run_dry(b);
+	drops_expect_none(b, &drops);
+	ck_assert_int_eq(qdisc_held(b), 0);
+	numbered_expect(b, WAN, 2, 149);
+	free(params);
+	bench_destroy(b);
+}
+END_TEST
+
+/* And from each of them to each. */
+START_TEST(any_qdisc_can_take_the_place_of_any_other)
+{
+	struct bench *b = start_loaded("");
+	struct drops drops = drops_take(b);
+	uint16_t next = 102;
+
+	for (unsigned int i = 0; i < RTE_DIM(replacements); i++) {
+		char *params = mem_printf("{\"dev\": \"wan\", %s}", replacements[_i]);
+
+		/* So that what waits stays: the device takes nothing. */
+		device_fill(b, WAN, 0);
+		json_decref(bench_call(b, "qdisc.replace", params));
+		numbered_send(b, next++, 100);
+		bench_run(b);
+		free(params);
+		params = mem_printf("{\"dev\": \"wan\", %s}", replacements[i]);
+		json_decref(bench_call(b, "qdisc.replace", params));
+		numbered_send(b, next++, 100);
+		bench_run(b);
+		free(params);
+	}
+	ck_assert_int_eq(qdisc_held(b), 100 + 2 * RTE_DIM(replacements));
+	device_drain(b, WAN, BENCH_RING_SIZE - 1);
+	qdisc_run_dry(b);
+	drops_expect_none(b, &drops);
+	numbered_expect(b, WAN, 2, (uint16_t)(next - 1));
+	bench_destroy(b);
+}
+END_TEST
+
+/* What has been used of the time stays used: half a millisecond for each packet, from where the last one was paid. */
+START_TEST(a_changed_rate_holds_from_the_change_on)
+{
+	struct bench *b = start_loaded("");
+
+	/* There are 48 us left of the burst, and 552 to go: those are 52 of 500 then. */
+	qdisc_wait(b, 400000);
+	json_decref(bench_call(
+		b, "qdisc.change", "{\"dev\": \"wan\", \"kind\": \"tbf\", \"rate\": \"16mbit\"}"));
+	qdisc_wait(b, 51500);
+	ck_assert_int_eq(numbered_next(b, WAN), -1);
+	qdisc_wait(b, 1000);
+	numbered_expect(b, WAN, 2, 2);
+	for (uint16_t i = 3; i < 13; i++) {
+		qdisc_wait(b, 499000);
+		ck_assert_int_eq(numbered_next(b, WAN), -1);
+		qdisc_wait(b, 1000);
+		numbered_expect(b, WAN, i, i);
+	}
+	bench_destroy(b);
+}
+END_TEST
+
+/* The owner has not seen the first change when the second comes, and time goes by until it does. */
+START_TEST(changes_that_follow_each_other_closely_come_one_after_the_other)
+{
+	struct bench *b = start_loaded("");
+
+	for (unsigned int i = 1; i <= 8; i++) {
+		char *params = mem_printf(
+			"{\"dev\": \"wan\", \"kind\": \"tbf\", \"rate\": \"%umbit\"}", i);
+
+		json_decref(bench_call_only(b, "qdisc.change", params));
+		free(params);
+		for (unsigned int k = 0; k < 4; k++)
+			dp_tick(b->dp, b->now_ns);
+	}
+	bench_run(b);
+	ck_assert_int_eq(qdisc_figure(b, "wan", "1:", "options.rate"), 1000000);
+	ck_assert_int_eq(qdisc_figure(b, "wan", "1:", "qlen"), 100);
+	json_decref(bench_call_only(
+		b, "qdisc.change", "{\"dev\": \"wan\", \"kind\": \"tbf\", \"rate\": \"9mbit\"}"));
+	json_decref(bench_call_only(b, "qdisc.del", "{\"dev\": \"wan\"}"));
+	for (unsigned int k = 0; k < 4; k++)
+		dp_tick(b->dp, b->now_ns);
+	bench_run(b);
+	ck_assert_int_eq(qdisc_held(b), 0);
+	bench_destroy(b);
+}
+END_TEST
+
+START_TEST(classes_come_and_go_under_load)
+{
+	struct bench *b = qdisc_start(NULL, "{ link = \"wan\"; kind = \"htb\"; default = \"a\"; "
+					    "classes = ( { name = \"a\"; rate "
+					    "= \"8mbit\"; burst = 2000; cburst = 2000; } ); }");
+	struct drops drops = drops_take(b);
+	struct frame frame;
+
+	for (uint16_t i = 0; i < 20; i++)
+		numbered_send(b, i, 1000);
+	bench_run(b);
+	json_decref(bench_call(b, "class.add",
+		"{\"dev\": \"wan\", \"name\": \"b\", \"rate\": \"80kbit\", \"burst\": 1600}"));
+	json_decref(bench_call(b, "filter.add",
+		"{\"dev\": \"wan\", \"proto\": \"udp\", \"dport\": 2001, \"class\": \"b\"}"));
+	for (uint16_t i = 100; i < 110; i++) {
+		numbered_spec(&frame, i, &(struct ip4_spec){ .payload_len = 958, .dport = 2001 });
+		bench_send(b, LAN, &frame);
+	}
+	bench_run(b);
+	ck_assert_int_eq(class_figure(b, "wan", "b", "stats.qlen"), 9);
+	/* What waits in b goes to the first class that is left. */
+	json_decref(bench_call(b, "filter.del", "{\"dev\": \"wan\", \"index\": 0}"));
+	json_decref(bench_call(b, "class.del", "{\"dev\": \"wan\", \"name\": \"b\"}"));
+	ck_assert_int_eq(class_figure(b, "wan", "a", "stats.qlen"), 18 + 9);
+	qdisc_run_dry(b);
+	drops_expect_none(b, &drops);
+	ck_assert_uint_eq(bench_count(b, WAN), 30);
+	bench_destroy(b);
+}
+END_TEST
+
+/* Gone */
+
+START_TEST(a_qdisc_that_is_taken_away_takes_what_waits_along)
+{
+	struct bench *b = start_loaded("");
+	struct drops drops = drops_take(b);
+
+	json_decref(bench_call(b, "qdisc.del", "{\"dev\": \"wan\"}"));
+	drops_expect(b, &drops, "qdisc_gone", 100);
+	ck_assert_int_eq(qdisc_held(b), 0);
+	ck_assert_uint_eq(b->dp->workers[0]->due, UINT64_MAX);
+	numbered_send(b, 500, 1000);
+	bench_run(b);
+	numbered_expect(b, WAN, 500, 500);
+	json_decref(bench_call(b, "qdisc.add",
+		"{\"dev\": \"wan\", \"kind\": \"tbf\", \"rate\": \"8mbit\", \"burst\": 1514, "
+		"\"limit\": "
+		"9000}"));
+	numbered_send(b, 501, 1000);
+	bench_run(b);
+	numbered_expect(b, WAN, 501, 501);
+	bench_destroy(b);
+}
+END_TEST
+
+/* Those that the device had no room for, too. */
+START_TEST(what_is_stuck_is_taken_away_as_well)
+{
+	struct bench *b = qdisc_start(NULL, "{ link = \"wan\"; kind = \"pfifo\"; }");
+	struct drops drops = drops_take(b);
+
+	device_fill(b, WAN, 0);
+	for (uint16_t i = 0; i < 50; i++)
+		numbered_send(b, i, 1000);
+	bench_run(b);
+	ck_assert_int_eq(qdisc_held(b), 50);
+	json_decref(bench_call(b, "qdisc.del", "{\"dev\": \"wan\"}"));
+	drops_expect(b, &drops, "qdisc_gone", 50);
+	bench_destroy(b);
+}
+END_TEST
+
+/* Packets that have passed `tx` when the qdisc goes away are sent all the same. */
+START_TEST(what_is_on_its_way_to_a_qdisc_that_goes_away_is_sent)
+{
+	struct bench *b = qdisc_start_with(NULL, "{ link = \"lan\"; kind = \"pfifo\"; }", 2, 8192);
+	struct worker *owner = b->dp->workers[0], *other = b->dp->workers[1];
+	struct drops drops = drops_take(b);
+	struct frame frame;
+
+	/* What comes in by wan is the second worker's, and only the first one can send by lan. */
+	numbered_spec(&frame, 1,
+		&(struct ip4_spec){
+			.dst_mac = WAN_MAC, .src = "198.51.100.10", .dst = "192.0.2.10" });
+	bench_send(b, WAN, &frame);
+	worker_pass(other);
+	ck_assert_uint_eq(rte_ring_count(owner->handover), 1);
+	json_decref(bench_call_only(b, "qdisc.del", "{\"dev\": \"lan\"}"));
+	bench_run(b);
+	numbered_expect(b, LAN, 1, 1);
+	drops_expect_none(b, &drops);
+	bench_destroy(b);
+}
+END_TEST
+
+/* Down and up */
+
+START_TEST(a_link_that_is_down_drops_what_is_due_and_shapes_again_when_it_is_up)
+{
+	struct bench *b = start_loaded("");
+	struct drops drops = drops_take(b);
+
+	json_decref(bench_call(b, "link.set", "{\"dev\": \"wan\", \"state\": \"down\"}"));
+	qdisc_run_dry(b);
+	drops_expect(b, &drops, "link_down", 100);
+	ck_assert_int_eq(qdisc_held(b), 0);
+	json_decref(bench_call(b, "link.set", "{\"dev\": \"wan\", \"state\": \"up\"}"));
+	bench_discard(b);
+	qdisc_wait(b, 1000000000);
+	json_decref(bench_call(b, "neigh.replace",
+		"{\"to\": \"198.51.100.10\", \"lladdr\": \"" PEER_MAC "\", \"dev\": \"wan\"}"));
+	for (uint16_t i = 0; i < 5; i++)
+		numbered_send(b, i, 1000);
+	bench_run(b);
+	numbered_expect(b, WAN, 0, 1);
+	ck_assert_int_eq(qdisc_held(b), 3);
+	bench_destroy(b);
+}
+END_TEST
+
+/* Links l0 (p0, 10.0.0.1/16) and so on, each with a neighbour .2, and a burst of 32 KiB that takes half a minute. */
+static struct bench *start_links(unsigned int n)
+{
+	char *links = mem_strdup(""), *qdiscs = mem_strdup(""), *more;
+	struct bench *b;
+
+	for (unsigned int i = 0; i < n; i++) {
+		more = mem_printf("%s%s{ name = \"l%u\"; device = \"net_ring_p%u\"; mac = "
+				  "\"02:00:00:00:00:%02u\"; addresses = [ \"10.%u.0.1/16\" ]; }",
+			links, i > 0 ? ",\n" : "", i, i, i, i);
+		free(links);
+		links = more;
+		more = mem_printf("%s%s{ link = \"l%u\"; kind = \"tbf\"; rate = \"8kbit\"; burst = "
+				  "\"32kb\"; limit = 1000000; }",
+			qdiscs, i > 0 ? ",\n" : "", i);
+		free(qdiscs);
+		qdiscs = more;
+	}
+	more = mem_printf("links = (\n%s);\n", links);
+	b = qdisc_start_with(more, qdiscs, 1, 8192);
+	free(links);
+	free(qdiscs);
+	free(more);
+	for (unsigned int i = 0; i < n; i++) {
+		more = mem_printf("{\"to\": \"10.%u.0.2\", \"lladdr\": \"" PEER_MAC
+				  "\", \"dev\": \"l%u\"}",
+			i, i);
+		json_decref(bench_call(b, "neigh.replace", more));
+		free(more);
+	}
+	return b;
+}
+
+/* Uses up the burst of link i, and has n packets wait there. */
+static void load_link(struct bench *b, unsigned int i, unsigned int in, unsigned int n)
+{
+	struct ip4_spec spec = { .src = "10.99.0.2", .payload_len = 1472 };
+	char mac[32], dst[32];
+	struct frame frame;
+
+	snprintf(mac, sizeof(mac), "02:00:00:00:00:%02u", in);
+	snprintf(dst, sizeof(dst), "10.%u.0.2", i);
+	spec.dst_mac = mac;
+	spec.dst = dst;
+	frame_ip4(&frame, &spec);
+	for (unsigned int k = 0; k < 22; k++)
+		bench_send(b, in, &frame);
+	spec.payload_len = 10;
+	frame_ip4(&frame, &spec);
+	for (unsigned int k = 0; k < n; k++)
+		bench_send(b, in, &frame);
+	bench_run(b);
+}
+
+/* All at once: a pass has room for 1024 packets that are dropped, and there are more. */
+START_TEST(all_links_can_go_down_with_full_queues)
+{
+	enum { LINKS = 8, EACH = 240 };
+	struct bench *b = start_links(LINKS);
+	struct drops drops;
+	int64_t n;
+
+	for (unsigned int i = 0; i < LINKS; i++)
+		load_link(b, i, (i + 1) % LINKS, EACH);
+	drops = drops_take(b);
+	n = qdisc_held(b);
+	ck_assert_int_ge(n, LINKS * EACH);
+	for (unsigned int i = 0; i < LINKS; i++) {
+		char *params = mem_printf("{\"dev\": \"l%u\", \"state\": \"down\"}", i);
+
+		json_decref(bench_call_only(b, "link.set", params));
+		free(params);
+	}
+	qdisc_wait(b, UINT64_C(60000000000));
+	qdisc_run_dry(b);
+	drops_expect(b, &drops, "link_down", (uint64_t)n);
+	bench_destroy(b);
+}
+END_TEST
+
+PACKET_MAIN("qdisc_ctl", LOOP_TEST(a_bad_command_is_refused_and_changes_nothing, refused),
+	LOOP_TEST(a_good_command_does_what_it_says, changes),
+	PLAIN_TEST(what_was_added_can_be_taken_away_again),
+	LOOP_TEST(a_replacement_under_load_loses_nothing_and_keeps_the_order, replacements),
+	LOOP_TEST(any_qdisc_can_take_the_place_of_any_other, replacements),
+	PLAIN_TEST(a_changed_rate_holds_from_the_change_on),
+	PLAIN_TEST(changes_that_follow_each_other_closely_come_one_after_the_other),
+	PLAIN_TEST(classes_come_and_go_under_load),
+	PLAIN_TEST(a_qdisc_that_is_taken_away_takes_what_waits_along),
+	PLAIN_TEST(what_is_stuck_is_taken_away_as_well),
+	PLAIN_TEST(what_is_on_its_way_to_a_qdisc_that_goes_away_is_sent),
+	PLAIN_TEST(a_link_that_is_down_drops_what_is_due_and_shapes_again_when_it_is_up),
+	PLAIN_TEST(all_links_can_go_down_with_full_queues))
