@@ -448,6 +448,9 @@ void qos_worker_empty(struct worker *w)
 {
 	struct qos_worker *qw = qos_worker(w);
 
+	/* Of one that could not be made nothing is there. */
+	if (qw == NULL)
+		return;
 	for (unsigned int i = 0; i < qw->n_roots; i++)
 		root_empty(w, qw, qw->roots[i], &dp_module, DP_DROP_STOPPED);
 	qw->n_roots = 0;

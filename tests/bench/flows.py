@@ -264,6 +264,6 @@ ROWS = {"established": established, "pcap": pcap, "rules": rules, "new": new, "m
 
 def flows(args, directory):
     result = {"load": f"60 byte frames, {args.tcp} % TCP, the rest UDP, both directions, one core"}
-    for name in args.rows:
+    for name in args.rows or ROWS:
         result.update(ROWS[name](args, directory))
     return result

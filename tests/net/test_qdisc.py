@@ -17,7 +17,7 @@ import time
 import pytest
 
 from gateway_lab import weir_gateway
-from harness import program, run, wait_until
+from harness import ROOT, program, run, wait_until
 from qdisc_lab import (Flood, Sink, Source, Streams, after, call, kernel_counter, measured,
                        median_ping, never_faster, ping_times, qdisc, rate_of, shaped, since, traffic_class, within)
 
@@ -430,6 +430,23 @@ def test_htb_and_its_classes_have_the_fields_and_values_of_tc(net, linux):
         assert {key: row[key] for key in wanted} == wanted, row
         assert row.keys() >= {"handle", "lended", "borrowed", "tokens", "ctokens", "stats"}
         assert row["stats"].keys() == set(COUNTERS) - {"requeues"}
+
+
+def test_the_page_about_it_shows_what_works(lab):
+    """Its configuration, and its commands one after the other."""
+    text = (ROOT / "docs" / "qos.md").read_text(encoding="utf-8")
+    (conf,) = re.findall(r"^((?:    .*\n)*    qdiscs = \(\n(?:    .*\n)+)", text, re.MULTILINE)
+    commands = re.findall(r"^    weirctl (.*)$", text, re.MULTILINE)
+    assert len(commands) > 10
+    weir = lab.daemon("", netns=lab.namespace("gw"))
+    weir.conf.write_text(f'memory: {{ hugepages = "off"; mbufs = 8192; }};\ncontrol: {{ socket = "{weir.socket}"; }};\n{conf}',
+                         encoding="utf-8")
+    assert run(program("weir"), "-c", weir.conf, "--check").stderr == ""
+    weir.start()
+    for words in commands:
+        done = weir.weirctl(*words.split())
+        assert (done.returncode, done.stderr) == (0, ""), words
+    assert [row["dev"] for row in weir.ctl("qdisc", "show") if row.get("root")] == ["wan"]
 
 
 def test_config_show_gives_back_what_runs(net, lab):
