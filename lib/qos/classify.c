@@ -35,7 +35,7 @@ struct classify_node {
 };
 
 struct classifier {
-	uint32_t n_nodes;
+	uint32_t n_nodes, n_leaves;
 	uint16_t generation;
 	enum qos_depth depth;
 	bool wants_source; /* of connections, before translation */
@@ -177,33 +177,50 @@ static void set_outside(const struct worker *w, struct rte_mbuf *m, struct match
 	key->state = MATCH_UNTRACKED;
 }
 
+/* What was found out about a packet on the way to its leaf. */
+struct found {
+	struct qos_view view;
+	struct flow_known known;
+	bool is_known; /* its connection is */
+};
+
+static const struct classify_node *find_leaf(const struct worker *w, const struct classifier *c,
+	struct rte_mbuf *m, bool has_classes, struct found *found)
+{
+	enum qos_depth depth = has_classes ? QOS_VIEW_ALL : c->depth;
+	struct flow_sent sent;
+	uint32_t at = 0;
+
+	qos_view(m, depth, &found->view);
+	if (depth == QOS_VIEW_ALL)
+		set_outside(w, m, &found->view.key);
+	found->is_known = false;
+	if ((c->wants_source || has_classes) && found->view.key.family != 0) {
+		const struct flow_known *known = &found->known;
+
+		set_sent(&found->view.key, &sent);
+		found->is_known = flow_of_sent(w, pkt_meta(m), &sent, &found->known);
+		if (found->is_known && known->class < c->n_numbers &&
+			c->by_number[known->class] != 0)
+			at = c->by_number[known->class] - 1;
+	}
+	while (c->nodes[at].children != NULL)
+		at = find_child(&c->nodes[at], &found->view);
+	return &c->nodes[at];
+}
+
 void classify(const struct worker *w, const struct classifier *c, struct rte_mbuf *m)
 {
 	struct qdisc_pkt *pkt = qdisc_pkt(m);
-	struct flow_known known;
-	struct flow_sent sent;
-	bool is_known = false;
-	struct qos_view view;
-	bool has_classes = class_is_used();
-	enum qos_depth depth = has_classes ? QOS_VIEW_ALL : c->depth;
-	uint32_t at = 0;
+	const struct classify_node *leaf;
+	struct found found;
 
-	qos_view(m, depth, &view);
-	if (depth == QOS_VIEW_ALL)
-		set_outside(w, m, &view.key);
-	if ((c->wants_source || has_classes) && view.key.family != 0) {
-		set_sent(&view.key, &sent);
-		is_known = flow_of_sent(w, pkt_meta(m), &sent, &known);
-		if (is_known && known.class < c->n_numbers && c->by_number[known.class] != 0)
-			at = c->by_number[known.class] - 1;
-	}
-	while (c->nodes[at].children != NULL)
-		at = find_child(&c->nodes[at], &view);
-	pkt->leaf = c->nodes[at].leaf;
+	leaf = find_leaf(w, c, m, class_is_used(), &found);
+	pkt->leaf = leaf->leaf;
 	pkt->tree = c->generation;
-	pkt->hash = c->nodes[at].kind == QDISC_FQ_CODEL
-			    ? hash_of(c, c->nodes[at].per, m, &view, is_known ? &known : NULL)
-			    : 0;
+	pkt->hash = leaf->kind == QDISC_FQ_CODEL ? hash_of(c, leaf->per, m, &found.view,
+							   found.is_known ? &found.known : NULL)
+						 : 0;
 }
 
 /* Of an untagged frame. */
@@ -222,14 +239,23 @@ static __rte_always_inline unsigned int tos_bits(const struct rte_mbuf *m)
 	return view.tos >> 1 & 15;
 }
 
-bool classify_by_tos(
-	const struct classifier *c, struct rte_mbuf *const *pkts, uint32_t n, uint16_t *leaf)
+void classify_leaves(const struct worker *w, const struct classifier *c,
+	struct rte_mbuf *const *pkts, uint32_t n, uint16_t *leaf)
 {
-	if (!c->is_by_tos || class_is_used())
-		return false;
+	bool has_classes = class_is_used();
+	struct found found;
+
+	if (c->n_leaves == 1) {
+		memset(leaf, 0, n * sizeof(*leaf));
+		return;
+	}
+	if (likely(c->is_by_tos) && likely(!has_classes)) {
+		for (uint32_t i = 0; i < n; i++)
+			leaf[i] = c->leaf_of[tos_bits(pkts[i])];
+		return;
+	}
 	for (uint32_t i = 0; i < n; i++)
-		leaf[i] = c->leaf_of[tos_bits(pkts[i])];
-	return true;
+		leaf[i] = find_leaf(w, c, pkts[i], has_classes, &found)->leaf;
 }
 
 /* Control thread */
@@ -432,6 +458,7 @@ int classifier_create(const struct qdisc_conf *conf, const struct qdisc_tree *tr
 	if (c == NULL)
 		return -ENOMEM;
 	c->n_nodes = tree->n_nodes;
+	c->n_leaves = tree->n_leaves;
 	c->generation = tree->generation;
 	c->seed = tree->seed;
 	err = make_node(&making, tree->root, conf);

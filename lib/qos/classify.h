@@ -22,12 +22,9 @@ void classifier_free(struct classifier *classifier);
 /* Band of a priority in a prio that says nothing about it. */
 uint8_t classify_priomap(unsigned int priority);
 
-/*
- * The leaves of n packets that leave by one link, where their TOS fields alone say which. False: ask classify().
- * Datapath.
- */
-bool classify_by_tos(const struct classifier *classifier, struct rte_mbuf *const *pkts, uint32_t n,
-	uint16_t *leaf);
+/* Only the leaves, of n packets that leave by one link, for those that need not wait. Datapath. */
+void classify_leaves(const struct worker *w, const struct classifier *classifier,
+	struct rte_mbuf *const *pkts, uint32_t n, uint16_t *leaf);
 
 /* Writes leaf, hash and generation into the packet's struct qdisc_pkt. Datapath. */
 void classify(const struct worker *w, const struct classifier *classifier, struct rte_mbuf *m);

@@ -241,8 +241,8 @@ static uint32_t pass_run_of(struct worker *w, struct qos_worker *qw, struct stag
 	while (n_passed < n) {
 		uint32_t n_now = RTE_MIN(n - n_passed, (uint32_t)QDISC_PASS_MAX);
 
-		if (!classify_by_tos(root->classifier, pkts + n_passed, n_now, leaf) ||
-			!qdisc_tree_pass(tree, pkts + n_passed, leaf, n_now, w->now))
+		classify_leaves(w, root->classifier, pkts + n_passed, n_now, leaf);
+		if (!qdisc_tree_pass(tree, pkts + n_passed, leaf, n_now, w->now))
 			break;
 		count_held(w, qw, (int)n_now);
 		n_passed += n_now;
