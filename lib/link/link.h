@@ -49,7 +49,10 @@ enum link_dp_flag {
 	LINK_METERED = 1 << 12,	   /* no port: what comes in by it is policed first (lib/meter) */
 };
 
-/* Where frames of a link go first, once they are policed: exits of the stages that bring them there. L2 is for ports only. */
+/*
+ * Where frames of a link go first, once they are policed: exits of the stages that bring them
+ * there. L2 is for ports only.
+ */
 enum link_way { LINK_WAY_PLAIN = 1, LINK_WAY_STEER, LINK_WAY_BRIDGE, LINK_WAY_L2, LINK_WAY_METER };
 
 /* In the first eight bytes of a frame, as a little-endian word: */
@@ -149,8 +152,8 @@ struct worker *link_worker(const struct dp *dp, const struct link *link);
 void link_set_tracked(struct dp *dp, uint16_t ns, bool is_tracked);
 
 /*
- * What comes in by that link is policed from now on, by the stages `meter_port` and `meter`, or no longer. Not for
- * bridges and what stands on them. Control thread.
+ * What comes in by that link is policed from now on, by the stages `meter_port` and `meter`, or no
+ * longer. Not for bridges and what stands on them. Control thread.
  */
 void link_set_metered(struct dp *dp, struct link *link, bool is_metered);
 
