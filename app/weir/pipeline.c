@@ -25,8 +25,9 @@ const struct stage *const pipeline[] = {
 	&flow_age_stage,
 	/* connections that come with their bucket */
 	&flow_take_stage,
-	/* what a port may receive; which link it belongs to, of those on a port; what that may receive */
+	/* what a port may receive */
 	&meter_port_stage,
+	/* which link it belongs to, of those on a port, and what that may receive */
 	&l2_stage,
 	&meter_stage,
 	&lacp_input_stage,

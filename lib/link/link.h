@@ -50,7 +50,10 @@ enum link_dp_flag {
 	LINK_METERED = 1 << 13,	   /* no port: what comes in by it is policed first (lib/meter) */
 };
 
-/* Where frames of a link go first, once they are policed: exits of the stages that bring them there. L2 is for ports only. */
+/*
+ * Where frames of a link go first, once they are policed: exits of the stages that bring them
+ * there. L2 is for ports only.
+ */
 enum link_way { LINK_WAY_PLAIN = 1, LINK_WAY_STEER, LINK_WAY_BRIDGE, LINK_WAY_L2, LINK_WAY_METER };
 
 /* In the first eight bytes of a frame, as a little-endian word: */
@@ -156,8 +159,8 @@ void link_set_shaped(struct dp *dp, struct link *link, bool is_shaped);
 bool link_is_sent_by(const struct link *link, const struct worker *w);
 
 /*
- * What comes in by that link is policed from now on, by the stages `meter_port` and `meter`, or no longer. Not for
- * bridges and what stands on them. Control thread.
+ * What comes in by that link is policed from now on, by the stages `meter_port` and `meter`, or no
+ * longer. Not for bridges and what stands on them. Control thread.
  */
 void link_set_metered(struct dp *dp, struct link *link, bool is_metered);
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
 /*
- * What rates and bursts come to in TSC cycles (color.h), and how full a bucket is when its rate or burst becomes
- * another one. Pure functions, any thread; what is asked of buckets that workers take from may be a little old.
+ * What rates and bursts come to in TSC cycles (color.h), and how full a bucket is when its rate or
+ * burst becomes another one. Pure functions, any thread; what is asked of buckets that workers take
+ * from may be a little old.
  */
 #include "meter/color.h"
 

@@ -2,20 +2,22 @@
 #pragma once
 
 /*
- * The colour of what comes, by rate and burst: green, yellow or red. Three ways to find it, none of which looks at a
- * colour that a packet may have had before:
+ * The colour of what comes, by rate and burst: green, yellow or red. Three ways to find it, none of
+ * which looks at a colour that a packet may have had before:
  *   - police: one rate and burst; green within them, red beyond;
- *   - srTCM (RFC 2697): what finds no green is yellow as far as the excess burst goes, which fills up while the other
- *     one is full;
+ *   - srTCM (RFC 2697): what finds no green is yellow as far as the excess burst goes, which fills
+ *     up while the other one is full;
  *   - trTCM (RFC 2698): red beyond the peak rate and its burst, yellow beyond the committed ones.
  *
- * Several workers receive from one link, so they share its buckets, without a lock: each is one word, which is
- * written by compare-and-swap and only when something is taken. The word is a time, in TSC cycles: that at which the
- * bucket will be full (the virtual scheduling algorithm of ITU-T I.371); of the excess burst, how many cycles it
- * lacks. So it lasts for as long as the TSC does. What a packet costs is seldom a whole number of cycles; each worker
- * keeps the rest and adds it to the next one's cost, so that nothing is lost however fast the link is.
+ * Several workers receive from one link, so they share its buckets, without a lock: each is one
+ * word, which is written by compare-and-swap and only when something is taken. The word is a time,
+ * in TSC cycles: that at which the bucket will be full (the virtual scheduling algorithm of ITU-T
+ * I.371); of the excess burst, how many cycles it lacks. So it lasts for as long as the TSC does.
+ * What a packet costs is seldom a whole number of cycles; each worker keeps the rest and adds it to
+ * the next one's cost, so that nothing is lost however fast the link is.
  *
- * Bytes are those of frames without FCS. These functions ask no clock: the caller says what time it is. Any thread.
+ * Bytes are those of frames without FCS. These functions ask no clock: the caller says what time it
+ * is. Any thread.
  */
 #include <rte_branch_prediction.h>
 #include <rte_common.h>
@@ -61,14 +63,23 @@ void meter_rate_init(struct meter_rate *rate, uint64_t bps, uint64_t burst, uint
 /* Bytes that are in a bucket. Only a snapshot, where workers run. */
 uint64_t meter_bytes_left(const struct meter_rate *rate, uint64_t cycles_lacking);
 
-/* How many cycles a bucket lacks that has so many bytes in it, or would have if it were deep enough. */
+/*
+ * How many cycles a bucket lacks that has so many bytes in it, or would have if it were deep
+ * enough.
+ */
 uint64_t meter_cycles_lacking(const struct meter_rate *rate, uint64_t bytes_left);
 
-/* Buckets of a profile that takes the place of another one: as many bytes are in them as there were. */
+/*
+ * Buckets of a profile that takes the place of another one: as many bytes are in them as there
+ * were.
+ */
 void meter_buckets_follow(struct meter_buckets *buckets, const struct meter_profile *profile,
 	const struct meter_buckets *old, const struct meter_profile *old_profile, uint64_t now);
 
-/* In whole cycles; *fraction is what was owed before and is owed then. Any number of bytes of a burst. */
+/*
+ * In whole cycles; *fraction is what was owed before and is owed then. Any number of bytes of a
+ * burst.
+ */
 static __rte_always_inline uint64_t meter_cost(
 	const struct meter_rate *rate, uint64_t n_bytes, uint32_t *fraction)
 {
@@ -79,8 +90,8 @@ static __rte_always_inline uint64_t meter_cost(
 }
 
 /*
- * Takes so many cycles out of a bucket if they are in it. *idle: for how long it had been full and what came in ran
- * over. Another worker's now may be a little ahead.
+ * Takes so many cycles out of a bucket if they are in it. *idle: for how long it had been full and
+ * what came in ran over. Another worker's now may be a little ahead.
  */
 static __rte_always_inline bool bucket_take(_Atomic uint64_t *full_at,
 	const struct meter_rate *rate, uint64_t now, uint64_t cost, uint64_t *idle)
@@ -115,7 +126,9 @@ static inline bool excess_take(_Atomic uint64_t *lack, const struct meter_rate *
 	return true;
 }
 
-/* What ran over from the committed bucket. Mostly there is nothing to fill, and nothing is written. */
+/*
+ * What ran over from the committed bucket. Mostly there is nothing to fill, and nothing is written.
+ */
 static inline void excess_fill(_Atomic uint64_t *lack, uint64_t cycles)
 {
 	uint64_t old = atomic_load_explicit(lack, memory_order_relaxed);
@@ -162,7 +175,9 @@ static inline bool meter_take_excess(struct meter_buckets *buckets,
 	uint32_t fraction = owed->committed;
 	uint64_t cost = meter_cost(&profile->second, n_bytes, &fraction), idle;
 
-	/* One that is larger than the burst finds it full, maybe: what has run over since counts. */
+	/*
+	 * One that is larger than the burst finds it full, maybe: what has run over since counts.
+	 */
 	if (unlikely(cost > profile->committed.depth) &&
 		bucket_take(&buckets->committed, &profile->committed, now, 0, &idle))
 		excess_fill(&buckets->second, idle);
@@ -190,8 +205,8 @@ static inline enum color meter_color(struct meter_buckets *buckets,
 }
 
 /*
- * Is a whole burst green? Then all of it has been taken, at once: each of its frames alone would have been green, too.
- * Else nothing has.
+ * Is a whole burst green? Then all of it has been taken, at once: each of its frames alone would
+ * have been green, too. Else nothing has.
  */
 static inline bool meter_all_green(struct meter_buckets *buckets,
 	const struct meter_profile *profile, struct meter_fractions *owed, uint64_t now,

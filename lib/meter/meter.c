@@ -3,14 +3,16 @@
 /*
  * Policers of links: what workers read of them is made and published here. Control thread.
  *
- * A port's policer sees all that the port receives, in the stage `meter_port`. Frames of other links have been policed
- * by their port before; those of a link above a policed bond, or above a policed VLAN, meet all of these policers in
- * the stage `meter`, one after the other. Their list is published for each link (struct meter_way), made anew for all
- * links at every change, and replaced where it is another one.
+ * A port's policer sees all that the port receives, in the stage `meter_port`. Frames of other
+ * links have been policed by their port before; those of a link above a policed bond, or above a
+ * policed VLAN, meet all of these policers in the stage `meter`, one after the other. Their list is
+ * published for each link (struct meter_way), made anew for all links at every change, and replaced
+ * where it is another one.
  *
- * A setting that takes another one's place is a new object with new buckets, filled as those are then: a word of the
- * old ones means another number of bytes at the new rate. What a worker takes of the old ones in the pass that is
- * under way is not taken of the new ones: a burst for each change at most.
+ * A setting that takes another one's place is a new object with new buckets, filled as those are
+ * then: a word of the old ones means another number of bytes at the new rate. What a worker takes
+ * of the old ones in the pass that is under way is not taken of the new ones: a burst for each
+ * change at most.
  */
 #include "meter/meter_priv.h"
 

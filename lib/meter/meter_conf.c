@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
 /*
- * Settings of policers: the section `policers`, and the arguments of `policer add` and `policer replace`, which are the
- * same but for the name of the link's. What can be wrong with them is found here, for both. Control thread.
+ * Settings of policers: the section `policers`, and the arguments of `policer add` and `policer
+ * replace`, which are the same but for the name of the link's. What can be wrong with them is found
+ * here, for both. Control thread.
  */
 #include "meter/meter_priv.h"
 
@@ -28,7 +29,8 @@ static const struct field_enum meter_actions[] = {
 	{ .name = (link_word), .type = FIELD_STRING,                                               \
 	  .flags = FIELD_REQUIRED | FIELD_POSITIONAL,                                              \
 	  .offset = offsetof(struct policer_conf, link), .complete = "link.show:ifname",           \
-	  .help = "link whose received frames it polices: a port, a bond, or a VLAN on one of these", \
+	  .help = "link whose received frames it polices: a port, a bond, or a VLAN on one of "    \
+		  "these",                                                                         \
 	  .example = "wan", .json = "dev" },                                                       \
 	{ POLICER_FIELD(rate, FIELD_RATE,                                                          \
 		"frames within this rate and `burst` are green (CIR); without FCS, as for tc"),    \
@@ -46,13 +48,15 @@ static const struct field_enum meter_actions[] = {
 	{ POLICER_FIELD(peakburst, FIELD_SIZE, "bytes that may come at once at `peakrate` (PBS)"), \
 	  POLICER_SIZE, .example = "64kb" },                                                       \
 	{ POLICER_FIELD(yellow, FIELD_ENUM, "what becomes of yellow frames"),                      \
-	  .flags = FIELD_NAMED, .enums = meter_actions, .def = "pass", .json = "yellow_action" },                           \
+	  .flags = FIELD_NAMED, .enums = meter_actions, .def = "pass",                             \
+	  .json = "yellow_action" },                                                               \
 	{ POLICER_FIELD(yellow_dscp, FIELD_STRING,                                                 \
 		"the DSCP of yellow frames then: cs0 to cs7, af11 to af43, ef, va, be, df, "       \
 		"lephb, or 0 to 63"),                                                              \
 	  .flags = FIELD_DIGITS, .max = 15, .example = "af12" },                                   \
 	{ POLICER_FIELD(red, FIELD_ENUM, "what becomes of red frames"),                            \
-	  .flags = FIELD_NAMED, .enums = meter_actions, .def = "drop", .json = "red_action" },                           \
+	  .flags = FIELD_NAMED, .enums = meter_actions, .def = "drop",                             \
+	  .json = "red_action" },                                                                  \
 	{ POLICER_FIELD(red_dscp, FIELD_STRING,                                                    \
 		"the DSCP of red frames then, written as for `yellow_dscp`"),                      \
 	  .flags = FIELD_DIGITS, .max = 15, .example = "af13" },                                   \

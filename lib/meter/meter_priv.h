@@ -35,8 +35,8 @@ static_assert(sizeof(struct policer) == 2 * RTE_CACHE_LINE_SIZE, "and one to wri
 enum { METER_STEPS_MAX = VLAN_TAGS_MAX + 1 };
 
 /*
- * The policers that frames of a link meet, from the lowest link up. A port's own is met by all that it receives; what
- * then goes on to links above it meets theirs. Immutable once published.
+ * The policers that frames of a link meet, from the lowest link up. A port's own is met by all that
+ * it receives; what then goes on to links above it meets theirs. Immutable once published.
  */
 struct meter_way {
 	unsigned int n;
@@ -88,8 +88,8 @@ enum meter_drop { METER_DROPS(METER_DROP_ENUM) METER_N_DROPS };
 
 /* meter.c */
 /*
- * A policer for that link, in place of the one that it has, which leaves its counters and what is in its buckets. The
- * settings have been judged. -ENOMEM.
+ * A policer for that link, in place of the one that it has, which leaves its counters and what is
+ * in its buckets. The settings have been judged. -ENOMEM.
  */
 int meter_set(struct dp *dp, struct link *link, const struct policer_conf *conf);
 /* It has one. */
@@ -100,12 +100,15 @@ void meter_sum_counters(const struct dp *dp, const struct link *link, struct met
 /* meter_conf.c */
 enum meter_kind meter_conf_kind(const struct policer_conf *conf);
 /*
- * What is wrong with the settings of a policer for a link of that MTU, goes to found; paths are names of settings.
+ * What is wrong with the settings of a policer for a link of that MTU, goes to found; paths are
+ * names of settings.
  */
 void meter_conf_judge(const struct policer_conf *conf, unsigned int mtu, struct diag *found);
 /* -EINVAL: it is none. */
 int meter_parse_dscp(const char *text, uint8_t *dscp);
-/* NULL: a policer may be there; else why not. bottom: kind of the link that all below it stands on. */
+/*
+ * NULL: a policer may be there; else why not. bottom: kind of the link that all below it stands on.
+ */
 const char *meter_refuse_kind(int kind, int bottom);
 struct policer_conf *meter_conf_copy(const struct policer_conf *conf);
 void meter_conf_free(struct policer_conf *conf);

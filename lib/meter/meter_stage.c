@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
 /*
- * meter_port and meter: hold what links receive to the rates of their policers. The one is where frames of a policed
- * port come before anything else; the other one, behind `l2`, is for links that are no ports. Both do the same: frames
- * of one link that came together meet its policers together. When all of them are green, which is the usual case, that
- * is one step on the shared bucket; else it is asked for each frame. Run by the worker that received them, in front of
- * `steer`: what is dropped is never handed over.
+ * meter_port and meter: hold what links receive to the rates of their policers. The one is where
+ * frames of a policed port come before anything else; the other one, behind `l2`, is for links that
+ * are no ports. Both do the same: frames of one link that came together meet its policers together.
+ * When all of them are green, which is the usual case, that is one step on the shared bucket; else
+ * it is asked for each frame. Run by the worker that received them, in front of `steer`: what is
+ * dropped is never handed over.
  *
- * Nothing but a rate's own bucket is shared, and a frame that is refused writes nothing to it. Links without a policer
- * do not come here.
+ * Nothing but a rate's own bucket is shared, and a frame that is refused writes nothing to it.
+ * Links without a policer do not come here.
  */
 #include "dp/trace.h"
 #include "meter/meter_priv.h"
@@ -38,7 +39,10 @@ static void remark_ip6(struct rte_ipv6_hdr *ip, uint8_t dscp)
 		       rte_cpu_to_be_32((uint32_t)dscp << IP6_DSCP_SHIFT);
 }
 
-/* What is behind the tags of a frame, of which nothing has been checked yet: the EtherType there. 0: it cannot be told. */
+/*
+ * What is behind the tags of a frame, of which nothing has been checked yet: the EtherType there.
+ * 0: it cannot be told.
+ */
 static uint16_t remark_find_l3(struct rte_mbuf *m, uint32_t *off)
 {
 	uint16_t type_be;
@@ -143,7 +147,9 @@ static inline unsigned int meter_step(struct worker *w, struct stage_node *node,
 	return n;
 }
 
-/* Where frames of that link go on to: one that is just going, or has just come, to the usual way. */
+/*
+ * Where frames of that link go on to: one that is just going, or has just come, to the usual way.
+ */
 static inline unsigned int meter_exit(
 	const struct meter_worker *mw, const struct stage_node *node, uint16_t ifindex)
 {

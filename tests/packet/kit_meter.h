@@ -2,8 +2,9 @@
 #pragma once
 
 /*
- * What the tests of policers share. Rates are the lowest there are, 125 bytes in a second: what a test has at its
- * disposal are the bursts, which are full when it begins. Frames have METER_LEN bytes, so "3kb" are three of them.
+ * What the tests of policers share. Rates are the lowest there are, 125 bytes in a second: what a
+ * test has at its disposal are the bursts, which are full when it begins. Frames have METER_LEN
+ * bytes, so "3kb" are three of them.
  */
 #include "kit6.h"
 

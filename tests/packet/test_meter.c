@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
 /*
- * Policers on ports, in front of routing and bridges: what passes, byte for byte, what is dropped and by what name, what
- * is counted. What stands on ports, and policers that change, are in test_meter_links.c.
+ * Policers on ports, in front of routing and bridges: what passes, byte for byte, what is dropped
+ * and by what name, what is counted. What stands on ports, and policers that change, are in
+ * test_meter_links.c.
  */
 #include "kit_meter.h"
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
 /*
- * What users see of policers: the answers of `policer`, the configuration that is shown, what is refused and where, and
- * what becomes of policers when links come and go.
+ * What users see of policers: the answers of `policer`, the configuration that is shown, what is
+ * refused and where, and what becomes of policers when links come and go.
  */
 #include "kit_meter.h"
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
 /*
- * Policers on VLANs, bonds and what stands on those, and in front of steering; buckets that two workers share; policers
- * that change, also under traffic.
+ * Policers on VLANs, bonds and what stands on those, and in front of steering; buckets that two
+ * workers share; policers that change, also under traffic.
  */
 #include "kit_meter.h"
 
@@ -36,7 +36,10 @@ static unsigned int send_tagged(struct bench *b, const uint16_t *vids, unsigned 
 
 static const uint16_t untagged[2], in_7[2] = { 7 }, in_8[2] = { 8 }, in_7_9[2] = { 9, 7 };
 
-/* Bytes are those of frames as the link has them: without its own tag, with those of links above it. */
+/*
+ * Bytes are those of frames as the link has them: without its own tag, with those of links above
+ * it.
+ */
 START_TEST(a_vlan_is_policed_by_itself_and_below_others)
 {
 	struct bench *b = bench_start(
@@ -213,7 +216,10 @@ static const char *const replacements[] = {
 	REPLACE_TO(", \"peakrate\": \"9gbit\", \"peakburst\": \"64kb\""),
 };
 
-/* Two workers, each on a thread of its own, receive from one bond. Each frame is counted by one policer or the other. */
+/*
+ * Two workers, each on a thread of its own, receive from one bond. Each frame is counted by one
+ * policer or the other.
+ */
 START_TEST(a_policer_is_replaced_under_traffic_and_misses_nothing)
 {
 	struct bench *b = bond_start(&(struct bond_spec){ .settings = ALL_TWO,

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
 /*
- * Colours by rate and burst: against rte_meter packet by packet, over random traffic; how exact rates are; bursts that
- * are taken as a whole; buckets that threads share; what is left in buckets whose rate becomes another one. Time is the
- * test's own.
+ * Colours by rate and burst: against rte_meter packet by packet, over random traffic; how exact
+ * rates are; bursts that are taken as a whole; buckets that threads share; what is left in buckets
+ * whose rate becomes another one. Time is the test's own.
  */
 #include "meter/color.h"
 
@@ -49,8 +49,8 @@ static struct meter make_police(uint64_t bps, uint64_t burst)
 /* The oracle */
 
 /*
- * Rates as rte_meter counts them, so many bytes in so many cycles, chosen so that it counts exactly: its own way from
- * a rate to these numbers rounds by up to 1 %.
+ * Rates as rte_meter counts them, so many bytes in so many cycles, chosen so that it counts
+ * exactly: its own way from a rate to these numbers rounds by up to 1 %.
  */
 struct pace {
 	uint64_t period, bytes;
@@ -66,7 +66,9 @@ static struct meter_rate rate_of(const struct pace *pace, uint64_t burst)
 {
 	struct meter_rate rate;
 
-	/* With that many cycles in a second a second has eight periods: the rate is a whole number. */
+	/*
+	 * With that many cycles in a second a second has eight periods: the rate is a whole number.
+	 */
 	meter_rate_init(&rate, 64 * pace->bytes, burst, 8 * pace->period);
 	return rate;
 }
@@ -106,7 +108,10 @@ static enum color oracle_ask(struct oracle *o, uint64_t now, uint32_t len)
 	return of_rte[rte_meter_srtcm_color_blind_check(&o->sr_state, &o->sr, now, len)];
 }
 
-/* Is a bucket so near to the length that rounding may decide? rte_meter counts in lumps of so many bytes. */
+/*
+ * Is a bucket so near to the length that rounding may decide? rte_meter counts in lumps of so many
+ * bytes.
+ */
 static bool oracle_is_close(const struct oracle *o, uint32_t len)
 {
 	bool is_trtcm = o->kind == METER_TRTCM;
@@ -126,7 +131,9 @@ static void take(uint64_t *tokens, uint32_t len)
 	*tokens -= RTE_MIN(*tokens, (uint64_t)len);
 }
 
-/* Takes what that colour takes: so that a doubtful decision has no consequences for the next ones. */
+/*
+ * Takes what that colour takes: so that a doubtful decision has no consequences for the next ones.
+ */
 static void oracle_follow(struct oracle *o, enum color color, uint32_t len)
 {
 	if (o->kind == METER_TRTCM) {
@@ -240,7 +247,10 @@ END_TEST
 static const uint64_t exact_rates[] = { 1000, 64000, 1000000, 33333333, 100000000, 1000000000,
 	9999999999, 40000000000, 100000000000, 400000000000, 1000000000000 };
 
-/* Two workers take turns, with twice of what the rate allows. What gets through is the burst, and the rate times time. */
+/*
+ * Two workers take turns, with twice of what the rate allows. What gets through is the burst, and
+ * the rate times time.
+ */
 START_TEST(rates_are_exact)
 {
 	const uint64_t bps = exact_rates[_i], burst = 3028;
@@ -364,7 +374,10 @@ static void *taker_run(void *arg)
 	return NULL;
 }
 
-/* Time stands still: all that there is to be had are the bursts, and no more of them, whoever takes. */
+/*
+ * Time stands still: all that there is to be had are the bursts, and no more of them, whoever
+ * takes.
+ */
 START_TEST(workers_share_a_bucket_without_loss)
 {
 	const uint64_t burst = 20000000, excess = 10000000;
