@@ -56,6 +56,15 @@ unsigned int dp_stage_index(const struct dp *dp, const char *name)
 	return (unsigned int)index;
 }
 
+/* Exits behind one that is not there would lead nowhere. */
+static bool stage_has_gap(const struct stage *stage)
+{
+	for (unsigned int e = 2; e < STAGE_EXITS_MAX; e++)
+		if (stage->exits[e].name != NULL && stage->exits[e - 1].name == NULL)
+			return true;
+	return false;
+}
+
 /* Every exit must exist and lead strictly down, sources come first, names are unique. */
 static int dp_check_pipeline(struct dp *dp)
 {
@@ -80,6 +89,11 @@ static int dp_check_pipeline(struct dp *dp)
 					stage->name, stage->exits[e].name, stage->exits[e].target);
 				return -EINVAL;
 			}
+		}
+		if (stage_has_gap(stage)) {
+			log_err("dp", "exits are not numbered one after the other stage=%s",
+				stage->name);
+			return -EINVAL;
 		}
 	}
 	return 0;

@@ -17,9 +17,9 @@
 #include "net/vlan.h"
 
 enum {
-	TX_BRIDGE = 1,
-	TX_SHAPED,
-	TX_TX,	    /* of tx_queued */
+	TX_SHAPED = 1,
+	TX_BRIDGE,
+	TX_TX = 1,  /* of tx_queued, in place of TX_SHAPED */
 	TX_RUN = 8, /* packets of one link that are worth a burst of their own */
 };
 
@@ -414,8 +414,8 @@ const struct stage tx_stage = {
 	.help = "sends, or hands over to the worker that owns a queue of the port",
 	.run = tx_run,
 	.is_end = true,
-	.exits = { [TX_BRIDGE] = { "bridge", "bridge_output" },
-		[TX_SHAPED] = { "shaped", "qdisc_classify" } },
+	.exits = { [TX_SHAPED] = { "shaped", "qdisc_classify" },
+		[TX_BRIDGE] = { "bridge", "bridge_output" } },
 	.format = tx_format,
 };
 
@@ -469,7 +469,7 @@ const struct stage tx_queued_stage = {
 	.help = "goes on with what has waited in the qdisc of a link that stands on others",
 	.run = tx_queued_run,
 	.is_end = true, /* it leaves by itself with some */
-	.exits = { [TX_BRIDGE] = { "bridge", "bridge_output" }, [TX_TX] = { "tx", "tx" } },
+	.exits = { [TX_TX] = { "tx", "tx" }, [TX_BRIDGE] = { "bridge", "bridge_output" } },
 	.format = tx_format,
 };
 
