@@ -69,6 +69,10 @@ EXAMPLES = {
       { link = "wan"; rate = "100mbit"; burst = "200kb"; },                # one rate: beyond it is dropped
       { link = "lan"; rate = "10mbit"; burst = "100kb"; excess_burst = "200kb";
         yellow = "dscp"; yellow_dscp = "af12"; red = "drop"; }
+      );""",
+    "qdiscs": """qdiscs = (
+      { link = "wan"; kind = "tbf"; rate = "1mbit"; burst = "32kbit"; latency = "400ms"; },
+      { link = "lan"; kind = "prio"; bands = 3; filters = ( { proto = "tcp"; dport = 22; band = 0; } ); default_band = 1; }
     );""",
     "sysctl": "sysctl: { ipv4: { default_ttl = 64; icmp_msgs_per_sec = 1000; }; };",
 }
@@ -78,7 +82,21 @@ def test_the_examples_of_all_sections_pass_the_check_together(judge):
     assert judge("\n".join(EXAMPLES.values())) == (0, [])
 
 
-@pytest.mark.parametrize("section", [name for name in EXAMPLES if name not in ("routes", "neighbors", "policers")])
+SHAPED = """links = ( { name = "dsl"; device = "net_null0"; }, { name = "lab"; device = "net_null1"; } );
+    qdiscs = (
+      { link = "dsl"; kind = "htb"; default = "bulk";
+        classes = ( { name = "voice"; rate = "2mbit"; ceil = "20mbit"; prio = 0; },
+                    { name = "bulk"; rate = "18mbit"; ceil = "20mbit"; prio = 1; child = { kind = "fq_codel"; }; } );
+        filters = ( { dscp = "ef"; class = "voice"; } ); },
+      { link = "lab"; kind = "tbf"; rate = "8mbit"; burst = "2kb"; latency = "5s"; child = { kind = "prio"; bands = 3; }; }
+    );"""
+
+
+def test_examples_of_qdiscs_within_qdiscs_pass_the_check(judge):
+    assert judge(SHAPED) == (0, [])
+
+
+@pytest.mark.parametrize("section", [name for name in EXAMPLES if name not in ("routes", "neighbors", "policers", "qdiscs")])
 def test_the_example_of_a_section_passes_the_check_alone(judge, section):
     assert judge(EXAMPLES[section]) == (0, [])
 

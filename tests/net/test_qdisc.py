@@ -11,6 +11,7 @@ import json
 import re
 import socket
 import statistics
+import subprocess
 import threading
 import time
 
@@ -285,6 +286,31 @@ def gateway_fixture(module_lab_of_its_own):
     assert module_lab_of_its_own.weir.quiet()["difference"] == 0
 
 
+# Several workers
+
+
+def test_a_rate_is_one_rate_whichever_worker_packets_come_to(lab):
+    """What comes from lan is handed over to the worker that has wan, whose own answers pass the same qdisc."""
+    lab.router(workers={"lcores": "0-1", "idle": "adaptive"})
+    wait_until(lambda: lab.lan.ping(WAN, count=1)[1] == 1, what="wan is reached")
+
+    def attempt():
+        with shaped(lab.weir, kind="tbf", rate="2mbit", burst="4kb", latency="100ms"), sink(lab, 7001) as out:
+            pings = lab.wan.popen("ping", "-q", "-n", "-i", "0.02", "-s", 1000, "10.2.0.1", stdout=subprocess.DEVNULL)
+            with flood(lab, 7001, 4e6):
+                wait_until(lambda: len(out.take()) > 1 and after(out.arrivals, 1.5), what="there is a load")
+            arrivals = list(out.arrivals)
+            total = qdisc(lab.weir, "tbf")["bytes"]
+            pings.kill()
+        never_faster(arrivals, 2e6, 4096)
+        assert total > sum(one.size for one in arrivals), "answers to pings are in it"
+        within(1.2e6, rate_of(arrivals), 1.95e6, "bit/s that pings leave")
+
+    measured(attempt)
+    assert {row["worker"] for row in lab.weir.ctl("worker", "show") if row["packets"] > 0} == {0, 1}
+    assert lab.weir.quiet()["difference"] == 0
+
+
 # Changes while packets wait
 
 
@@ -311,6 +337,17 @@ def test_a_qdisc_that_is_replaced_under_load_loses_nothing(net):
     # Each once. One that comes into an fq_codel from another kind of queue may overtake those before it.
     assert sorted(one.number for one in out.arrivals) == list(range(n_wanted))
     assert net.weir.drops() == before
+
+
+def test_a_worker_that_slept_through_changes_takes_the_last_one(net):
+    with shaped(net.weir, **KINDS[0]):
+        net.weir.quiet()
+        with net.weir.workers_stopped():
+            for settings in KINDS * 2:
+                call(net.weir, "qdisc.replace", dev="wan", **settings)
+                net.weir.ctl("stats", "show")  # takes long enough for what can be freed to be freed
+        assert net.lan.ping(WAN)[1] == 3
+        wait_until(lambda: qdisc(net.weir, KINDS[-1]["kind"])["packets"] >= 3, what="the last one counts")
 
 
 def test_a_rate_that_is_changed_is_another_one_at_once_and_what_waits_stays(net):
