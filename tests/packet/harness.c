@@ -70,14 +70,12 @@ static unsigned int bench_pass(struct bench *b, struct worker *w)
 /* Start and end */
 
 /* "0@A,1@B,2@B": the test on the first CPU it may use, workers on the last. */
-static void choose_lcores(char *text, size_t size)
+static void choose_lcores(const cpu_set_t *allowed, char *text, size_t size)
 {
-	cpu_set_t allowed;
 	int first = -1, last = -1;
 
-	REQUIRE(sched_getaffinity(0, sizeof(allowed), &allowed) == 0);
 	for (int cpu = 0; cpu < CPU_SETSIZE; cpu++) {
-		if (!CPU_ISSET(cpu, &allowed))
+		if (!CPU_ISSET(cpu, allowed))
 			continue;
 		if (first < 0)
 			first = cpu;
@@ -111,9 +109,13 @@ void bench_init_eal(void)
 	char *argv[] = { (char[]){ "test" }, (char[]){ "--no-huge" }, (char[]){ "--no-pci" },
 		(char[]){ "--no-shconf" }, (char[]){ "-m" }, (char[]){ "512" },
 		(char[]){ "--no-telemetry" }, lcores, (char[]){ "--log-level=*:warning" }, NULL };
+	cpu_set_t allowed;
 
-	choose_lcores(lcores, sizeof(lcores));
+	REQUIRE(sched_getaffinity(0, sizeof(allowed), &allowed) == 0);
+	choose_lcores(&allowed, lcores, sizeof(lcores));
 	REQUIRE(rte_eal_init(9, argv) >= 0);
+	/* EAL has put us on one CPU: programs that run beside each other would all be on the same. */
+	REQUIRE(sched_setaffinity(0, sizeof(allowed), &allowed) == 0);
 #ifdef HAS_LSAN
 	rte_memseg_list_walk(register_memory, NULL);
 #endif
