@@ -236,7 +236,6 @@ def test_stations_of_bridges_are_taken_in_each_vlan_of_their_member(judge):
 # In the contract, not yet in weir: never ignored.
 PENDING = {
     "class": ('firewall: { input: { rules = ( { action = "class"; to = "voice"; } ); }; };', "firewall.input.rules[0].action"),
-    "qdiscs": ('qdiscs = ( { link = "a"; kind = "tbf"; } );', "qdiscs"),
     "namespaces": ('namespaces = ( { name = "red"; } );', "namespaces"),
     "metrics": ('control: { metrics = "127.0.0.1:9169"; };', "control.metrics"),
 }
@@ -301,7 +300,7 @@ routes = ( { to = "10.9.0.0/16"; via = "172.16.0.1"; },
            { to = "10.7.0.0/16"; dev = "a"; type = "round"; },
            { to = "10.6.0.0/16"; nexthops = (); } );
 neighbors = ( { to = "10.1.0.9"; lladdr = "03:00:00:00:00:09"; dev = "c"; }, 5 );
-qdiscs = ( );
+qdiscs = ( { link = "c"; kind = "pfifo"; } );
 memory: { mbufs = 1; };
 """)
     assert status == 2
@@ -309,7 +308,7 @@ memory: { mbufs = 1; };
         (1, "links[0].mtu"), (2, "links[1].name"), (2, "links[1].device"), (2, "links[1].colour"),
         (3, "links[2].parent"), (3, "links[2].vid"), (3, "links[2].device"), (4, "links[2].addresses[0]"), (5, "routes[0].via"),
         (6, "routes[1].dev"), (6, "routes[1].metric"), (7, "routes[2].type"), (8, "routes[3].to"),
-        (9, "neighbors[0].dev"), (9, "neighbors[0].lladdr"), (9, "neighbors[1]"), (10, "qdiscs"),
+        (9, "neighbors[0].dev"), (9, "neighbors[0].lladdr"), (9, "neighbors[1]"), (10, "qdiscs[0].link"),
         (11, "memory.mbufs")]), errors
 
 

@@ -134,7 +134,7 @@ def test_random_bytes_are_borne(router):
 
 
 def test_commands_that_are_not_yet_there_say_so(router):
-    for words in (["qdisc", "show"], ["class", "show"], ["config", "commit"], ["xdp", "show"]):
+    for words in (["capture", "start"], ["config", "commit"], ["xdp", "show"]):
         status, line = router.weir.refused(*words)
         assert status == 1 and "not yet" in line, words
     for words in (["link", "add", "name", "a", "veth", "peer", "b"], ["link", "add", "name", "a", "xdp", "b"]):
