@@ -70,7 +70,7 @@ unsigned int worker_pass(struct worker *w)
 
 	for (i = 0; i < w->n_sources; i++)
 		node_run(w, &w->nodes[i]);
-	entered = LANE_SIZE - w->room;
+	entered = LANE_ROOM - w->room - w->spare;
 	while (w->pending != 0) {
 		i = (unsigned int)__builtin_ctzll(w->pending);
 		w->pending &= w->pending - 1;

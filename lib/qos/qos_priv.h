@@ -37,10 +37,10 @@ struct qos_link {
 struct qos_worker {
 	struct qos_link *const *links; /* by ifindex: control writes (release) */
 	const struct link_dp *table;
-	unsigned int stage, tx_stage; /* of qdisc, and where unshaped packets go on */
-	uint32_t n_held;	      /* packets in the roots below */
-	uint32_t n_held_max;	      /* written by control (relaxed) */
-	unsigned int n_roots;
+	unsigned int stage, tx_stage;	  /* of qdisc, and where unshaped packets go on */
+	uint32_t n_held;		  /* packets in the roots below */
+	uint32_t n_held_max;		  /* written by control (relaxed) */
+	unsigned int n_roots, turn;	  /* turn: of them the first in the last pass */
 	struct qos_root *roots[LINK_MAX]; /* that have been used */
 };
 

@@ -21,6 +21,7 @@ enum { CLASSIFY_QUEUE = 1 };
 
 enum {
 	QOS_PULL_MAX = 256,  /* packets of one link in a pass */
+	QOS_DOWN_MAX = 256,  /* of all links together that stand on others */
 	QOS_RETRY_NS = 2000, /* until a device is asked again for room */
 	QOS_TOLD_LEFT = 1,   /* in traces: comes out */
 };
@@ -147,45 +148,66 @@ static void root_pull(
 			trace_left(w, node, pkts, n);
 		budget -= n;
 		is_open = root_send(w, qw, node, root, pkts, n);
+		if (n < QOS_BURST)
+			break;
 	}
 	root_set_next(w, root, budget);
 }
 
-/* By a link that stands on others. */
-static void root_pull_down(
-	struct worker *w, struct qos_worker *qw, struct stage_node *node, struct qos_root *root)
+/* By a link that stands on others: n packets at most. How many there were. */
+static uint32_t root_pull_down(struct worker *w, struct qos_worker *qw, struct stage_node *node,
+	struct qos_root *root, uint32_t n_max)
 {
-	uint32_t budget = RTE_MIN(w->room, (uint32_t)QOS_BURST), n;
-	struct rte_mbuf *pkts[QOS_BURST];
+	uint32_t n_left = n_max;
 
-	n = root_take(w, root, pkts, budget);
-	if (unlikely(w->trace != NULL))
-		trace_left(w, node, pkts, n);
-	count_held(w, qw, -(int)n);
-	for (uint32_t i = 0; i < n; i++) {
-		pkt_meta(pkts[i])->out_link = root->ifindex;
-		stage_leave(w, node, pkts[i], DUE_TX);
+	while (n_left > 0) {
+		struct rte_mbuf *pkts[QOS_BURST];
+		uint32_t n_now = RTE_MIN(n_left, (uint32_t)QOS_BURST);
+		uint32_t n = root_take(w, root, pkts, n_now);
+
+		if (unlikely(w->trace != NULL))
+			trace_left(w, node, pkts, n);
+		for (uint32_t i = 0; i < n; i++) {
+			pkt_meta(pkts[i])->out_link = root->ifindex;
+			stage_leave(w, node, pkts[i], DUE_TX);
+		}
+		n_left -= n;
+		if (n < n_now)
+			break;
 	}
-	w->room -= n;
-	node->packets += n;
-	root_set_next(w, root, budget - n);
+	count_held(w, qw, -(int)(n_max - n_left));
+	root_set_next(w, root, n_left);
+	return n_max - n_left;
 }
 
+/*
+ * What goes down enters this pass on top of what other sources bring, else these would find no room while much waits,
+ * or it would be let out more slowly than it comes. When it is too much for one pass, links take turns to be the first.
+ */
 static void due_run(struct worker *w, struct stage_node *node)
 {
 	struct qos_worker *qw = qos_worker(w);
+	uint32_t room = RTE_MIN(w->spare, (uint32_t)QOS_DOWN_MAX), n;
 
 	if (likely(w->now < w->due) || qw->n_roots == 0)
 		return;
-	for (unsigned int i = 0; i < qw->n_roots; i++) {
-		struct qos_root *root = qw->roots[i];
+	if (++qw->turn >= qw->n_roots)
+		qw->turn = 0;
+	for (unsigned int i = 0, at = qw->turn; i < qw->n_roots; i++) {
+		struct qos_root *root = qw->roots[at];
 
+		if (++at == qw->n_roots)
+			at = 0;
 		if (w->now < root->next_at)
 			continue;
-		if (root_is_port(qw, root))
+		if (root_is_port(qw, root)) {
 			root_pull(w, qw, node, root);
-		else
-			root_pull_down(w, qw, node, root);
+			continue;
+		}
+		n = root_pull_down(w, qw, node, root, RTE_MIN(room, (uint32_t)QOS_PULL_MAX));
+		room -= n;
+		w->spare -= n;
+		node->packets += n;
 	}
 	worker_set_due(w, qw);
 }

@@ -178,9 +178,8 @@ static json_t *given_json(const struct field *field, const void *value)
 		return schema_given(field->object, field->object, list->items);
 	array = json_array();
 	for (unsigned int i = 0; i < list->n; i++)
-		json_array_append_new(array,
-			schema_given(field->object, field->object,
-				field_list_item(field->object, list, i)));
+		json_array_append_new(array, schema_given(field->object, field->object,
+						     field_list_item(field->object, list, i)));
 	return array;
 }
 
@@ -196,12 +195,12 @@ static void put_given(json_t *json, const struct object *wanted, const struct ob
 		if ((head->given >> at.index & 1) &&
 			field_find(wanted, field->name).field->type != FIELD_END)
 			json_object_set_new(json, field->name,
-				given_json(field, (const char *)instance + at.base + field->offset));
+				given_json(
+					field, (const char *)instance + at.base + field->offset));
 	}
 }
 
-json_t *schema_given(
-	const struct object *wanted, const struct object *object, const void *instance)
+json_t *schema_given(const struct object *wanted, const struct object *object, const void *instance)
 {
 	json_t *json = json_object();
 
