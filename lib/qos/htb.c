@@ -34,10 +34,9 @@
  * of a worse key sends in its place with a smaller packet: that would starve large ones. When another packet becomes
  * the first of those that it waits for, it is asked again.
  *
- * For each packet that is a step for each level down and up, and O(log n) in the heap for each class that waits. Those
- * whose time has come are let go together, so that an owner who is late does at once what he would have done before.
- * next_at is the first time that anybody waits for; it is early when that one finds then that a ceil above it has not
- * enough. Packets that overtake others within a child (a prio below) are found when that child's turn comes.
+ * For each packet that is a step for each level down and up, and O(log n) in the heap for each class that waits. Packets
+ * that overtake others within a child (a prio below) are found when that child's turn comes, or at once if those others
+ * may not go yet (a tbf below that).
  */
 #include "qos/htb_priv.h"
 
@@ -76,7 +75,8 @@ static void leaf_idle(struct htb *h, struct htb_class *leaf, uint64_t now)
 {
 	uint64_t at = leaf->child->next_at;
 
-	if (leaf->child->n_packets > 0) {
+	leaf->is_waiting = leaf->child->n_packets > 0;
+	if (leaf->is_waiting) {
 		leaf_stop(h, leaf, (int64_t)(at - now) > 0 ? at : now + 1);
 		return;
 	}
@@ -95,6 +95,7 @@ static void leaf_judge(struct htb *h, struct htb_class *leaf, uint64_t now)
 		leaf_idle(h, leaf, now);
 		return;
 	}
+	leaf->is_waiting = false;
 	rate_at = htb_bucket_ready_at(&leaf->rate, m->pkt_len);
 	ceil_at = htb_bucket_ready_at(&leaf->ceil, m->pkt_len);
 	if ((int64_t)(ceil_at - now) > 0) {
@@ -266,6 +267,16 @@ static const struct rte_mbuf *htb_peek(struct qdisc *q, uint64_t now)
 	return pick_next(h, now, &pick) ? pick.m : NULL;
 }
 
+/* There are others, which have to wait in the child: it would be asked when their time has come. */
+static void leaf_ask_again(struct htb *h, struct htb_class *leaf)
+{
+	if (!leaf->is_waiting)
+		return;
+	leaf->is_waiting = false;
+	htb_wait_cancel(h, leaf);
+	leaf_set(h, leaf, leaf_keys(leaf));
+}
+
 /* It may have been in rings before: what it had then was dropped, which nobody told. */
 static void htb_filled(struct qdisc *q, uint32_t slot, uint64_t now)
 {
@@ -276,6 +287,10 @@ static void htb_filled(struct qdisc *q, uint32_t slot, uint64_t now)
 	if (slot >= h->n_slots)
 		return;
 	leaf = h->slots[slot];
+	if (leaf->child != NULL && leaf->child->n_packets > 1) {
+		leaf_ask_again(h, leaf);
+		return;
+	}
 	leaf->child = q->children[slot];
 	leaf->leaf_links[0].deficit = leaf->leaf_links[1].deficit = leaf->quantum;
 	htb_wait_cancel(h, leaf);

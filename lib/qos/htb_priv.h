@@ -44,6 +44,7 @@ struct htb_class {
 	uint8_t level, prio;
 	bool is_blocked; /* its ceil forbids it, and all below it, to send */
 	bool is_lending; /* inner: its rate may have enough for others */
+	bool is_waiting; /* leaf: its child has packets, and none that may go */
 	/* Second line. */
 	struct htb_bucket ceil, rate;
 	uint64_t debt_max; /* inner: cycles that the rate may be used ahead */

@@ -235,7 +235,8 @@ static inline struct qdisc *find_refusal(
 
 /*
  * It is counted before the leaf sees it, so that the leaf may drop it by qdisc_drop() like any other one. A leaf that
- * has dropped down to one packet is not filled: it was not empty.
+ * has dropped down to one packet is not filled: it was not empty. All above one that is are told: what they have
+ * besides may be packets that have to wait.
  */
 static inline void leaf_enqueue(struct qdisc *leaf, struct rte_mbuf *m, uint64_t now)
 {
@@ -246,9 +247,9 @@ static inline void leaf_enqueue(struct qdisc *leaf, struct rte_mbuf *m, uint64_t
 		q->n_bytes += m->pkt_len;
 	}
 	leaf->ops->enqueue(leaf, m, now);
-	if (!was_empty)
+	if (!was_empty || leaf->n_packets == 0)
 		return;
-	for (struct qdisc *q = leaf; q->n_packets == 1 && q->parent != NULL; q = q->parent)
+	for (struct qdisc *q = leaf; q->parent != NULL; q = q->parent)
 		if (q->parent->ops->filled != NULL)
 			q->parent->ops->filled(q->parent, q->slot, now);
 }

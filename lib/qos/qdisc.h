@@ -142,7 +142,10 @@ struct qdisc_ops {
 	void (*enqueue)(struct qdisc *q, struct rte_mbuf *m, uint64_t now);
 	/* Could a frame of that length ever get out? NULL: any could. */
 	bool (*can_pass)(const struct qdisc *q, uint32_t slot, uint32_t len);
-	/* A child of it has its first packet. NULL: it finds out by itself. */
+	/*
+	 * A child of it has its first packet, or one that may go before others that have to wait there. NULL: it finds
+	 * out by itself.
+	 */
 	void (*filled)(struct qdisc *q, uint32_t slot, uint64_t now);
 	/*
 	 * Nothing waits in it. May n packets of so many bytes in all go at once, if they come now? Then they count

@@ -68,8 +68,9 @@ void qos_drop(struct qdisc_tree *tree, struct rte_mbuf *m, enum qdisc_drop reaso
 
 /* Out of the qdiscs */
 
+/* stage: the qdisc's, at which their way ends, or that of `qdisc_due`, from which they go on. */
 static __rte_noinline void trace_left(
-	struct worker *w, const struct stage_node *node, struct rte_mbuf *const *pkts, uint32_t n)
+	struct worker *w, unsigned int stage, struct rte_mbuf *const *pkts, uint32_t n)
 {
 	for (uint32_t i = 0; i < n; i++) {
 		uint64_t waited = w->now - qdisc_pkt(pkts[i])->queued_at;
@@ -79,7 +80,7 @@ static __rte_noinline void trace_left(
 			.arg = { QOS_TOLD_LEFT, (uint16_t)(us >> 16), (uint16_t)us },
 		};
 
-		trace_note_extra(w, node->index, STAGE_CONSUMED, pkts[i], &extra);
+		trace_note_extra(w, stage, STAGE_CONSUMED, pkts[i], &extra);
 	}
 }
 
@@ -145,7 +146,7 @@ static void root_pull(
 		if (n == 0)
 			break;
 		if (unlikely(w->trace != NULL))
-			trace_left(w, node, pkts, n);
+			trace_left(w, qw->stage, pkts, n);
 		budget -= n;
 		is_open = root_send(w, qw, node, root, pkts, n);
 		if (n < QOS_BURST)
@@ -166,7 +167,7 @@ static uint32_t root_pull_down(struct worker *w, struct qos_worker *qw, struct s
 		uint32_t n = root_take(w, root, pkts, n_now);
 
 		if (unlikely(w->trace != NULL))
-			trace_left(w, node, pkts, n);
+			trace_left(w, node->index, pkts, n);
 		for (uint32_t i = 0; i < n; i++) {
 			pkt_meta(pkts[i])->out_link = root->ifindex;
 			stage_leave(w, node, pkts[i], DUE_TX);
@@ -278,6 +279,17 @@ static uint32_t pass_run_of(struct worker *w, struct qos_worker *qw, struct stag
 	return n_passed;
 }
 
+static __rte_noinline void trace_classified(struct worker *w, const struct stage_node *node,
+	uint16_t owner, struct rte_mbuf *const *pkts, uint32_t n)
+{
+	bool is_ours = owner == w->id;
+	const struct trace_extra extra = { .to = is_ours ? TRACE_NO_WORKER : owner };
+
+	for (uint32_t i = 0; i < n; i++)
+		trace_note_extra(
+			w, node->index, is_ours ? CLASSIFY_QUEUE : STAGE_CONSUMED, pkts[i], &extra);
+}
+
 static void classify_run_of(struct worker *w, struct qos_worker *qw, struct stage_node *node,
 	struct rte_mbuf **pkts, uint32_t n)
 {
@@ -297,8 +309,7 @@ static void classify_run_of(struct worker *w, struct qos_worker *qw, struct stag
 	for (uint32_t i = 0; i < n; i++)
 		classify(w, link->classifier, pkts[i]);
 	if (unlikely(w->trace != NULL))
-		trace_note_all(
-			w, node, link->owner == w->id ? CLASSIFY_QUEUE : STAGE_CONSUMED, pkts, n);
+		trace_classified(w, node, link->owner, pkts, n);
 	if (unlikely(link->owner != w->id)) {
 		worker_hand_over(w->dp->workers[link->owner], w, qw->stage, pkts, n);
 		return;
@@ -327,8 +338,8 @@ static void classify_format(const struct trace_record *record, char *buf, size_t
 	const struct dp *dp = record->w->dp;
 
 	if (record->exit == STAGE_CONSUMED)
-		snprintf(buf, size, "link %s, handed over to the owner of its qdisc",
-			link_name(dp, record->meta.out_link));
+		snprintf(buf, size, "link %s, handed over to worker %u, the owner of its qdisc",
+			link_name(dp, record->meta.out_link), record->extra.to);
 	else
 		snprintf(buf, size, "link %s", link_name(dp, record->meta.out_link));
 }
@@ -363,8 +374,9 @@ static void queue_one(struct worker *w, struct qos_worker *qw, struct stage_node
 		return;
 	}
 	if (unlikely(w->trace != NULL)) {
+		/* Here it goes on, in its time. */
 		const struct trace_extra extra = {
-			.to = TRACE_NO_WORKER,
+			.to = w->id,
 			.arg = { 0, qdisc_pkt(m)->leaf },
 		};
 

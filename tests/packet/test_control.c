@@ -82,6 +82,25 @@ static const struct {
 	{ "firewall.show", "{\"hook\": \"input\"}" },
 	{ "firewall.reset", NULL },
 	{ "nat.show", NULL },
+	{ "qdisc.add",
+		"{\"dev\": \"lan\", \"kind\": \"htb\", \"classes\": [{\"name\": \"a\", \"rate\": "
+		"\"1mbit\"}]}" },
+	{ "qdisc.show", NULL },
+	{ "qdisc.show", "{\"dev\": \"lan\"}" },
+	{ "qdisc.replace", "{\"dev\": \"lan\", \"parent\": \"a\", \"kind\": \"fq_codel\"}" },
+	{ "qdisc.change",
+		"{\"dev\": \"lan\", \"parent\": \"a\", \"kind\": \"fq_codel\", \"flows\": 7}" },
+	{ "class.add", "{\"dev\": \"lan\", \"name\": \"b\", \"rate\": \"1mbit\"}" },
+	{ "class.replace", "{\"dev\": \"lan\", \"name\": \"b\", \"rate\": \"2mbit\"}" },
+	{ "class.change", "{\"dev\": \"lan\", \"name\": \"b\", \"prio\": 1}" },
+	{ "class.show", NULL },
+	{ "class.show", "{\"dev\": \"lan\"}" },
+	{ "filter.add", "{\"dev\": \"lan\", \"class\": \"b\", \"dscp\": \"ef\"}" },
+	{ "filter.show", NULL },
+	{ "filter.show", "{\"dev\": \"lan\"}" },
+	{ "filter.del", "{\"dev\": \"lan\", \"index\": 0}" },
+	{ "class.del", "{\"dev\": \"lan\", \"name\": \"b\"}" },
+	{ "qdisc.del", "{\"dev\": \"lan\"}" },
 	{ "explain.packet", "{\"iif\": \"lan\", \"src\": \"192.0.2.10\", \"dst\": \"8.8.8.8\", "
 			    "\"proto\": \"tcp\"}" },
 };
@@ -515,12 +534,24 @@ static const struct {
 	{ "sysctl.set", "{\"name\": \"ipv4.icmp_msgs_burst\", \"value\": \"7\"}" },
 	{ "sysctl.set", "{\"name\": \"neigh.base_reachable_time\", \"value\": \"90s\"}" },
 	{ "sysctl.set", "{\"name\": \"neigh.arp_notify\", \"value\": \"false\"}" },
+	{ "qdisc.add", "{\"dev\": \"wan\", \"kind\": \"htb\", \"default\": \"a\", \"classes\": "
+		       "[{\"name\": "
+		       "\"a\", \"rate\": \"1mbit\"}]}" },
+	{ "qdisc.add", "{\"dev\": \"wan\", \"parent\": \"a\", \"kind\": \"fq_codel\", \"per\": "
+		       "\"source\", \"ecn\": false}" },
+	{ "filter.add",
+		"{\"dev\": \"wan\", \"class\": \"a\", \"in\": [\"lan\"], \"vlan_priority\": 3}" },
+	{ "qdisc.add", "{\"dev\": \"lan.7\", \"kind\": \"tbf\", \"rate\": \"1mbit\", \"burst\": "
+		       "\"32kbit\", "
+		       "\"latency\": \"400ms\"}" },
+	{ "class.add",
+		"{\"dev\": \"wan\", \"name\": \"b\", \"rate\": \"1mbit\", \"quantum\": 3000}" },
 };
 
 START_TEST(the_configuration_that_is_shown_is_the_one_that_runs)
 {
 	static const char *const views[] = { "link.show", "addr.show", "route.show", "sysctl.show",
-		"neigh.show" };
+		"neigh.show", "filter.show" };
 	struct bench *b = bench_start(router_config);
 	char *shown, *again, *answers[RTE_DIM(views)];
 
@@ -560,11 +591,11 @@ START_TEST(config_check_judges_a_file)
 	fflush(out);
 	params = mem_printf("{\"file\": \"%s\"}", path);
 	json_decref(bench_call(b, "config.check", params));
-	fputs("routes2 = ();\nqdiscs = ();\n", out);
+	fputs("routes2 = ();\nnamespaces = ();\n", out);
 	fclose(out);
 	error = bench_call_error(b, "config.check", params);
 	ck_assert_ptr_nonnull(strstr(error, "routes2"));
-	ck_assert_ptr_nonnull(strstr(error, "qdiscs"));
+	ck_assert_ptr_nonnull(strstr(error, "namespaces"));
 	ck_assert_ptr_nonnull(strstr(error, "not yet in weir"));
 	unlink(path);
 	free(error);
@@ -587,7 +618,6 @@ static const struct {
 	{ "class",
 		"firewall: { input: { rules = ( { action = \"class\"; to = \"voice\"; } ); }; };",
 		"firewall.input.rules[0].action: class is in the contract but not yet in weir" },
-	{ "qdiscs", "qdiscs = ();", "qdiscs: is in the contract but not yet in weir" },
 	{ "namespaces", "namespaces = ();", "namespaces: is in the contract but not yet in weir" },
 	{ "metrics", "control: { metrics = \"127.0.0.1:1\"; };", "control.metrics: is in the" },
 	{ "xdp", "links = ( { name = \"a\"; device = \"d\"; xdp = {}; } );",

@@ -874,12 +874,15 @@ static bool has_cause(const char *reason)
 	return false;
 }
 
-/* Bonds, bridges, connections, policers, rules, translations and VLANs have tests of their own, which expect each reason by its name. */
+/*
+ * Bonds, bridges, connections, policers, qdiscs, rules, translations and VLANs have tests of their own, which expect each
+ * reason by its name.
+ */
 static bool is_caused_elsewhere(const char *reason)
 {
 	static const char *const files[] = { "bond_lacp", "bond_members", "bridge", "bridge_own",
 		"bridge_vlan", "conntrack_limits", "firewall", "flow", "flow_fragments", "meter",
-		"nat", "vlan" };
+		"nat", "qdisc", "qdisc_ctl", "qdisc_kinds", "vlan" };
 	char *quoted = mem_printf("\"%s\"", reason);
 	bool is_found = false;
 

@@ -8,6 +8,7 @@
  *	lan (p0, worker 0, steered in software)   wan (p1, worker 1)
  */
 #include "kit6.h"
+#include "kit_qdisc.h"
 
 #include "base/mem.h"
 #include "flow/flow.h"
@@ -296,6 +297,41 @@ static void see_policed(void)
 	bench_destroy(b);
 }
 
+/* Answers of a VLAN with a qdisc, which one worker hands to the other, and which go down when they come out. */
+static void see_shaped(void)
+{
+	static const char vlan[] =
+		"links = ( { name = \"wan\"; device = \"net_ring_p1\"; },\n"
+		"  { name = \"lan\"; device = \"net_ring_p0\"; mac = \"" LAN_MAC "\"; },\n"
+		"  { name = \"lan.7\"; type = \"vlan\"; parent = \"lan\"; vid = 7;\n"
+		"    addresses = [ \"192.0.2.1/24\" ]; } );\n"
+		"neighbors = ( { to = \"192.0.2.10\"; lladdr = \"" HOST_MAC
+		"\"; dev = \"lan.7\"; } );\n"
+		"qdiscs = ( { link = \"lan.7\"; kind = \"pfifo\"; } );\n";
+	struct bench *b = bench_create(vlan, 2, 8192);
+	struct client *client = bench_connect(b);
+	struct frame frame;
+	char *way;
+
+	bench_advance(b, 2000);
+	frame_ip4(&frame, &(struct ip4_spec){ .src = "192.0.2.10",
+				  .dst = "192.0.2.1",
+				  .proto = IPPROTO_ICMP,
+				  .icmp_type = 8 });
+	frame_tag(&frame, RTE_ETHER_TYPE_VLAN, 7);
+	trace_start(b, client, 1);
+	bench_push(b, LAN, &frame);
+	way = trace_way(b, client, 1);
+	ck_assert_msg(
+		strstr(way, " tx qdisc_classify handover qdisc qdisc_due tx_queued tx") != NULL,
+		"%s", way);
+	free(way);
+	trace_end(b, client, 1);
+	bench_discard(b);
+	client_close(client);
+	bench_destroy(b);
+}
+
 /* Through a bridge to us, and the answer back by it. */
 static void see_bridged(void)
 {
@@ -364,6 +400,7 @@ START_TEST(every_stage_of_the_pipeline_has_a_step)
 	see_ruled();
 	see_tagged();
 	see_policed();
+	see_shaped();
 	see_bridged();
 	see_bonded();
 	for (unsigned int i = 0; pipeline[i] != NULL; i++) {
@@ -676,9 +713,46 @@ START_TEST(what_lies_in_a_fresh_buffer_is_not_believed)
 }
 END_TEST
 
+/* It is told when it is out, with the time for which it has waited: a burst of two packets of 1000 bytes, 1 ms for each. */
+START_TEST(the_wait_of_a_packet_in_a_qdisc_is_told)
+{
+	struct bench *b = qdisc_start(NULL, "{ link = \"wan\"; kind = \"tbf\"; rate = \"8mbit\"; "
+					    "burst = 2000; limit = 9000; }");
+	struct client *client = bench_connect(b);
+	json_t *event, *steps;
+	const char *said;
+	size_t n;
+
+	numbered_send(b, 1, 1000);
+	numbered_send(b, 2, 1000);
+	bench_run(b);
+	trace_start(b, client, 1);
+	numbered_send(b, 3, 1000);
+	bench_run(b);
+	for (unsigned int i = 0; i < 10; i++)
+		dp_tick(b->dp, b->now_ns);
+	ck_assert_uint_eq(client->len, 0);
+	qdisc_step(b);
+	event = bench_read(b, client);
+	steps = json_at(event, "params.steps");
+	n = json_array_size(steps);
+	ck_assert_uint_gt(n, 2);
+	said = json_text_at(json_array_get(steps, n - 2), "decision");
+	ck_assert_str_eq(said, "link wan, queue 0");
+	said = json_text_at(json_array_get(steps, n - 1), "decision");
+	ck_assert_ptr_eq(strstr(said, "leaves the qdisc of link wan after 1000 us"), said);
+	json_decref(event);
+	trace_end(b, client, 1);
+	client_close(client);
+	bench_discard(b);
+	bench_destroy(b);
+}
+END_TEST
+
 PACKET_MAIN("trace", PLAIN_TEST(every_stage_of_the_pipeline_has_a_step),
 	LOOP_TEST(a_step_says_what_its_stage_decided, decisions),
 	PLAIN_TEST(the_colour_of_a_packet_is_told),
+	PLAIN_TEST(the_wait_of_a_packet_in_a_qdisc_is_told),
 	PLAIN_TEST(the_end_of_a_packet_that_waited_is_told),
 	PLAIN_TEST(a_packet_that_waits_at_the_end_is_no_longer_told),
 	PLAIN_TEST(a_trace_follows_a_packet_to_its_owner_and_back),
