@@ -4,8 +4,8 @@
  * Makes an htb of its configuration, which has been checked; ends it; and takes over what another one knew. Classes
  * of two htbs are the same when they have the same name. Control thread; adoption is the owner's.
  *
- * What is not configured: ceil is the rate; burst is what the rate gives in 10 ms and a frame of 1600 bytes more, so
- * that it holds one at any rate and an owner may be late by that time; cburst is so of the ceil;
+ * What is not configured: ceil is the rate; burst is what the rate gives in 10 ms and a frame of 1600 bytes more (or of
+ * what the link's MTU makes it), so that it holds one at any rate and an owner may be late by that time; cburst is so of the ceil;
  * quantum is a tenth (tc's r2q) of the rate in bytes, within 1000 and 200000.
  */
 #include "qos/htb_priv.h"
@@ -18,9 +18,10 @@
 
 enum { DEBT_MAX_S = 60, FRAME_MAX = 65535 };
 
-static uint64_t burst_default(const struct rate *rate)
+static uint64_t burst_default(const struct rate *rate, uint32_t frame_len)
 {
-	return rate->bps / 8 / HTB_BURST_PER_S + rate_bytes(rate, HTB_BURST_MIN);
+	return rate->bps / 8 / HTB_BURST_PER_S +
+	       rate_bytes(rate, RTE_MAX(frame_len, (uint32_t)HTB_BURST_MIN));
 }
 
 static uint32_t quantum_of(const struct qdisc_class_conf *conf)
@@ -43,7 +44,7 @@ static uint64_t class_bucket_init(struct htb *h, const struct qdisc_conf *conf,
 	bucket->rate.mpu = (uint32_t)conf->mpu;
 	bucket->rate.is_atm = conf->is_atm;
 	if (burst == 0)
-		burst = burst_default(&bucket->rate);
+		burst = burst_default(&bucket->rate, conf->frame_len);
 	bucket_init(&bucket->bucket, &bucket->rate, burst, h->q.tree->made_at);
 	return burst;
 }

@@ -233,6 +233,13 @@ static void check_prio(const struct look *look)
 				conf->bands - 1);
 }
 
+/* htb_check() knows of frames of Ethernet; links may have longer ones. */
+static void check_class_burst(const struct look *look, const char *key, uint64_t burst)
+{
+	if (burst >= HTB_MTU && look->frame_len > HTB_MTU)
+		check_burst(look, key, burst);
+}
+
 /* What commands take for a handle is no name of a class. */
 static void check_name(const struct look *look, const char *name)
 {
@@ -270,6 +277,8 @@ static void look_into_class(const struct look *look, unsigned int i)
 		check_prio_class(&inner, i);
 	else if (class->band >= 0)
 		look_error(&inner, "band", "only a prio has bands");
+	check_class_burst(&inner, "burst", class->burst);
+	check_class_burst(&inner, "cburst", class->cburst);
 	look_into(look, child, &class->child);
 	free(child);
 	free(path);

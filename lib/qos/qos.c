@@ -197,6 +197,23 @@ static void replace(struct dp *dp, struct qos_shaped *shaped, struct qdisc_tree 
 	dp_mail(dp, dp->workers[root->owner], &mail);
 }
 
+static void set_frame_len(struct qdisc_conf *conf, uint32_t len)
+{
+	struct qdisc_class_conf *classes = conf->classes.items;
+
+	conf->frame_len = len;
+	for (unsigned int i = 0; i < conf->classes.n; i++)
+		if (classes[i].child.n > 0)
+			set_frame_len(classes[i].child.items, len);
+	if (conf->child.n > 0)
+		set_frame_len(conf->child.items, len);
+}
+
+static uint32_t frame_len_of(const struct link *link)
+{
+	return (uint32_t)link->mtu + RTE_ETHER_HDR_LEN;
+}
+
 static struct qos_shaped *shaped_create(struct dp *dp, const struct link *link, uint16_t owner)
 {
 	struct qos_shaped *shaped = mem_zalloc(sizeof(*shaped));
@@ -217,8 +234,10 @@ int qos_set(struct dp *dp, struct link *link, struct qdisc_conf *conf, const cha
 	uint16_t owner = shaped != NULL ? shaped->root->owner : choose_owner(dp, link);
 	struct classifier *classifier;
 	struct qdisc_tree *tree;
-	int err = make(dp, conf, owner, &tree, &classifier);
+	int err;
 
+	set_frame_len(conf, frame_len_of(link));
+	err = make(dp, conf, owner, &tree, &classifier);
 	if (err < 0) {
 		diag_error(diag, 0, path, "cannot be made: %s", strerror(-err));
 		return err;
@@ -270,24 +289,38 @@ static bool filters_ask_for_links(const struct qdisc_conf *conf)
 	return do_ask || (conf->child.n > 0 && filters_ask_for_links(conf->child.items));
 }
 
+/* The settings are the same, and mean something else. */
+static void remake(struct dp *dp, struct qos_shaped *shaped)
+{
+	struct classifier *classifier;
+	struct qdisc_tree *tree;
+
+	if (make(dp, shaped->conf, shaped->root->owner, &tree, &classifier) < 0)
+		log_err("qos", "no memory for qdiscs that follow links link=%s",
+			link_by_index(dp, shaped->root->ifindex)->name);
+	else
+		replace(dp, shaped, tree, classifier);
+}
+
 /* Filters that name links mean others now. */
 static void follow_links(struct dp *dp)
 {
 	struct qos_state *state = qos_state(dp);
 
-	for (unsigned int i = 0; i < LINK_MAX; i++) {
-		struct qos_shaped *shaped = state->shaped[i];
-		struct classifier *classifier;
-		struct qdisc_tree *tree;
+	for (unsigned int i = 0; i < LINK_MAX; i++)
+		if (state->shaped[i] != NULL && filters_ask_for_links(state->shaped[i]->conf))
+			remake(dp, state->shaped[i]);
+}
 
-		if (shaped == NULL || !filters_ask_for_links(shaped->conf))
-			continue;
-		if (make(dp, shaped->conf, shaped->root->owner, &tree, &classifier) < 0)
-			log_err("qos", "no memory for filters that follow links link=%s",
-				link_by_index(dp, (uint16_t)i)->name);
-		else
-			replace(dp, shaped, tree, classifier);
-	}
+/* Bursts for which nothing is said hold a frame. */
+static void follow_mtu(struct dp *dp, const struct link *link)
+{
+	struct qos_shaped *shaped = qos_state(dp)->shaped[link->ifindex];
+
+	if (shaped == NULL || shaped->conf->frame_len == frame_len_of(link))
+		return;
+	set_frame_len(shaped->conf, frame_len_of(link));
+	remake(dp, shaped);
 }
 
 static void qos_event(struct dp *dp, enum event_kind kind, const void *subject)
@@ -298,6 +331,8 @@ static void qos_event(struct dp *dp, enum event_kind kind, const void *subject)
 		qos_unset(dp, link_by_index(dp, link->ifindex));
 	if (kind == EVENT_LINK_NEW || kind == EVENT_LINK_DELETED)
 		follow_links(dp);
+	if (kind == EVENT_LINK_CHANGED)
+		follow_mtu(dp, link);
 }
 
 /* Module */

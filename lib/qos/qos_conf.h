@@ -57,6 +57,7 @@ struct qdisc_conf {
 	int per; /* enum qdisc_per */
 	/* tbf */
 	struct field_list child; /* struct qdisc_conf: one, or none */
+	uint32_t frame_len;	 /* no setting: the longest frame of its link; 0: not known */
 };
 
 /* Of htb: a class. Of prio: what a band has of its own. */

@@ -85,6 +85,41 @@ START_TEST(classes_share_a_link_by_their_rates)
 }
 END_TEST
 
+/* The burst of a class holds the longest frame of the link, unless something else is said; also when that grows. */
+START_TEST(a_class_lets_every_frame_of_its_link_pass)
+{
+	static const char jumbo[] =
+		"links = ( { name = \"lan\"; device = \"net_ring_p0\"; mtu = 9000; mac = \"" LAN_MAC
+		"\"; "
+		"addresses = [ \"192.0.2.1/24\" ]; },\n"
+		"  { name = \"wan\"; device = \"net_ring_p1\"; mtu = 5000; mac = \"" WAN_MAC "\"; "
+		"addresses = [ \"198.51.100.1/24\" ]; } );\n"
+		"neighbors = ( { to = \"198.51.100.10\"; lladdr = \"" PEER_MAC
+		"\"; dev = \"wan\"; } );\n";
+	struct bench *b = qdisc_start(jumbo,
+		"{ link = \"wan\"; kind = \"prio\"; classes = ( { band = 1; child = { kind = "
+		"\"htb\"; "
+		"default = \"a\"; classes = ( { name = \"a\"; rate = \"8kbit\"; } ); }; } ); }");
+	struct drops drops = drops_take(b);
+
+	numbered_send(b, 1, 5014);
+	bench_run(b);
+	numbered_expect(b, WAN, 1, 1);
+	json_decref(bench_call(b, "link.set", "{\"dev\": \"wan\", \"mtu\": 9000}"));
+	numbered_send(b, 2, 9014);
+	bench_run(b);
+	qdisc_run_dry(b);
+	numbered_expect(b, WAN, 2, 2);
+	drops_expect_none(b, &drops);
+	/* As burst or cburst is said, it has to be enough. */
+	bench_expect_error(b, "class.change",
+		"{\"dev\": \"wan\", \"name\": \"a\", \"burst\": 9013}",
+		"classes[0].child.classes[0].burst: must be 9014 bytes at least: a frame of the "
+		"link's MTU");
+	bench_destroy(b);
+}
+END_TEST
+
 /* In a class there is a slow band and a fast one: what comes for the fast one does not wait for the slow one's time. */
 START_TEST(what_can_go_does_not_wait_for_what_cannot)
 {
@@ -320,6 +355,7 @@ START_TEST(what_waits_at_the_end_is_counted_as_stopped)
 END_TEST
 
 PACKET_MAIN("qdisc_kinds", LOOP_TEST(classes_share_a_link_by_their_rates, shares),
+	PLAIN_TEST(a_class_lets_every_frame_of_its_link_pass),
 	{ what_can_go_does_not_wait_for_what_cannot, 4 },
 	PLAIN_TEST(flows_share_a_link_evenly_and_a_sparse_one_goes_first),
 	PLAIN_TEST(the_hosts_of_a_link_share_it_evenly_whatever_their_flows),

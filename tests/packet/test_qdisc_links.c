@@ -286,5 +286,5 @@ PACKET_MAIN("qdisc_links", PLAIN_TEST(a_vlan_and_its_port_are_shaped_one_after_t
 	PLAIN_TEST(vlans_take_turns_when_there_is_much_to_let_out),
 	PLAIN_TEST(packets_of_a_vlan_that_is_down_are_dropped_when_they_are_due),
 	PLAIN_TEST(packets_of_a_vlan_that_is_deleted_go_with_it),
-	PLAIN_TEST(a_bond_is_shaped_before_its_members_are_chosen),
+	{ a_bond_is_shaped_before_its_members_are_chosen, 3 },
 	PLAIN_TEST(a_member_of_a_bond_is_shaped_by_itself))
