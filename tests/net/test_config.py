@@ -235,7 +235,6 @@ def test_stations_of_bridges_are_taken_in_each_vlan_of_their_member(judge):
 
 # In the contract, not yet in weir: never ignored.
 PENDING = {
-    "class": ('firewall: { input: { rules = ( { action = "class"; to = "voice"; } ); }; };', "firewall.input.rules[0].action"),
     "namespaces": ('namespaces = ( { name = "red"; } );', "namespaces"),
     "metrics": ('control: { metrics = "127.0.0.1:9169"; };', "control.metrics"),
 }

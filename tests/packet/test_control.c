@@ -615,9 +615,6 @@ END_TEST
 static const struct {
 	const char *name, *text, *want;
 } configs[] = {
-	{ "class",
-		"firewall: { input: { rules = ( { action = \"class\"; to = \"voice\"; } ); }; };",
-		"firewall.input.rules[0].action: class is in the contract but not yet in weir" },
 	{ "namespaces", "namespaces = ();", "namespaces: is in the contract but not yet in weir" },
 	{ "metrics", "control: { metrics = \"127.0.0.1:1\"; };", "control.metrics: is in the" },
 	{ "xdp", "links = ( { name = \"a\"; device = \"d\"; xdp = {}; } );",
@@ -747,6 +744,12 @@ static const struct {
 	{ "a weight of nothing",
 		"routes = ( { to = \"10.0.0.0/8\"; nexthops = ( { weight = 0; } ); } );",
 		"routes[0].nexthops[0].weight: 0 is out of range" },
+	{ "a class that no qdisc has",
+		"firewall: { input: { rules = ( { action = \"class\"; to = \"voice\"; } ); }; };",
+		"firewall.input.rules[0].to: no qdisc has a class" },
+	{ "a class without a name",
+		"firewall: { input: { rules = ( { action = \"class\"; } ); }; };",
+		"firewall.input.rules[0].to: is missing" },
 	{ "a link-local prefix of no link",
 		"routes = ( { to = \"fe80::/64\"; via = \"fe80::1\"; } );",
 		"routes[0].to: is link-local" },
