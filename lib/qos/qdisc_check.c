@@ -240,13 +240,21 @@ static void check_class_burst(const struct look *look, const char *key, uint64_t
 		check_burst(look, key, burst);
 }
 
-/* What commands take for a handle is no name of a class. */
+/* What commands take for a handle, or an htb for what no class shapes, is no name of a class. */
 static void check_name(const struct look *look, const char *name)
 {
-	if (name == NULL && look->conf->kind == QDISC_HTB)
+	bool is_htb = look->conf->kind == QDISC_HTB;
+
+	if (name == NULL && is_htb)
 		look_error(look, "name", "is missing: a class of htb needs it");
-	else if (name != NULL && strchr(name, ':') != NULL)
+	if (name == NULL)
+		return;
+	if (*name == '\0')
+		look_error(look, "name", "is empty");
+	if (strchr(name, ':') != NULL)
 		look_error(look, "name", "\"%s\": may not contain a colon: handles do", name);
+	if (is_htb && strcmp(name, "direct") == 0)
+		look_error(look, "name", "\"direct\" is what no class shapes");
 }
 
 static void look_at(const struct look *look);

@@ -124,7 +124,7 @@ static void root_set_next(const struct worker *w, struct qos_root *root, uint32_
 	const struct qdisc *q = root->tree->root;
 
 	if (unlikely(root->n_stuck > 0))
-		root->next_at = w->now + w->dp->tsc_hz / 1000000000 * QOS_RETRY_NS;
+		root->next_at = w->now + w->dp->tsc_hz * QOS_RETRY_NS / 1000000000;
 	else if (q->n_packets == 0)
 		root->next_at = UINT64_MAX;
 	else

@@ -278,6 +278,26 @@ START_TEST(what_a_device_has_no_room_for_waits_in_order)
 }
 END_TEST
 
+/* Also when nothing comes after it that would have the device asked. */
+START_TEST(a_few_packets_that_the_device_had_no_room_for_are_tried_again)
+{
+	struct bench *b = qdisc_start(NULL, "{ link = \"wan\"; kind = \"prio\"; }");
+
+	device_fill(b, WAN, 1);
+	for (uint16_t i = 0; i < 3; i++)
+		numbered_send(b, i, 100);
+	bench_run(b);
+	ck_assert_int_eq(qdisc_held(b), 2);
+	ck_assert_uint_ne(b->dp->workers[0]->due, UINT64_MAX);
+	device_drain(b, WAN, 10);
+	qdisc_run_dry(b);
+	ck_assert_int_eq(qdisc_held(b), 0);
+	device_drain(b, WAN, BENCH_RING_SIZE - 1 - 1 - 10);
+	numbered_expect(b, WAN, 0, 2);
+	bench_destroy(b);
+}
+END_TEST
+
 PACKET_MAIN("qdisc", PLAIN_TEST(a_tbf_lets_packets_out_when_their_last_byte_is_paid_for),
 	PLAIN_TEST(a_worker_that_sleeps_until_due_keeps_the_rate),
 	PLAIN_TEST(what_would_wait_longer_than_the_latency_is_dropped),
@@ -285,4 +305,5 @@ PACKET_MAIN("qdisc", PLAIN_TEST(a_tbf_lets_packets_out_when_their_last_byte_is_p
 	PLAIN_TEST(packets_of_other_links_go_as_if_there_were_no_qdisc),
 	PLAIN_TEST(a_higher_band_passes_a_full_lower_one),
 	PLAIN_TEST(bands_are_served_in_their_order),
-	PLAIN_TEST(what_a_device_has_no_room_for_waits_in_order))
+	PLAIN_TEST(what_a_device_has_no_room_for_waits_in_order),
+	PLAIN_TEST(a_few_packets_that_the_device_had_no_room_for_are_tried_again))

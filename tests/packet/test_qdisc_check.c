@@ -162,6 +162,10 @@ static const struct {
 	/* A class cannot be told from a handle. */
 	{ HTB "classes = ( { name = \"1:2\"; rate = \"1mbit\"; } ); }\n",
 		"3 qdiscs[0].classes[0].name: \"1:2\": may not contain a colon: handles do" },
+	{ HTB "classes = ( { name = \"\"; rate = \"1mbit\"; },\n{ name = \"direct\"; rate = "
+	      "\"1mbit\"; } ); }\n",
+		"3 qdiscs[0].classes[0].name: is empty\n"
+		"4 qdiscs[0].classes[1].name: \"direct\" is what no class shapes" },
 	/* Within others */
 	{ TBF "limit = 9000; child = { kind = \"tbf\";\nrate = \"1mbit\"; limit = 9000; burst = "
 	      "1000; "

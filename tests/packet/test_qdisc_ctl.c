@@ -523,6 +523,22 @@ START_TEST(what_is_on_its_way_to_a_qdisc_that_goes_away_is_sent)
 }
 END_TEST
 
+/* A device that is stopped for a change takes nothing meanwhile. */
+START_TEST(what_waits_outlasts_a_change_of_the_mtu)
+{
+	struct bench *b = start_loaded("");
+	struct drops drops = drops_take(b);
+
+	json_decref(bench_call(b, "link.set", "{\"dev\": \"wan\", \"mtu\": 1400}"));
+	qdisc_wait(b, 10000000);
+	json_decref(bench_call(b, "link.set", "{\"dev\": \"wan\", \"mtu\": 1500}"));
+	qdisc_run_dry(b);
+	drops_expect_none(b, &drops);
+	numbered_expect(b, WAN, 2, 101);
+	bench_destroy(b);
+}
+END_TEST
+
 /* Down and up */
 
 START_TEST(a_link_that_is_down_drops_what_is_due_and_shapes_again_when_it_is_up)
@@ -639,5 +655,6 @@ PACKET_MAIN("qdisc_ctl", LOOP_TEST(a_bad_command_is_refused_and_changes_nothing,
 	PLAIN_TEST(a_qdisc_that_is_taken_away_takes_what_waits_along),
 	PLAIN_TEST(what_is_stuck_is_taken_away_as_well),
 	PLAIN_TEST(what_is_on_its_way_to_a_qdisc_that_goes_away_is_sent),
+	PLAIN_TEST(what_waits_outlasts_a_change_of_the_mtu),
 	PLAIN_TEST(a_link_that_is_down_drops_what_is_due_and_shapes_again_when_it_is_up),
 	PLAIN_TEST(all_links_can_go_down_with_full_queues))
