@@ -59,19 +59,23 @@ class Cable:
         self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.sock.bind(f"{name}.here")
         self.peer = f"{name}.qemu"
+        self.n_sent = self.n_received = 0
 
     def send(self, *frames):
         self.sock.settimeout(30)  # a socket takes some ten frames until QEMU reads them
         for frame in frames:
             self.sock.sendto(bytes(frame), self.peer)
+            self.n_sent += 1
 
     def receive(self, timeout):
         """The next frame, or None."""
         self.sock.settimeout(max(timeout, 0.001))
         try:
-            return Ether(self.sock.recv(65536))
+            frame = Ether(self.sock.recv(65536))
         except (socket.timeout, BlockingIOError):
             return None
+        self.n_received += 1
+        return frame
 
     def until(self, match, timeout=30):
         """All frames up to the first that matches, that one last."""
