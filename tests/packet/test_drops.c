@@ -882,7 +882,7 @@ static bool is_caused_elsewhere(const char *reason)
 {
 	static const char *const files[] = { "bond_lacp", "bond_members", "bridge", "bridge_own",
 		"bridge_vlan", "conntrack_limits", "firewall", "flow", "flow_fragments", "meter",
-		"nat", "qdisc", "qdisc_ctl", "qdisc_kinds", "vlan" };
+		"nat", "qdisc", "qdisc_change", "qdisc_kinds", "vlan" };
 	char *quoted = mem_printf("\"%s\"", reason);
 	bool is_found = false;
 
