@@ -23,9 +23,10 @@
 
 enum {
 	EAL_ARGS_MAX = 128,
-	MBUF_BYTES = 2560,   /* an mbuf with metadata, headroom, data and its share of the pool */
-	BASE_MEMORY_MB = 96, /* tables, rings, device queues */
-	WORKER_MEMORY_MB = 4,
+	MBUF_BYTES = 2560, /* an mbuf with metadata, headroom, data and its share of the pool */
+	MBUF_PAGE_BYTES = 4096, /* in ordinary memory, where each has a page of its own */
+	BASE_MEMORY_MB = 128,	/* tables, rings, device queues */
+	WORKER_MEMORY_MB = 8,
 };
 
 /* Settings */
@@ -347,6 +348,7 @@ static void eal_args_memory(
 	/* --in-memory means huge pages to the EAL; this is the same without them. */
 	eal_arg(args, mem_strdup("--no-huge"));
 	eal_arg(args, mem_strdup("--no-shconf"));
+	need_mb += (unsigned int)((uint64_t)plan->n_mbufs * (MBUF_PAGE_BYTES - MBUF_BYTES) >> 20);
 	eal_arg(args, mem_strdup("-m"));
 	eal_arg(args, mem_printf("%u", need_mb));
 }

@@ -224,6 +224,9 @@ int daemon_run(const struct config *config, unsigned int until_idle_ms)
 	conf.n_mbufs = d.plan.n_mbufs;
 	conf.is_adaptive = d.plan.is_adaptive;
 	err = dp_create(&conf, &d.dp);
+	if (err == -ENOMEM)
+		log_err("daemon", "no memory for workers and packet buffers workers=%u mbufs=%u",
+			conf.n_workers, conf.n_mbufs);
 	if (err < 0)
 		goto free_events;
 	d.dp->now_ns = monotonic_ns();
