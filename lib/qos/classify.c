@@ -9,6 +9,7 @@
 #include "flow/flow.h"
 #include "match/class_names.h"
 #include "qos/qos_priv.h"
+#include "qos/classify_quick.h"
 #include "qos/view.h"
 
 #include <stdlib.h>
@@ -41,6 +42,9 @@ struct classifier {
 	bool wants_source; /* of connections, before translation */
 	bool is_by_tos;	   /* nothing but that is looked at, unless rules name classes */
 	uint16_t leaf_of[QDISC_PRIORITIES]; /* then: by the TOS field's bits 1 to 4 */
+	uint32_t n_filtering;		    /* nodes with filters */
+	uint32_t quick_at;		    /* where that is, if it is one, above all branches */
+	struct quick_filters quick;	    /* its filters */
 	struct hash_seed seed;
 	uint32_t n_numbers;
 	uint32_t *by_number; /* node + 1 by class number; 0: none */
@@ -98,18 +102,23 @@ static uint32_t find_filtered(const struct classify_node *node, const struct qos
 	return UINT32_MAX;
 }
 
+/* What no filter names. */
+static inline uint32_t find_fallback(const struct classify_node *node, uint8_t tos)
+{
+	uint32_t slot = node->fallback;
+
+	if (slot == UINT32_MAX)
+		slot = node->priomap[tos_priority[tos >> 1 & 15]];
+	return node->children[slot];
+}
+
 static inline uint32_t find_child(const struct classify_node *node, const struct qos_view *view)
 {
-	uint32_t found, slot = node->fallback;
+	uint32_t found = UINT32_MAX;
 
-	if (node->n_filters > 0) {
+	if (node->n_filters > 0)
 		found = find_filtered(node, view);
-		if (found != UINT32_MAX)
-			return found;
-	}
-	if (slot == UINT32_MAX)
-		slot = node->priomap[tos_priority[view->tos >> 1 & 15]];
-	return node->children[slot];
+	return found != UINT32_MAX ? found : find_fallback(node, view->tos);
 }
 
 static uint32_t hash_words(const struct classifier *c, uint64_t a, uint64_t b)
@@ -239,6 +248,20 @@ static __rte_always_inline unsigned int tos_bits(const struct rte_mbuf *m)
 	return view.tos >> 1 & 15;
 }
 
+/* Below the node with the filters TOS alone decides. */
+static __rte_always_inline uint16_t find_quick(
+	const struct classifier *c, const struct rte_mbuf *m, const struct parse_ip4_words *words)
+{
+	uint32_t at = quick_find(&c->quick, m, words);
+	uint8_t tos = (uint8_t)(words->at12 >> 24);
+
+	if (at == UINT32_MAX)
+		at = find_fallback(&c->nodes[c->quick_at], tos);
+	while (unlikely(c->nodes[at].children != NULL))
+		at = find_fallback(&c->nodes[at], tos);
+	return c->nodes[at].leaf;
+}
+
 void classify_leaves(const struct worker *w, const struct classifier *c,
 	struct rte_mbuf *const *pkts, uint32_t n, uint16_t *leaf)
 {
@@ -254,8 +277,16 @@ void classify_leaves(const struct worker *w, const struct classifier *c,
 			leaf[i] = c->leaf_of[tos_bits(pkts[i])];
 		return;
 	}
-	for (uint32_t i = 0; i < n; i++)
-		leaf[i] = find_leaf(w, c, pkts[i], has_classes, &found)->leaf;
+	for (uint32_t i = 0; i < n; i++) {
+		struct parse_ip4_words words =
+			parse_ip4_load(rte_pktmbuf_mtod(pkts[i], const void *));
+
+		if (c->quick.n > 0 && likely(!has_classes) &&
+			likely(quick_is_plain(pkts[i], &words)))
+			leaf[i] = find_quick(c, pkts[i], &words);
+		else
+			leaf[i] = find_leaf(w, c, pkts[i], has_classes, &found)->leaf;
+	}
 }
 
 /* Control thread */
@@ -297,6 +328,25 @@ static bool is_for_all(const struct match_spec *spec)
 	return true;
 }
 
+/* The filters of the only node that has any, and which all packets come by, are noted in a simple form, too. */
+static void make_quick(struct classifier *c, const struct qdisc *q,
+	const struct classify_node *node, const struct match_spec *specs)
+{
+	c->quick.n = 0;
+	if (++c->n_filtering > 1)
+		return;
+	for (const struct qdisc *up = q->parent; up != NULL; up = up->parent)
+		if (up->n_children != 1)
+			return;
+	c->quick_at = node_of(q);
+	for (uint32_t i = 0; i < node->n_filters; i++)
+		if (node->filters[i].pcp >= 0 ||
+			!quick_add(&c->quick, &specs[i], node->filters[i].node)) {
+			c->quick.n = 0;
+			return;
+		}
+}
+
 static int make_filters(const struct making *making, struct classify_node *node,
 	const struct qdisc *q, const struct qdisc_conf *conf)
 {
@@ -334,11 +384,13 @@ static int make_filters(const struct making *making, struct classify_node *node,
 	if (err == 0)
 		err = match_compile(
 			list, conf->filters.n, AF_INET6, making->links, &node->table[V6]);
+	node->n_filters = conf->filters.n;
+	if (err == 0)
+		make_quick(making->c, q, node, specs);
 	for (unsigned int i = 0; specs != NULL && i < conf->filters.n; i++)
 		match_spec_fini(&specs[i]);
 	free(specs);
 	free(list);
-	node->n_filters = conf->filters.n;
 	return err;
 }
 

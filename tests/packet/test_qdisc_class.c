@@ -193,6 +193,92 @@ START_TEST(hosts_share_a_link_by_their_inside_addresses)
 }
 END_TEST
 
+/* Filters that ask for protocols, ports and DSCP alone, one of which no IPv4 packet matches, and one behind another. */
+static const char simple_filters[] =
+	"{ link = \"wan\"; kind = \"prio\"; bands = 6; filters = (\n"
+	"  { proto = \"tcp\"; dport = 22; band = 0; }, { proto = \"icmpv6\"; band = 5; },\n"
+	"  { proto = \"udp\"; sport = \"1000-1003\"; dscp = \"ef\"; band = 3; },\n"
+	"  { proto = \"udp\"; dport = \"20-23\"; band = 4; }, { dscp = 8; band = 2; } ); }";
+
+static void random_frame(struct frame *frame, unsigned int i)
+{
+	static const uint8_t protos[] = { IPPROTO_TCP, IPPROTO_UDP, IPPROTO_UDP, IPPROTO_ICMP,
+		IPPROTO_GRE };
+	static const uint8_t options[4] = { 1, 1, 1, 0 };
+	static const uint16_t fragments[] = { 0, 0, 0, RTE_IPV4_HDR_MF_FLAG, 64 };
+	static const uint8_t dscps[] = { 0, 46, 8, 10 };
+	struct ip4_spec spec = {
+		.src = "192.0.2.10",
+		.dst = "198.51.100.10",
+		.proto = protos[i % 5],
+		.sport = (uint16_t)(998 + i / 5 % 8),
+		.dport = (uint16_t)(19 + i / 7 % 6),
+		.payload_len = 64,
+		.icmp_type = 8,
+		.fragment = fragments[i / 11 % 5],
+	};
+
+	if (i / 13 % 4 == 0) {
+		spec.options = options;
+		spec.options_len = sizeof(options);
+	}
+	frame_ip4(frame, &spec);
+	frame_ip(frame)->type_of_service = (uint8_t)(dscps[i / 3 % 4] << 2 | i % 3);
+	frame_fix_ip(frame);
+}
+
+/* Which band each packet went to, as letters. */
+static char *bands_of(struct bench *b, unsigned int n)
+{
+	char *bands = mem_zalloc(n + 1);
+	int64_t before[6] = { 0 }, after;
+	char handle[8];
+	struct frame frame;
+
+	for (unsigned int i = 0; i <= n; i++) {
+		for (unsigned int band = 0; band < 6; band++) {
+			snprintf(handle, sizeof(handle), "1:%u", band + 1);
+			after = class_figure(b, "wan", handle, "stats.packets");
+			if (i > 0 && after == before[band] + 1)
+				bands[i - 1] = (char)(bands[i - 1] == 0 ? 'a' + band : '?');
+			before[band] = after;
+		}
+		random_frame(&frame, i);
+		if (i < n)
+			bench_push(b, LAN, &frame);
+	}
+	bench_discard(b);
+	return bands;
+}
+
+/* What is traced does not go the short way. */
+START_TEST(simple_filters_mean_the_same_on_the_short_way)
+{
+	enum { N = 1000 };
+	struct bench *b = qdisc_start(NULL, simple_filters);
+	struct client *client = bench_connect(b);
+	char *quick = bands_of(b, N), *closely;
+
+	bench_write(client, "{\"jsonrpc\": \"2.0\", \"id\": 1, \"method\": \"trace.start\", "
+			    "\"params\": {\"count\": 100, \"filter\": \"arp\"}}");
+	bench_run(b);
+	for (unsigned int i = 0; b->dp->workers[0]->trace == NULL && i < 1000; i++) {
+		event_base_loop(b->events, EVLOOP_NONBLOCK);
+		bench_run(b);
+	}
+	ck_assert_ptr_nonnull(b->dp->workers[0]->trace);
+	closely = bands_of(b, N);
+	ck_assert_str_eq(quick, closely);
+	for (const char *band = "abcde"; *band != '\0'; band++)
+		ck_assert_ptr_nonnull(strchr(quick, *band));
+	ck_assert_ptr_null(strchr(quick, '?'));
+	free(quick);
+	free(closely);
+	client_close(client);
+	bench_destroy(b);
+}
+END_TEST
+
 START_TEST(explain_tells_the_queue)
 {
 	struct bench *b = start(VOICE_RULE, "");
@@ -219,4 +305,5 @@ PACKET_MAIN("qdisc_class", PLAIN_TEST(a_rule_chooses_the_class_of_both_direction
 	PLAIN_TEST(the_class_is_found_behind_a_translation),
 	PLAIN_TEST(a_new_rule_gives_a_connection_its_class), PLAIN_TEST(a_rule_goes_before_filters),
 	PLAIN_TEST(hosts_share_a_link_by_their_inside_addresses),
+	PLAIN_TEST(simple_filters_mean_the_same_on_the_short_way),
 	PLAIN_TEST(explain_tells_the_queue))
