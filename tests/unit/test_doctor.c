@@ -153,19 +153,19 @@ static const struct {
 } machines[] = {
 	{ "bare", no_files, "", true,
 		{ "ok       processor      3 CPUs for workers",
-			"ok       memory         268 MB needed, 1024 MB available",
+			"ok       memory         312 MB needed, 1024 MB available",
 			"warn     hugepages      this kernel has no 2 MB pages",
 			"missing  iommu          none; fine for virtual devices, not for NICs",
 			"missing  vfio-pci       this kernel has no such module",
 			"missing  /dev/vfio      not there", "missing  /dev/net/tun   not there",
 			"missing  nic            no NIC on PCI; virtual devices work",
-			"warn     memlock        8 MB may be locked, 268 needed",
+			"warn     memlock        8 MB may be locked, 312 needed",
 			"warn     capabilities   no CAP_NET_ADMIN: net_tap ports",
 			"warn     isolated cpus  the kernel runs other things on the workers' CPUs "
 			"1-3",
 			"weir can run here" } },
 	{ "full", full_machine, "", true,
-		{ "ok       hugepages      500 of 512 pages of 2 MB free, 135 needed; 0 of 1 GB",
+		{ "ok       hugepages      500 of 512 pages of 2 MB free, 157 needed; 0 of 1 GB",
 			"ok       iommu          on", "ok       vfio-pci       there",
 			"ok       nic            0000:01:00.0: vfio-pci, DPDK's driver is net_a",
 			"ok       nic            0000:02:00.0: mlx5_core (eth2), DPDK's driver is "
@@ -191,10 +191,10 @@ static const struct {
 			"weir can run here" } },
 	{ "slow", slow_machine, "workers: { lcores = \"1,4\"; }; memory: { mbufs = 8192; };", true,
 		{ "ok       processor      2 CPUs for workers",
-			"warn     hugepages      30 of 512 pages of 2 MB free, 63 needed; as root "
+			"warn     hugepages      30 of 512 pages of 2 MB free, 83 needed; as root "
 			"weir "
 			"asks for them at start",
-			"                        mend: sysctl -w vm.nr_hugepages=545",
+			"                        mend: sysctl -w vm.nr_hugepages=565",
 			"warn     iommu          none; vfio works without, so NICs can write "
 			"anywhere",
 			"warn     isolated cpus  the kernel runs other things on the workers' CPUs "
@@ -208,7 +208,7 @@ static const struct {
 		{ "warn     hugepages      node1 has none free" } },
 	{ "too small and too old", old_processor, "", false,
 		{ "missing  processor      this processor has no avx",
-			"missing  memory         268 MB needed, 64 MB available",
+			"missing  memory         312 MB needed, 64 MB available",
 			"weir cannot run here: processor, memory" } },
 	{ "its NIC is ready", full_machine, LINK_CONF("0000:01:00.0"), true,
 		{ "ok       links          0000:01:00.0: vfio-pci", "weir can run here" } },
