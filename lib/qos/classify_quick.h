@@ -28,7 +28,8 @@ struct quick_filters {
 /* Adds one that leads to a node. False: it, or the list, is not that simple. Control thread. */
 bool quick_add(struct quick_filters *quick, const struct match_spec *spec, uint32_t node);
 
-static inline bool quick_has(const struct quick_range *range, uint32_t value)
+/* 1 or 0: several are asked without a branch between them. */
+static inline unsigned int quick_has(const struct quick_range *range, uint32_t value)
 {
 	return value - range->first <= (uint32_t)(range->last - range->first);
 }
