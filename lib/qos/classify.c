@@ -277,15 +277,18 @@ void classify_leaves(const struct worker *w, const struct classifier *c,
 			leaf[i] = c->leaf_of[tos_bits(pkts[i])];
 		return;
 	}
+	if (c->quick.n == 0 || has_classes) {
+		for (uint32_t i = 0; i < n; i++)
+			leaf[i] = find_leaf(w, c, pkts[i], has_classes, &found)->leaf;
+		return;
+	}
 	for (uint32_t i = 0; i < n; i++) {
 		struct parse_ip4_words words =
 			parse_ip4_load(rte_pktmbuf_mtod(pkts[i], const void *));
 
-		if (c->quick.n > 0 && likely(!has_classes) &&
-			likely(quick_is_plain(pkts[i], &words)))
-			leaf[i] = find_quick(c, pkts[i], &words);
-		else
-			leaf[i] = find_leaf(w, c, pkts[i], has_classes, &found)->leaf;
+		leaf[i] = likely(quick_is_plain(pkts[i], &words))
+				  ? find_quick(c, pkts[i], &words)
+				  : find_leaf(w, c, pkts[i], false, &found)->leaf;
 	}
 }
 

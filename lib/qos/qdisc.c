@@ -197,12 +197,20 @@ bool qdisc_tree_pass(struct qdisc_tree *tree, struct rte_mbuf *const *pkts, cons
 {
 	struct passed passed[QDISC_PASS_LEAVES] = { 0 };
 	struct qdisc *root = tree->root;
-	uint64_t n_bytes = 0;
+	uint64_t n_bytes = 0, run_bytes = 0;
+	uint32_t run = 0;
 
+	/* Packets of one leaf lie together most of the time: they are summed up in registers. */
 	for (uint32_t i = 0; i < n; i++) {
-		passed[leaf[i]].n++;
-		passed[leaf[i]].n_bytes += pkts[i]->pkt_len;
-		n_bytes += pkts[i]->pkt_len;
+		run++;
+		run_bytes += pkts[i]->pkt_len;
+		if (likely(i + 1 < n) && likely(leaf[i + 1] == leaf[i]))
+			continue;
+		passed[leaf[i]].n += run;
+		passed[leaf[i]].n_bytes += run_bytes;
+		n_bytes += run_bytes;
+		run = 0;
+		run_bytes = 0;
 	}
 	if (root->ops->pass != NULL && unlikely(!root->ops->pass(root, n, n_bytes, now)))
 		return false;
