@@ -2,7 +2,8 @@
 
 /*
  * Fuzz target: frames through a bridge that filters by VLAN, which has links of VLANs on it and one among its
- * members, and a table so small that it fills up.
+ * members, and a table so small that it fills up; members and bridge have qdiscs, whose classifiers are the first to look
+ * at what is in a bridged frame.
  */
 #include "packet_input.h"
 
@@ -26,7 +27,19 @@ static const char config[] =
 	"},\n"
 	"  { to = \"192.0.2.9\"; lladdr = \"02:00:00:00:01:01\"; dev = \"br0\"; } );\n"
 	"fdb = ( { mac = \"02:00:00:00:02:02\"; dev = \"e1\"; vlan = 20; } );\n"
-	"routes = ( { to = \"default\"; via = \"198.51.100.2\"; } );\n";
+	"routes = ( { to = \"default\"; via = \"198.51.100.2\"; } );\n"
+	"qdiscs = (\n"
+	"  { link = \"e0\"; kind = \"prio\"; filters = ( { proto = \"tcp\"; dport = 22; band = 0; "
+	"}, {"
+	" vlan_priority = 5; band = 2; } );\n"
+	"    classes = ( { band = 1; child = { kind = \"fq_codel\"; per = \"source\"; }; } ); },\n"
+	"  { link = \"e1\"; kind = \"htb\"; default = \"b\"; classes = ( { name = \"a\"; rate = "
+	"\"2gbit\";"
+	" }, { name = \"b\"; rate = \"1gbit\"; child = { kind = \"fq_codel\"; }; } );\n"
+	"    filters = ( { proto = \"udp\"; sport = \"1-100\"; class = \"a\"; }, { src = "
+	"\"2001:db8::/32\"; class = \"a\"; } ); },\n"
+	"  { link = \"br0\"; kind = \"tbf\"; rate = \"1gbit\"; burst = \"1mb\"; latency = "
+	"\"10ms\"; } );\n";
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
