@@ -86,17 +86,16 @@ const uint16_t *link_of_inputs(const struct worker *w)
 	return lw->input_link;
 }
 
-bool link_is_configured(const struct config *config, const char *name)
+const struct link_conf *link_conf_of(const struct config *config, const char *name)
 {
 	const struct conf_section *links = conf_section(config, "links");
 
-	for (unsigned int i = 0; i < links->n_objects; i++) {
-		const struct link_conf *conf = links->objects[i];
+	return name != NULL ? link_conf_find(links, links->n_objects, name) : NULL;
+}
 
-		if (strcmp(conf->name, name) == 0)
-			return true;
-	}
-	return false;
+bool link_is_configured(const struct config *config, const char *name)
+{
+	return link_conf_of(config, name) != NULL;
 }
 
 const char *link_conf_device(const void *object)

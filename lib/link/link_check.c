@@ -93,8 +93,7 @@ void link_conf_judge(const struct link_conf *conf, struct diag *found)
 	}
 }
 
-/* The link of that name among the first n. NULL: none. */
-static const struct link_conf *link_conf_find(
+const struct link_conf *link_conf_find(
 	const struct conf_section *links, unsigned int n, const char *name)
 {
 	for (unsigned int i = 0; i < n; i++) {

@@ -64,6 +64,12 @@ const struct link_member_conf *link_member_conf_find(
 extern const struct object
 	link_set_object; /* `link set`: its fields that members have, too, are set by it */
 
+/* The link of that name among the first n of the section `links`; NULL: none. */
+const struct link_conf *link_conf_find(
+	const struct conf_section *links, unsigned int n, const char *name);
+/* Of all of them; name may be NULL. */
+const struct link_conf *link_conf_of(const struct config *config, const char *name);
+
 /* What a kind of link does in its own way. Errors are told in diag, with the path of the setting. */
 struct link_ops {
 	const char *name;

@@ -190,24 +190,11 @@ const char *meter_refuse_kind(int kind, int bottom)
 
 /* The section */
 
-static const struct link_conf *find_link(const struct config *config, const char *name)
-{
-	const struct conf_section *links = conf_section(config, "links");
-
-	for (unsigned int i = 0; name != NULL && i < links->n_objects; i++) {
-		const struct link_conf *conf = links->objects[i];
-
-		if (strcmp(conf->name, name) == 0)
-			return conf;
-	}
-	return NULL;
-}
-
 /* What it will have; depth: of links that stand on one another, which may be a wrong circle. */
 static unsigned int mtu_of(
 	const struct config *config, const struct link_conf *conf, unsigned int depth)
 {
-	const struct link_conf *parent = find_link(config, conf->parent);
+	const struct link_conf *parent = link_conf_of(config, conf->parent);
 	unsigned int mtu = LINK_MTU_DEFAULT;
 
 	if (conf->mtu != 0)
@@ -219,7 +206,7 @@ static unsigned int mtu_of(
 	for (unsigned int i = 0; i < conf->members.n; i++) {
 		const struct link_member_conf *member =
 			field_list_item(&link_member_object, &conf->members, i);
-		const struct link_conf *link = find_link(config, member->name);
+		const struct link_conf *link = link_conf_of(config, member->name);
 		unsigned int own = link != NULL ? mtu_of(config, link, depth + 1) : mtu;
 
 		mtu = i == 0 ? own : RTE_MIN(mtu, own);
@@ -230,7 +217,7 @@ static unsigned int mtu_of(
 static int bottom_of(const struct config *config, const struct link_conf *conf)
 {
 	for (unsigned int depth = 0; depth <= METER_STEPS_MAX; depth++) {
-		const struct link_conf *parent = find_link(config, conf->parent);
+		const struct link_conf *parent = link_conf_of(config, conf->parent);
 
 		if (parent == NULL)
 			break;
@@ -244,7 +231,7 @@ static unsigned int check_link(const struct config *config, const struct conf_se
 	unsigned int i, struct diag *diag)
 {
 	const struct policer_conf *conf = section->objects[i];
-	const struct link_conf *link = find_link(config, conf->link);
+	const struct link_conf *link = link_conf_of(config, conf->link);
 	const char *refusal;
 	char path[48];
 
