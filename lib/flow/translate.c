@@ -7,6 +7,8 @@
  */
 #include "flow/flow_priv.h"
 
+#include "net/dscp.h"
+
 /* Sum of 16-bit words in network order, folded. */
 static uint16_t sum_words(const void *data, size_t len)
 {
@@ -109,19 +111,10 @@ void flow_translate(const struct flow_table *table, uint32_t ref, struct rte_mbu
 
 void flow_set_dscp(struct rte_mbuf *m, const struct pkt_meta *meta, uint8_t dscp)
 {
-	struct rte_ipv6_hdr *ip6 = meta->l3;
-	struct rte_ipv4_hdr *ip4 = meta->l3;
-	uint16_t old, now;
-
-	if (flow_is_ip6(meta)) {
-		ip6->vtc_flow = (ip6->vtc_flow & ~RTE_BE32(UINT32_C(0x3f) << 22)) |
-				rte_cpu_to_be_32((uint32_t)dscp << 22);
-		return;
-	}
-	memcpy(&old, ip4, sizeof(old));
-	ip4->type_of_service = (uint8_t)(dscp << 2 | (ip4->type_of_service & 3));
-	memcpy(&now, ip4, sizeof(now));
-	ip4->hdr_checksum = checksum_update16(ip4->hdr_checksum, old, now);
+	if (flow_is_ip6(meta))
+		ip6_set_dscp(meta->l3, dscp);
+	else
+		ip4_set_dscp(meta->l3, dscp);
 }
 
 void flow_translate_quote(

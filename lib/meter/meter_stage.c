@@ -13,31 +13,12 @@
  */
 #include "dp/trace.h"
 #include "meter/meter_priv.h"
-#include "net/checksum.h"
+#include "net/dscp.h"
 #include "net/parse.h"
 
 /* DSCP */
 
-enum { REMARK_TAGS_MAX = 2, IP6_DSCP_SHIFT = 22 };
-
-/* RFC 2474: the upper six bits; the others are those of ECN (RFC 3168). */
-static void remark_ip4(struct rte_ipv4_hdr *ip, uint8_t dscp)
-{
-	uint16_t old_word, new_word;
-
-	memcpy(&old_word, ip, sizeof(old_word));
-	ip->type_of_service = (uint8_t)(dscp << 2 | (ip->type_of_service & 3));
-	memcpy(&new_word, ip, sizeof(new_word));
-	ip->hdr_checksum = checksum_update16(ip->hdr_checksum, old_word, new_word);
-}
-
-static void remark_ip6(struct rte_ipv6_hdr *ip, uint8_t dscp)
-{
-	const uint32_t mask = UINT32_C(63) << IP6_DSCP_SHIFT;
-
-	ip->vtc_flow = (ip->vtc_flow & ~rte_cpu_to_be_32(mask)) |
-		       rte_cpu_to_be_32((uint32_t)dscp << IP6_DSCP_SHIFT);
-}
+enum { REMARK_TAGS_MAX = 2 };
 
 /*
  * What is behind the tags of a frame, of which nothing has been checked yet: the EtherType there.
@@ -72,11 +53,11 @@ static void remark(struct rte_mbuf *m, uint8_t dscp)
 	if (type_be == RTE_BE16(RTE_ETHER_TYPE_IPV4) && parse_has(m, off + sizeof(*ip4))) {
 		ip4 = rte_pktmbuf_mtod_offset(m, struct rte_ipv4_hdr *, off);
 		if (ip4->version_ihl >> 4 == 4)
-			remark_ip4(ip4, dscp);
+			ip4_set_dscp(ip4, dscp);
 	} else if (type_be == RTE_BE16(RTE_ETHER_TYPE_IPV6) && parse_has(m, off + sizeof(*ip6))) {
 		ip6 = rte_pktmbuf_mtod_offset(m, struct rte_ipv6_hdr *, off);
 		if (rte_be_to_cpu_32(ip6->vtc_flow) >> 28 == 6)
-			remark_ip6(ip6, dscp);
+			ip6_set_dscp(ip6, dscp);
 	}
 }
 

@@ -100,6 +100,25 @@ static __rte_always_inline bool vlan_push(struct rte_mbuf *m, uint32_t tag_be)
 }
 
 /*
+ * What is behind the tags of a frame, max of them at most: its offset, and the EtherType that says what it is (that of a
+ * tag, if there are more). *type_be 0: the first segment ends before. Any frame, nothing of it need be checked.
+ */
+static inline uint32_t vlan_find_payload(
+	const struct rte_mbuf *m, unsigned int max, uint16_t *type_be)
+{
+	const uint8_t *frame = rte_pktmbuf_mtod(m, const uint8_t *);
+	uint32_t at = RTE_ETHER_HDR_LEN;
+
+	for (unsigned int n = 0; m->data_len >= at; n++, at += VLAN_TAG_LEN) {
+		memcpy(type_be, frame + at - sizeof(*type_be), sizeof(*type_be));
+		if (likely(!vlan_is_tag(*type_be)) || n == max)
+			return at;
+	}
+	*type_be = 0;
+	return at;
+}
+
+/*
  * Takes tags without a VLAN id off, which say no more than a priority (IEEE 802.1Q 6.9.1): a frame of the
  * link itself. Stops at any other tag, at one that is cut off, and at bytes that are not ours to write.
  */

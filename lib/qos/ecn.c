@@ -7,40 +7,22 @@
  */
 #include "qos/ecn.h"
 
-#include "net/checksum.h"
+#include "net/dscp.h"
 #include "net/pkt_meta.h"
 #include "net/vlan.h"
 
-enum { ECN_TAGS_MAX = 2, ECN_MASK = 3, ECN_CE = 3 };
-
-/* Offset of what the last EtherType is of. */
-static uint32_t find_payload(const struct rte_mbuf *m, uint16_t *type_be)
-{
-	const uint8_t *frame = rte_pktmbuf_mtod(m, const uint8_t *);
-	uint32_t at = 2 * RTE_ETHER_ADDR_LEN, n_tags = 0;
-
-	*type_be = 0;
-	while (at + sizeof(*type_be) <= m->data_len) {
-		memcpy(type_be, frame + at, sizeof(*type_be));
-		if (!vlan_is_tag(*type_be) || n_tags++ == ECN_TAGS_MAX)
-			break;
-		at += VLAN_TAG_LEN;
-		*type_be = 0;
-	}
-	return at + sizeof(*type_be);
-}
+enum { ECN_TAGS_MAX = 2, ECN_CE = 3 };
 
 /* Not-ECT cannot be marked, CE is marked already. */
 static bool is_settled(uint8_t ecn, bool *is_marked)
 {
-	*is_marked = (ecn & ECN_MASK) == ECN_CE;
-	return *is_marked || (ecn & ECN_MASK) == 0;
+	*is_marked = (ecn & DSCP_ECN_MASK) == ECN_CE;
+	return *is_marked || (ecn & DSCP_ECN_MASK) == 0;
 }
 
 static bool ip4_set_ce(struct rte_mbuf *m, uint32_t at)
 {
 	struct rte_ipv4_hdr *ip = rte_pktmbuf_mtod_offset(m, struct rte_ipv4_hdr *, at);
-	uint16_t old_word, new_word;
 	bool is_marked;
 
 	if (at + sizeof(*ip) > m->data_len || ip->version_ihl >> 4 != 4)
@@ -49,10 +31,7 @@ static bool ip4_set_ce(struct rte_mbuf *m, uint32_t at)
 		return is_marked;
 	if (!pkt_writable(m))
 		return false;
-	memcpy(&old_word, ip, sizeof(old_word));
-	ip->type_of_service |= ECN_CE;
-	memcpy(&new_word, ip, sizeof(new_word));
-	ip->hdr_checksum = checksum_update16(ip->hdr_checksum, old_word, new_word);
+	ip4_set_tos(ip, ip->type_of_service | ECN_CE);
 	return true;
 }
 
@@ -75,7 +54,7 @@ static bool ip6_set_ce(struct rte_mbuf *m, uint32_t at)
 bool ecn_set_ce(struct rte_mbuf *m)
 {
 	uint16_t type_be;
-	uint32_t at = find_payload(m, &type_be);
+	uint32_t at = vlan_find_payload(m, ECN_TAGS_MAX, &type_be);
 
 	if (type_be == RTE_BE16(RTE_ETHER_TYPE_IPV4))
 		return ip4_set_ce(m, at);

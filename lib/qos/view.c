@@ -12,24 +12,17 @@
 
 enum { L4_PORTS = 4, L4_TCP_FLAGS = 13 };
 
-/* Where the IP header is, behind tags; 0: there is none. The outermost tag's priority is what counts. */
-static uint32_t find_l3(const struct rte_mbuf *m, uint16_t *type_be, uint8_t *pcp)
+/* Of the tag that the frame has outermost, else of that which it came with. */
+static uint8_t pcp_of(const struct rte_mbuf *m)
 {
 	const uint8_t *frame = rte_pktmbuf_mtod(m, const uint8_t *);
-	uint32_t at = RTE_ETHER_HDR_LEN;
+	uint16_t type_be = 0;
 
-	if (unlikely(m->data_len < RTE_ETHER_HDR_LEN))
-		return 0;
-	memcpy(type_be, frame + at - 2, sizeof(*type_be));
-	for (unsigned int n = 0; unlikely(vlan_is_tag(*type_be)) && n < VLAN_TAGS_MAX; n++) {
-		if (m->data_len < at + VLAN_TAG_LEN)
-			return 0;
-		if (n == 0)
-			*pcp = frame[at] >> 5;
-		at += VLAN_TAG_LEN;
-		memcpy(type_be, frame + at - 2, sizeof(*type_be));
-	}
-	return at;
+	if (likely(m->data_len >= VLAN_HEADER_LEN))
+		memcpy(&type_be, frame + RTE_ETHER_HDR_LEN - sizeof(type_be), sizeof(type_be));
+	if (unlikely(vlan_is_tag(type_be)))
+		return frame[RTE_ETHER_HDR_LEN] >> 5;
+	return (uint8_t)(vlan_priority(m) >> 13);
 }
 
 /* Bytes between `at` and `end`, as far as the first segment has them. */
@@ -131,13 +124,10 @@ static void read_ip6(
 
 void qos_view(const struct rte_mbuf *m, enum qos_depth depth, struct qos_view *out)
 {
-	uint16_t type_be = 0;
-	uint8_t pcp = (uint8_t)(vlan_priority(m) >> 13);
-	uint32_t at = find_l3(m, &type_be, &pcp);
+	uint16_t type_be;
+	uint32_t at = vlan_find_payload(m, VLAN_TAGS_MAX, &type_be);
 
-	*out = (struct qos_view){ .pcp = pcp };
-	if (at == 0)
-		return;
+	*out = (struct qos_view){ .pcp = pcp_of(m) };
 	if (type_be == RTE_BE16(RTE_ETHER_TYPE_IPV4))
 		read_ip4(m, at, depth, out);
 	else if (type_be == RTE_BE16(RTE_ETHER_TYPE_IPV6))
