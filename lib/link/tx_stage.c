@@ -40,15 +40,32 @@ static void tx_drop_all(struct worker *w, struct stage_node *node, struct rte_mb
 }
 
 /*
- * Sends packets that all leave by the same link. The driver may free them: n_bytes, their lengths,
- * was summed before.
+ * Sends by a port's queue of this worker and counts what went. The driver may free packets: n_bytes, their lengths, was
+ * summed before. How many it took, the first ones.
+ */
+static inline unsigned int tx_burst(struct worker *w, struct link_worker *lw, uint16_t ifindex,
+	struct rte_mbuf **pkts, unsigned int n, uint64_t n_bytes)
+{
+	uint16_t port = lw->table[ifindex].port;
+	struct link_counters *counters = &lw->counters[ifindex];
+	unsigned int sent = rte_eth_tx_burst(port, lw->tx[port].queue, pkts, (uint16_t)n);
+
+	for (unsigned int i = sent; unlikely(i < n); i++)
+		n_bytes -= pkts[i]->pkt_len;
+	counters->tx_packets += sent;
+	counters->tx_bytes += n_bytes;
+	w->stats.tx += sent;
+	return sent;
+}
+
+/*
+ * Sends packets that all leave by the same link, with n_bytes in all.
  */
 static void tx_send(struct worker *w, struct stage_node *node, struct link_worker *lw,
 	uint16_t ifindex, struct rte_mbuf **pkts, unsigned int n, uint64_t n_bytes)
 {
 	const struct link_dp *link = &lw->table[ifindex];
 	const struct link_tx *tx = &lw->tx[link->port];
-	struct link_counters *counters = &lw->counters[ifindex];
 	unsigned int sent;
 
 	if (unlikely(!(link->flags & LINK_UP))) {
@@ -62,14 +79,8 @@ static void tx_send(struct worker *w, struct stage_node *node, struct link_worke
 		worker_hand_over(w->dp->workers[tx->owner], w, lw->tx_stage, pkts, n);
 		return;
 	}
-	sent = rte_eth_tx_burst(link->port, tx->queue, pkts, (uint16_t)n);
-	for (unsigned int i = sent; unlikely(i < n); i++) {
-		n_bytes -= pkts[i]->pkt_len;
-		tx_drop(w, node, pkts[i], ifindex, LINK_DROP_TX_FULL);
-	}
-	counters->tx_packets += sent;
-	counters->tx_bytes += n_bytes;
-	w->stats.tx += sent;
+	sent = tx_burst(w, lw, ifindex, pkts, n, n_bytes);
+	tx_drop_all(w, node, pkts + sent, n - sent, ifindex, LINK_DROP_TX_FULL);
 }
 
 /*
@@ -487,22 +498,12 @@ unsigned int link_send(struct worker *w, struct stage_node *node, uint16_t ifind
 	struct rte_mbuf **pkts, unsigned int n)
 {
 	struct link_worker *lw = worker_slot(w, &link_module);
-	const struct link_dp *link = &lw->table[ifindex];
-	struct link_counters *counters = &lw->counters[ifindex];
-	uint64_t n_bytes = tx_count_bytes(pkts, n);
-	unsigned int sent;
 
-	if (unlikely(!(link->flags & LINK_UP))) {
+	if (unlikely(!(lw->table[ifindex].flags & LINK_UP))) {
 		send_drop_all(w, node, pkts, n, ifindex);
 		return n;
 	}
-	sent = rte_eth_tx_burst(link->port, lw->tx[link->port].queue, pkts, (uint16_t)n);
-	for (unsigned int i = sent; unlikely(i < n); i++)
-		n_bytes -= pkts[i]->pkt_len;
-	counters->tx_packets += sent;
-	counters->tx_bytes += n_bytes;
-	w->stats.tx += sent;
-	return sent;
+	return tx_burst(w, lw, ifindex, pkts, n, tx_count_bytes(pkts, n));
 }
 
 /* For stages of links above others. */
