@@ -139,16 +139,28 @@ static inline void excess_fill(_Atomic uint64_t *lack, uint64_t cycles)
 		;
 }
 
+/* Takes what so many bytes cost at a rate, and what its worker owed: *owed follows only if it was there. */
+static __rte_always_inline bool rate_take(_Atomic uint64_t *full_at, const struct meter_rate *rate,
+	uint32_t *owed, uint64_t now, uint64_t n_bytes, uint64_t *idle)
+{
+	uint32_t fraction = *owed;
+	uint64_t cost = meter_cost(rate, n_bytes, &fraction);
+
+	if (!bucket_take(full_at, rate, now, cost, idle))
+		return false;
+	*owed = fraction;
+	return true;
+}
+
 static inline bool meter_take_committed(struct meter_buckets *buckets,
 	const struct meter_profile *profile, struct meter_fractions *owed, uint64_t now,
 	uint64_t n_bytes)
 {
-	uint32_t fraction = owed->committed;
-	uint64_t cost = meter_cost(&profile->committed, n_bytes, &fraction), idle;
+	uint64_t idle;
 
-	if (!bucket_take(&buckets->committed, &profile->committed, now, cost, &idle))
+	if (!rate_take(&buckets->committed, &profile->committed, &owed->committed, now, n_bytes,
+		    &idle))
 		return false;
-	owed->committed = fraction;
 	if (profile->kind == METER_SRTCM)
 		excess_fill(&buckets->second, idle);
 	return true;
@@ -158,13 +170,9 @@ static inline bool meter_take_peak(struct meter_buckets *buckets,
 	const struct meter_profile *profile, struct meter_fractions *owed, uint64_t now,
 	uint64_t n_bytes)
 {
-	uint32_t fraction = owed->second;
-	uint64_t cost = meter_cost(&profile->second, n_bytes, &fraction), idle;
+	uint64_t idle;
 
-	if (!bucket_take(&buckets->second, &profile->second, now, cost, &idle))
-		return false;
-	owed->second = fraction;
-	return true;
+	return rate_take(&buckets->second, &profile->second, &owed->second, now, n_bytes, &idle);
 }
 
 /* Of a frame that found too little in the committed bucket. */
