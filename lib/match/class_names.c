@@ -34,6 +34,8 @@ static uint16_t find_or_add(const char *name, bool may_add)
 {
 	uint32_t at = name_hash(name);
 
+	if (slots == NULL && !may_add)
+		return CLASS_NONE;
 	if (slots == NULL) {
 		slots = mem_zalloc(SLOTS * sizeof(*slots));
 		names = mem_zalloc((CLASS_NAMES_MAX + 1) * sizeof(*names));

@@ -26,13 +26,12 @@ struct classify_node {
 	enum qdisc_kind kind;
 	uint16_t leaf;
 	uint8_t per;			       /* enum qdisc_per */
-	const uint32_t *children;	       /* nodes, by slot */
+	uint32_t *children;		       /* nodes, by slot; NULL: a leaf */
 	struct match_table *table[N_FAMILIES]; /* of filters; NULL: has none */
 	struct classify_filter *filters;
 	uint32_t n_filters;
 	uint32_t fallback; /* slot of what no filter names; UINT32_MAX: by priomap */
 	uint8_t priomap[QDISC_PRIORITIES];
-	uint32_t *slots; /* of children, allocated */
 };
 
 struct classifier {
@@ -297,7 +296,6 @@ void classify_leaves(const struct worker *w, const struct classifier *c,
 /* What is being made: nodes have the numbers of those of the tree. */
 struct making {
 	struct classifier *c;
-	const struct qdisc_tree *tree;
 	const struct match_links *links;
 };
 
@@ -309,16 +307,9 @@ static uint32_t node_of(const struct qdisc *q)
 /* The child of a class or band of that name; UINT32_MAX: none. */
 static uint32_t slot_named(const struct qdisc *q, const struct qdisc_conf *conf, const char *name)
 {
-	char number[12];
-
-	for (uint32_t slot = 0; slot < q->n_children; slot++) {
-		const char *have = q->ops->slot_name != NULL ? q->ops->slot_name(conf, slot) : NULL;
-
-		snprintf(number, sizeof(number), "%u", slot);
-		if (strcmp(have != NULL ? have : number, name) == 0 ||
-			(conf->kind == QDISC_PRIO && strcmp(number, name) == 0))
+	for (uint32_t slot = 0; slot < q->n_children; slot++)
+		if (qdisc_slot_is_named(q, conf, slot, name))
 			return slot;
-	}
 	return UINT32_MAX;
 }
 
@@ -445,7 +436,7 @@ static int make_names(struct classifier *c, const struct qdisc *q, const struct 
 	int err = 0;
 
 	for (uint32_t slot = 0; err == 0 && slot < q->n_children; slot++) {
-		const char *name = q->ops->slot_name != NULL ? q->ops->slot_name(conf, slot) : NULL;
+		const char *name = qdisc_slot_name(q, conf, slot);
 
 		snprintf(number, sizeof(number), "%u", slot);
 		if (name != NULL)
@@ -472,12 +463,11 @@ static int make_node(
 	}
 	if (q->n_children == 0)
 		return 0;
-	node->slots = calloc(q->n_children, sizeof(*node->slots));
-	if (node->slots == NULL)
+	node->children = calloc(q->n_children, sizeof(*node->children));
+	if (node->children == NULL)
 		return -ENOMEM;
 	for (uint32_t slot = 0; slot < q->n_children; slot++)
-		node->slots[slot] = node_of(q->children[slot]);
-	node->children = node->slots;
+		node->children[slot] = node_of(q->children[slot]);
 	make_fallback(node, q, conf);
 	if (conf->filters.n > 0)
 		err = make_filters(making, node, q, conf);
@@ -507,7 +497,7 @@ int classifier_create(const struct qdisc_conf *conf, const struct qdisc_tree *tr
 	const struct match_links *links, struct classifier **out)
 {
 	struct classifier *c = calloc(1, sizeof(*c) + tree->n_nodes * sizeof(c->nodes[0]));
-	const struct making making = { .c = c, .tree = tree, .links = links };
+	const struct making making = { .c = c, .links = links };
 	int err;
 
 	if (c == NULL)
@@ -534,7 +524,7 @@ void classifier_free(struct classifier *c)
 		match_table_free(c->nodes[i].table[V4]);
 		match_table_free(c->nodes[i].table[V6]);
 		free(c->nodes[i].filters);
-		free(c->nodes[i].slots);
+		free(c->nodes[i].children);
 	}
 	free(c->by_number);
 	free(c);

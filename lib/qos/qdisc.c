@@ -7,7 +7,9 @@
 #include "qos/qdisc.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "qos/qdisc_priv.h"
 
@@ -48,6 +50,18 @@ uint32_t qdisc_count(const struct qdisc_conf *conf)
 
 	conf_count(conf, &n_nodes, &n_leaves);
 	return n_nodes;
+}
+
+bool qdisc_slot_is_named(
+	const struct qdisc *q, const struct qdisc_conf *conf, uint32_t slot, const char *name)
+{
+	const char *have = qdisc_slot_name(q, conf, slot);
+	char number[12];
+
+	if (have != NULL && strcmp(have, name) == 0)
+		return true;
+	snprintf(number, sizeof(number), "%u", slot);
+	return conf->kind == QDISC_PRIO && strcmp(number, name) == 0;
 }
 
 static void child_default(
@@ -101,15 +115,14 @@ static int nodes_create(struct qdisc_tree *tree, const struct qdisc_conf *conf,
 		err = qdisc_path_make(*out, name);
 	for (uint32_t i = 0; err == 0 && i < (*out)->n_children; i++) {
 		const struct qdisc_conf *child = (*out)->ops->slot_conf(conf, i);
-		const char *child_name =
-			(*out)->ops->slot_name != NULL ? (*out)->ops->slot_name(conf, i) : NULL;
 		struct qdisc_conf fallback;
 
 		if (child == NULL) {
 			child_default((*out)->ops, conf, &fallback);
 			child = &fallback;
 		}
-		err = nodes_create(tree, child, *out, i, child_name, &(*out)->children[i]);
+		err = nodes_create(
+			tree, child, *out, i, qdisc_slot_name(*out, conf, i), &(*out)->children[i]);
 	}
 	return err;
 }

@@ -170,6 +170,17 @@ struct qdisc_ops {
 	bool (*adopt)(struct qdisc *q, struct qdisc *old, uint64_t now);
 };
 
+/* The name of a slot; NULL: it goes by number. Control thread, as is the next one. */
+static inline const char *qdisc_slot_name(
+	const struct qdisc *q, const struct qdisc_conf *conf, uint32_t slot)
+{
+	return q->ops->slot_name != NULL ? q->ops->slot_name(conf, slot) : NULL;
+}
+
+/* Is that what filters, rules and commands call a slot? Bands go by number also if they have a name. */
+bool qdisc_slot_is_named(
+	const struct qdisc *q, const struct qdisc_conf *conf, uint32_t slot, const char *name);
+
 /* A tree, of the settings of one link. Control thread makes it; then it is its owner's. */
 struct qdisc_tree {
 	struct qdisc *root;

@@ -121,7 +121,7 @@ static void check_tbf(const struct look *look)
 		look_error(look, "peakrate", "must be above rate");
 }
 
-static bool has_class(const struct qdisc_conf *conf, const char *name)
+bool qdisc_conf_has_class(const struct qdisc_conf *conf, const char *name)
 {
 	char number[24];
 
@@ -153,7 +153,7 @@ static bool is_lender(const struct qdisc_conf *conf, const char *name)
 
 static void check_target(const struct look *look, const char *key, const char *name)
 {
-	if (!has_class(look->conf, name))
+	if (!qdisc_conf_has_class(look->conf, name))
 		look_error(look, key, "there is no class \"%s\"", name);
 	else if (look->conf->kind == QDISC_HTB && is_lender(look->conf, name))
 		look_error(look, key,

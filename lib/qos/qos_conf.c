@@ -26,7 +26,7 @@ static const struct field_enum linklayers[] = {
 	{ 0 },
 };
 
-static const struct field_enum pers[] = {
+const struct field_enum qdisc_pers[] = {
 	{ "flow", QDISC_PER_FLOW, "each has a queue" },
 	{ "source", QDISC_PER_SOURCE,
 		"all flows of a host share one, by source before translation" },
@@ -197,7 +197,7 @@ static const struct field_enum pers[] = {
 		.type = FIELD_ENUM,                                                                \
 		.flags = FIELD_NAMED,                                                              \
 		.offset = AT(per),                                                                 \
-		.enums = pers,                                                                     \
+		.enums = qdisc_pers,                                                                \
 		.def = "flow",                                                                     \
 		.help = "fq_codel: whose queues they are" },                                       \
 	{ .name = "child",                                                                         \
@@ -352,19 +352,12 @@ const struct object qdisc_class_object = {
 	.fields = (const struct field[]){ CLASS_ROWS, { .type = FIELD_END } },
 };
 
-#define DEV_ROW(owner)                                                                             \
-	{                                                                                          \
-		.name = "dev", .type = FIELD_STRING, .flags = FIELD_REQUIRED,                      \
-		.offset = offsetof(owner, dev), .example = "wan", .help = "the link",              \
-		.complete = "link.show:ifname"                                                     \
-	}
-
 const struct object class_args_object = {
 	.name = "class",
 	.size = sizeof(struct class_args),
 	.fields =
 		(const struct field[]){
-			DEV_ROW(struct class_args),
+			QDISC_DEV_ROW(struct class_args, FIELD_REQUIRED),
 			CLASS_ROWS,
 			{ .type = FIELD_END },
 		},
@@ -418,7 +411,7 @@ const struct object filter_args_object = {
 	.size = sizeof(struct filter_args),
 	.fields =
 		(const struct field[]){
-			DEV_ROW(struct filter_args),
+			QDISC_DEV_ROW(struct filter_args, FIELD_REQUIRED),
 			{ .name = "parent",
 				.type = FIELD_STRING,
 				.offset = offsetof(struct filter_args, parent),

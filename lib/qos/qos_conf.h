@@ -86,7 +86,7 @@ struct qdisc_filter_conf {
 extern const struct object qdisc_object;       /* of a link */
 extern const struct object qdisc_child_object; /* the same without `link` */
 extern const struct object qdisc_class_object, qdisc_filter_object;
-extern const struct field_enum qdisc_kinds[];
+extern const struct field_enum qdisc_kinds[], qdisc_pers[]; /* by value */
 
 /* Items of the lists above. */
 static inline const struct qdisc_class_conf *qdisc_class_conf(
@@ -107,6 +107,14 @@ static inline const struct qdisc_conf *qdisc_child_conf(const struct field_list 
 	return child->n > 0 ? child->items : NULL;
 }
 
+/* The link that a command is about, as a row of its arguments. */
+#define QDISC_DEV_ROW(owner, flags_)                                                               \
+	{                                                                                          \
+		.name = "dev", .type = FIELD_STRING, .flags = (flags_),                            \
+		.offset = offsetof(owner, dev), .example = "wan", .help = "the link",              \
+		.complete = "link.show:ifname"                                                     \
+	}
+
 /* Arguments of commands about qdiscs begin with the same settings. */
 struct qdisc_args {
 	struct qdisc_conf conf;
@@ -115,6 +123,8 @@ struct qdisc_args {
 };
 extern const struct object qdisc_args_object;
 
+/* Is there a class, or a band, of that name right in it? */
+bool qdisc_conf_has_class(const struct qdisc_conf *conf, const char *name);
 /*
  * Finds what is wrong with a qdisc, decoded by that object, and all below it, at a path such as "qdiscs[0]"; mtu: of
  * its link. Lines are for who hands it on to find.

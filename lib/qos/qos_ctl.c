@@ -11,37 +11,16 @@
 
 /* The section */
 
-static const struct link_conf *configured_link(const struct config *config, const char *name)
-{
-	const struct conf_section *links = conf_section(config, "links");
-
-	for (unsigned int i = 0; i < links->n_objects; i++) {
-		const struct link_conf *link = links->objects[i];
-
-		if (strcmp(link->name, name) == 0)
-			return link;
-	}
-	return NULL;
-}
-
 static bool child_has_class(const struct field_list *child, const char *name);
 
+/* In it, or in a qdisc below. */
 static bool conf_has_class(const struct qdisc_conf *conf, const char *name)
 {
-	char number[24];
-
-	for (unsigned int i = 0; i < conf->classes.n; i++) {
-		const struct qdisc_class_conf *class = qdisc_class_conf(conf, i);
-
-		if ((class->name != NULL && strcmp(class->name, name) == 0) ||
-			child_has_class(&class->child, name))
+	if (qdisc_conf_has_class(conf, name))
+		return true;
+	for (unsigned int i = 0; i < conf->classes.n; i++)
+		if (child_has_class(&qdisc_class_conf(conf, i)->child, name))
 			return true;
-	}
-	for (int64_t band = 0; conf->kind == QDISC_PRIO && band < conf->bands; band++) {
-		snprintf(number, sizeof(number), "%" PRId64, band);
-		if (strcmp(number, name) == 0)
-			return true;
-	}
 	return child_has_class(&conf->child, name);
 }
 
@@ -71,7 +50,7 @@ static void check_one(const struct config *config, const struct conf_section *se
 	unsigned int i, struct diag *diag)
 {
 	const struct qdisc_conf *conf = section->objects[i];
-	const struct link_conf *link = configured_link(config, conf->link);
+	const struct link_conf *link = link_conf_of(config, conf->link);
 	char *path = mem_printf("qdiscs[%u]", i), *path_link = mem_printf("%s.link", path);
 	struct diag found;
 
@@ -103,18 +82,12 @@ static int section_apply(struct dp *dp, const void *object, const char *path, st
 	const struct qdisc_conf *conf = object;
 	struct link *link = link_by_name(dp, conf->link);
 	struct qdisc_conf *own;
-	json_t *json;
-	struct node *node;
 	int err;
 
 	if (link == NULL)
 		return diag_error(diag, 0, path, "there is no link \"%s\"", conf->link);
 	/* One that can be replaced later on. */
-	json = schema_given(&qdisc_object, &qdisc_object, conf);
-	node = node_from_json(json);
-	own = schema_decode(&qdisc_object, node, path, diag);
-	node_destroy(node);
-	json_decref(json);
+	own = schema_merge(&qdisc_object, NULL, &qdisc_object, conf, diag);
 	if (own == NULL)
 		return -EINVAL;
 	err = qos_set(dp, link, own, path, diag);
@@ -153,19 +126,12 @@ const struct section qos_sections[] = {
 
 /* Arguments */
 
-#define DEV(owner, flags_)                                                                         \
-	{                                                                                          \
-		.name = "dev", .type = FIELD_STRING, .flags = (flags_),                            \
-		.offset = offsetof(owner, dev), .example = "wan", .help = "the link",              \
-		.complete = "link.show:ifname"                                                     \
-	}
-
 static const struct object show_object = {
 	.name = "qdisc",
 	.size = sizeof(struct qos_show_args),
 	.fields =
 		(const struct field[]){
-			DEV(struct qos_show_args, FIELD_POSITIONAL),
+			QDISC_DEV_ROW(struct qos_show_args, FIELD_POSITIONAL),
 			{ .type = FIELD_END },
 		},
 };
@@ -175,7 +141,7 @@ static const struct object qdisc_del_object = {
 	.size = sizeof(struct qdisc_del_args),
 	.fields =
 		(const struct field[]){
-			DEV(struct qdisc_del_args, FIELD_REQUIRED | FIELD_POSITIONAL),
+			QDISC_DEV_ROW(struct qdisc_del_args, FIELD_REQUIRED | FIELD_POSITIONAL),
 			{ .name = "parent",
 				.type = FIELD_STRING,
 				.offset = offsetof(struct qdisc_del_args, parent),
@@ -192,7 +158,7 @@ static const struct object class_del_object = {
 	.size = sizeof(struct class_del_args),
 	.fields =
 		(const struct field[]){
-			DEV(struct class_del_args, FIELD_REQUIRED),
+			QDISC_DEV_ROW(struct class_del_args, FIELD_REQUIRED),
 			{ .name = "name",
 				.type = FIELD_STRING,
 				.flags = FIELD_REQUIRED | FIELD_POSITIONAL,
@@ -209,7 +175,7 @@ static const struct object filter_del_object = {
 	.size = sizeof(struct filter_del_args),
 	.fields =
 		(const struct field[]){
-			DEV(struct filter_del_args, FIELD_REQUIRED),
+			QDISC_DEV_ROW(struct filter_del_args, FIELD_REQUIRED),
 			{ .name = "parent",
 				.type = FIELD_STRING,
 				.offset = offsetof(struct filter_del_args, parent),

@@ -36,13 +36,13 @@ struct place {
 	const struct qdisc *q; /* of qdisc */
 };
 
-static json_t *class_at(const json_t *qdisc, const char *key, const char *name)
+static json_t *class_at(const json_t *qdisc, const char *name)
 {
 	json_t *classes = json_object_get(qdisc, "classes"), *class;
 	size_t i;
 
 	json_array_foreach(classes, i, class) {
-		const char *have = json_string_value(json_object_get(class, key));
+		const char *have = json_string_value(json_object_get(class, "name"));
 
 		if (have != NULL && strcmp(have, name) == 0)
 			return class;
@@ -85,11 +85,6 @@ static json_t *band_entry(json_t *qdisc, uint32_t band)
 	return class;
 }
 
-static const char *slot_name(const struct qdisc *q, const struct qdisc_conf *conf, uint32_t slot)
-{
-	return q->ops->slot_name != NULL ? q->ops->slot_name(conf, slot) : NULL;
-}
-
 /* What is configured for the child of a slot. conf NULL: nothing, it is a default. */
 struct step {
 	const struct qdisc *q;
@@ -97,10 +92,17 @@ struct step {
 	json_t *json;
 };
 
+/* The settings of a slot of a prio or htb. */
+static json_t *slot_entry(const struct step *at, uint32_t slot)
+{
+	return at->conf->kind == QDISC_PRIO
+		       ? band_entry(at->json, slot)
+		       : class_at(at->json, qdisc_slot_name(at->q, at->conf, slot));
+}
+
 static struct step step_down(const struct step *from, uint32_t slot)
 {
 	struct step to = { .q = from->q->children[slot] };
-	const char *name;
 	json_t *class;
 
 	to.conf = from->conf == NULL ? NULL : from->q->ops->slot_conf(from->conf, slot);
@@ -110,33 +112,15 @@ static struct step step_down(const struct step *from, uint32_t slot)
 		to.json = json_object_get(from->json, "child");
 		return to;
 	}
-	name = slot_name(from->q, from->conf, slot);
-	class = from->conf->kind == QDISC_PRIO ? band_entry(from->json, slot)
-					       : class_at(from->json, "name", name);
+	class = slot_entry(from, slot);
 	to.json = json_object_get(class, "child");
 	return to;
-}
-
-static bool is_named(const struct step *at, uint32_t slot, const char *name)
-{
-	const char *have = slot_name(at->q, at->conf, slot);
-	char number[12];
-
-	snprintf(number, sizeof(number), "%u", slot);
-	return have != NULL && strcmp(have, name) == 0
-		       ? true
-		       : at->conf->kind == QDISC_PRIO && strcmp(number, name) == 0;
 }
 
 static bool place_set(const struct step *at, uint32_t slot, struct place *out)
 {
 	*out = (struct place){ .qdisc = at->json, .q = at->q };
-	if (at->conf->kind == QDISC_TBF)
-		out->class = at->json;
-	else
-		out->class = at->conf->kind == QDISC_PRIO
-				     ? band_entry(at->json, slot)
-				     : class_at(at->json, "name", slot_name(at->q, at->conf, slot));
+	out->class = at->conf->kind == QDISC_TBF ? at->json : slot_entry(at, slot);
 	return out->class != NULL;
 }
 
@@ -172,9 +156,9 @@ static bool place_find(const struct step *at, const char *text, struct place *ou
 	if (is_handle && handle.major == at->q->handle)
 		return place_set_minor(at, handle.minor, out);
 	for (uint32_t slot = 0; !is_handle && slot < at->q->n_children; slot++)
-		if (is_named(at, slot, text))
+		if (qdisc_slot_is_named(at->q, at->conf, slot, text))
 			return place_set(at, slot, out);
-	if (!is_handle && place_set_lender(at, class_at(at->json, "name", text), out))
+	if (!is_handle && place_set_lender(at, class_at(at->json, text), out))
 		return true;
 	for (uint32_t slot = 0; slot < at->q->n_children; slot++) {
 		struct step below = step_down(at, slot);
@@ -424,7 +408,7 @@ static bool class_find(const struct edit *edit, const struct qdisc_class_conf *c
 		return *entry != NULL || !is_handle(class->name);
 	}
 	if (class->name != NULL)
-		*entry = class_at(*qdisc, "name", class->name);
+		*entry = class_at(*qdisc, class->name);
 	if (*entry == NULL && class->band >= 0)
 		*entry = band_at(*qdisc, class->band);
 	return true;

@@ -72,12 +72,12 @@ static json_t *htb_options(const struct qdisc *q, const struct qdisc_conf *conf)
 
 static json_t *fq_codel_options(const struct qdisc_conf *conf)
 {
-	static const char *const pers[] = { "flow", "source", "destination" };
 	json_t *options = json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:b, s:s}", "limit",
 		(json_int_t)(conf->limit != 0 ? conf->limit : FQ_CODEL_LIMIT), "flows",
 		(json_int_t)conf->flows, "quantum", (json_int_t)conf->quantum, "target",
 		us(conf->target_ns), "interval", us(conf->interval_ns), "memory_limit",
-		(json_int_t)conf->memory_limit, "ecn", conf->has_ecn, "per", pers[conf->per]);
+		(json_int_t)conf->memory_limit, "ecn", conf->has_ecn, "per",
+		qdisc_pers[conf->per].name);
 
 	if (conf->ce_threshold_ns != 0)
 		json_object_set_new(
@@ -263,7 +263,7 @@ static void visit_class(
 		return;
 	}
 	for (uint32_t slot = 0; slot < q->n_children; slot++) {
-		const char *name = q->ops->slot_name != NULL ? q->ops->slot_name(conf, slot) : NULL;
+		const char *name = qdisc_slot_name(q, conf, slot);
 		json_t *row = class_row(walk, q, slot + 1), *stats = json_object();
 
 		if (name != NULL)

@@ -26,6 +26,8 @@ enum {
 	QOS_TOLD_LEFT = 1,   /* in traces: comes out */
 };
 
+static_assert((int)QDISC_PASS_MAX <= (int)QOS_BURST, "what passes at once may get stuck at once");
+
 static bool root_is_port(const struct qos_worker *qw, const struct qos_root *root)
 {
 	return !(qw->table[root->ifindex].flags & LINK_STACKED);
@@ -188,10 +190,11 @@ static uint32_t root_pull_down(struct worker *w, struct qos_worker *qw, struct s
 static void due_run(struct worker *w, struct stage_node *node)
 {
 	struct qos_worker *qw = qos_worker(w);
-	uint32_t room = RTE_MIN(w->spare, (uint32_t)QOS_DOWN_MAX), n;
+	uint32_t room, n;
 
 	if (likely(w->now < w->due) || qw->n_roots == 0)
 		return;
+	room = RTE_MIN(w->spare, (uint32_t)QOS_DOWN_MAX);
 	if (++qw->turn >= qw->n_roots)
 		qw->turn = 0;
 	for (unsigned int i = 0, at = qw->turn; i < qw->n_roots; i++) {
