@@ -339,3 +339,29 @@ int64_t json_int_at(json_t *json, const char *path)
 	REQUIRE_MSG(json_is_integer(json_at(json, path)), "%s is no integer", path);
 	return json_integer_value(json_at(json, path));
 }
+
+char *rules_load_begin(struct client *client, const char *text)
+{
+	char *path = mem_strdup("/tmp/weir-packet-XXXXXX"), *line;
+	int fd = mkstemp(path);
+
+	ck_assert_int_ge(fd, 0);
+	ck_assert_int_eq(write(fd, text, strlen(text)), (ssize_t)strlen(text));
+	close(fd);
+	line = mem_printf("{\"jsonrpc\": \"2.0\", \"id\": 1, \"method\": \"firewall.load\", "
+			  "\"params\": {\"file\": \"%s\"}}",
+		path);
+	bench_write(client, line);
+	free(line);
+	return path;
+}
+
+json_t *rules_load(struct bench *b, struct client *client, const char *text)
+{
+	char *path = rules_load_begin(client, text);
+	json_t *message = bench_read(b, client);
+
+	unlink(path);
+	free(path);
+	return message;
+}

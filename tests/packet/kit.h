@@ -98,6 +98,11 @@ void bench_write(struct client *client, const char *line);
 json_t *bench_read(struct bench *b, struct client *client);
 void client_close(struct client *client);
 
+/* Asks for `firewall load` of a file with that text, which the caller unlinks and frees by its path. */
+char *rules_load_begin(struct client *client, const char *text);
+/* The same, and the answer. */
+json_t *rules_load(struct bench *b, struct client *client, const char *text);
+
 /* EAL state does not survive forks: these tests run in one process. */
 #define PACKET_MAIN(name, ...)                                                                     \
 	int main(void)                                                                             \

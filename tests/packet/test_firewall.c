@@ -496,29 +496,9 @@ END_TEST
 
 /* Loading */
 
-/* What `firewall load` of a file with this text answers. */
-static json_t *load(struct bench *b, struct client *client, const char *text)
-{
-	char path[] = "/tmp/weir-packet-XXXXXX", *line;
-	int fd = mkstemp(path);
-	json_t *message;
-
-	ck_assert_int_ge(fd, 0);
-	ck_assert_int_eq(write(fd, text, strlen(text)), (ssize_t)strlen(text));
-	close(fd);
-	line = mem_printf("{\"jsonrpc\": \"2.0\", \"id\": 1, \"method\": \"firewall.load\", "
-			  "\"params\": {\"file\": \"%s\"}}",
-		path);
-	bench_write(client, line);
-	message = bench_read(b, client);
-	unlink(path);
-	free(line);
-	return message;
-}
-
 static void load_well(struct bench *b, struct client *client, const char *text)
 {
-	json_t *message = load(b, client, text);
+	json_t *message = rules_load(b, client, text);
 
 	ck_assert_msg(json_object_get(message, "error") == NULL, "%s",
 		json_object_get(message, "error") != NULL ? json_text_at(message, "error.message")
@@ -645,7 +625,7 @@ START_TEST(a_file_that_is_wrong_changes_nothing)
 
 	push_udp(b, 1000, 53);
 	before = bench_answer(b, "firewall.show", NULL);
-	message = load(b, client, bad_files[_i].text);
+	message = rules_load(b, client, bad_files[_i].text);
 	ck_assert_ptr_nonnull(json_object_get(message, "error"));
 	ck_assert_msg(strstr(json_text_at(message, "error.message"), bad_files[_i].want) != NULL,
 		"%s", json_text_at(message, "error.message"));

@@ -195,23 +195,6 @@ static int64_t packets_of(struct bench *b, unsigned int index)
 	return n;
 }
 
-/* Asks for a file of rules to be loaded; end_load() reads the answer. */
-static char *begin_load(struct client *client, const char *text)
-{
-	char *path = mem_strdup("/tmp/weir-packet-XXXXXX"), *line;
-	int fd = mkstemp(path);
-
-	ck_assert_int_ge(fd, 0);
-	ck_assert_int_eq(write(fd, text, strlen(text)), (ssize_t)strlen(text));
-	close(fd);
-	line = mem_printf("{\"jsonrpc\": \"2.0\", \"id\": 1, \"method\": \"firewall.load\", "
-			  "\"params\": {\"file\": \"%s\"}}",
-		path);
-	bench_write(client, line);
-	free(line);
-	return path;
-}
-
 /* NULL: it went well; else what was wrong. Heap. */
 static char *end_load(struct bench *b, struct client *client, char *path)
 {
@@ -228,7 +211,7 @@ static char *end_load(struct bench *b, struct client *client, char *path)
 
 static void load_well(struct bench *b, struct client *client, const char *text)
 {
-	char *problem = end_load(b, client, begin_load(client, text));
+	char *problem = end_load(b, client, rules_load_begin(client, text));
 
 	ck_assert_msg(problem == NULL, "%s", problem);
 }
@@ -427,7 +410,7 @@ START_TEST(a_file_may_name_a_link_that_came_while_it_was_read)
 	char *path, *problem;
 
 	shut_gate();
-	path = begin_load(client, BY_NAME("lan.7"));
+	path = rules_load_begin(client, BY_NAME("lan.7"));
 	while (n_begun == 0) {
 		event_base_loop(b->events, EVLOOP_NONBLOCK);
 		bench_run(b);
@@ -458,7 +441,7 @@ START_TEST(a_file_may_not_name_a_link_that_went_while_it_was_read)
 	shut_gate();
 	n_begun = 0;
 	n_ended = 0;
-	path = begin_load(client, BY_NAME("lan.7"));
+	path = rules_load_begin(client, BY_NAME("lan.7"));
 	while (n_begun == 0) {
 		event_base_loop(b->events, EVLOOP_NONBLOCK);
 		bench_run(b);
@@ -487,7 +470,7 @@ START_TEST(what_was_wrong_with_a_file_is_told_however_soon_it_was_found)
 	char *problem;
 
 	is_hasty = true;
-	problem = end_load(b, client, begin_load(client, BY_NAME("nil")));
+	problem = end_load(b, client, rules_load_begin(client, BY_NAME("nil")));
 	ck_assert_ptr_nonnull(problem);
 	ck_assert_ptr_nonnull(strstr(problem, "there is no link \"nil\""));
 	free(problem);
@@ -507,7 +490,7 @@ START_TEST(a_file_waits_for_a_compile_that_is_under_way)
 	add_link(b, "lan.7");
 	bench_run(b);
 	ck_assert_uint_eq(n_begun, 1);
-	path = begin_load(client, BY_NAME("lan.7"));
+	path = rules_load_begin(client, BY_NAME("lan.7"));
 	for (unsigned int i = 0; i < 10; i++) {
 		event_base_loop(b->events, EVLOOP_NONBLOCK);
 		bench_run(b);

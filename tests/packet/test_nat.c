@@ -26,23 +26,11 @@ static struct bench *nat_start(const char *rules)
 /* Other rules, as a client would load them. */
 static void nat_load(struct bench *b, struct client *client, const char *rules)
 {
-	char path[] = "/tmp/weir-packet-XXXXXX", *line,
-	     *text = mem_printf("firewall: { %s };\n", rules);
-	int fd = mkstemp(path);
-	json_t *message;
+	char *text = mem_printf("firewall: { %s };\n", rules);
+	json_t *message = rules_load(b, client, text);
 
-	ck_assert_int_ge(fd, 0);
-	ck_assert_int_eq(write(fd, text, strlen(text)), (ssize_t)strlen(text));
-	close(fd);
-	line = mem_printf("{\"jsonrpc\": \"2.0\", \"id\": 1, \"method\": \"firewall.load\", "
-			  "\"params\": {\"file\": \"%s\"}}",
-		path);
-	bench_write(client, line);
-	message = bench_read(b, client);
 	ck_assert_ptr_null(json_object_get(message, "error"));
 	json_decref(message);
-	unlink(path);
-	free(line);
 	free(text);
 }
 

@@ -93,23 +93,12 @@ START_TEST(a_new_rule_gives_a_connection_its_class)
 		"prerouting: { rules = ( { dport = 9; proto = \"udp\"; action = \"mark\"; to = "
 		"\"7\"; } ); };");
 	struct client *client = bench_connect(b);
-	char path[] = "/tmp/weir-packet-XXXXXX", *line;
-	static const char rules[] = "forward: { rules = ( " VOICE_RULE " ); };\n";
-	int fd = mkstemp(path);
 	json_t *message;
 
 	push_to(b, LAN, &call, "wan", "1:2");
-	ck_assert_int_eq(write(fd, rules, strlen(rules)), (ssize_t)strlen(rules));
-	close(fd);
-	line = mem_printf("{\"jsonrpc\": \"2.0\", \"id\": 1, \"method\": \"firewall.load\", "
-			  "\"params\": {\"file\": \"%s\"}}",
-		path);
-	bench_write(client, line);
-	message = bench_read(b, client);
+	message = rules_load(b, client, "forward: { rules = ( " VOICE_RULE " ); };\n");
 	ck_assert_ptr_null(json_object_get(message, "error"));
 	json_decref(message);
-	unlink(path);
-	free(line);
 	push_to(b, LAN, &call, "wan", "1:1");
 	client_close(client);
 	bench_destroy(b);
