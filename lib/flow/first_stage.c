@@ -209,9 +209,10 @@ static unsigned int commit_again(struct flow_worker *fw, const struct rte_mbuf *
 	verdict->policy_gen = __atomic_load_n(&fw->state->policy_gen, __ATOMIC_ACQUIRE);
 	verdict->mark = f->mark;
 	verdict->class = f->class;
+	verdict->queue[FLOW_ORIG] = verdict->queue[FLOW_REPLY] = 0;
 	table->cold[f->flow].policer = f->policer;
 	table->cold[f->flow].in_link = f->in_link;
-	verdict->dscp = f->dscp;
+	table->cold[f->flow].new_dscp = f->dscp;
 	verdict->status &= (uint16_t) ~(FLOW_POLICED | FLOW_DSCP);
 	verdict->status |= flow_status_of(f);
 	return commit_known(fw, table, f->flow << 1 | f->dir, m, meta, f);
@@ -336,7 +337,7 @@ static unsigned int forward_one(
 	accept_fragment(fw, m, meta, FLOW_STATE_ESTABLISHED, 0);
 	flow_translate(table, meta->flow, m, meta);
 	if (verdict->status & FLOW_DSCP)
-		flow_set_dscp(m, meta, verdict->dscp);
+		flow_set_dscp(m, meta, table->cold[meta->flow >> 1].new_dscp);
 	if (!(meta->flags & PKT_ORIGINATED)) {
 		forward_keep_route(fw, table, meta->flow, meta);
 		flow_keep_local6(meta, verdict->adj[meta->flow & 1]);

@@ -213,6 +213,14 @@ bool flow_of_sent(const struct worker *w, const struct pkt_meta *meta, const str
 	struct flow_known *known);
 
 /*
+ * Where each of n packets' connections keeps, for that direction, what traffic control has found out; zero when nothing
+ * is known, as after a change of rules. NULL: of this packet, which is none that flow4 or flow6 would look at, there is
+ * no such place. False: of none of them, as this worker has no connections. Worker, in the same pass.
+ */
+bool flow_queues(
+	const struct worker *w, struct rte_mbuf *const *pkts, uint32_t n, uint16_t **queue);
+
+/*
  * Tables for the few connections of a scratch worker, apart from everybody's. -ENOMEM. They must be
  * given back before the worker is. Control thread.
  */

@@ -284,7 +284,7 @@ static __rte_always_inline unsigned int flow_one(struct worker *w, struct flow_b
 		return FLOW_TRACK;
 	hot->last_seen = b->now;
 	if (unlikely(verdict->status & FLOW_DSCP))
-		flow_set_dscp(m, meta, verdict->dscp);
+		flow_set_dscp(m, meta, b->table->cold[ref >> 1].new_dscp);
 	if (unlikely(flow_hot_count(hot, dir, meta->l3_len)))
 		flow_count_high(b->table, ref, meta->l3_len);
 	meta->mark = verdict->mark;

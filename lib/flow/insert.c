@@ -62,11 +62,11 @@ static void fill(struct worker *w, struct flow_worker *fw, struct flow_table *ta
 		.class = f->class,
 		.policy_gen = __atomic_load_n(&fw->state->policy_gen, __ATOMIC_ACQUIRE),
 		.mark = f->mark,
-		.dscp = f->dscp,
 	};
 	cold->in_link = f->in_link;
 	cold->tcp_flags = f->tcp_flags;
 	cold->dscp = f->dscp;
+	cold->new_dscp = f->dscp;
 	cold->policer = f->policer;
 	cold->bucket[FLOW_ORIG] = (uint8_t)flow_bucket(w, f->proto, &f->orig);
 	cold->bucket[FLOW_REPLY] = (uint8_t)flow_bucket(w, f->proto, &f->reply);

@@ -34,3 +34,77 @@ bool flow_of_sent(const struct worker *w, const struct pkt_meta *meta, const str
 	*known = (struct flow_known){ .src = tuple.src, .class = verdict->class };
 	return true;
 }
+
+/* What leaves has the addresses and ports that answers come with, the other way round. */
+
+static __rte_always_inline bool has_ports_of(
+	const void *answer_ports, const uint8_t *ports, uint8_t proto)
+{
+	uint32_t have, want;
+
+	if (unlikely(!parse_has_ports(proto)))
+		return true;
+	memcpy(&have, ports, sizeof(have));
+	memcpy(&want, answer_ports, sizeof(want));
+	return have == (want << 16 | want >> 16);
+}
+
+static __rte_always_inline uint16_t *queue4(const struct flow_table *table, uint32_t ref,
+	const struct rte_mbuf *m, const struct parse_ip4_words *words)
+{
+	const uint8_t *frame = rte_pktmbuf_mtod(m, const uint8_t *);
+	struct flow4 *flow = flow4_at(table, ref >> 1);
+	const struct flow_tuple4 *answer = &flow->tuple[!(ref & 1)];
+	uint8_t proto = (uint8_t)(words->at20 >> 24);
+	uint64_t addrs;
+
+	if (unlikely(ref >> 1 >= table->n_fresh) ||
+		unlikely(m->data_len < PARSE_PLAIN_LEN + sizeof(uint32_t)) ||
+		unlikely(words->at20 & PARSE_FRAGMENT))
+		return NULL;
+	memcpy(&addrs, answer, sizeof(addrs));
+	if (unlikely(words->at26 != (addrs << 32 | addrs >> 32)) ||
+		unlikely(proto != flow->verdict.proto) ||
+		unlikely(!has_ports_of(&answer->sport_be, frame + PARSE_PLAIN_LEN, proto)))
+		return NULL;
+	return &flow->verdict.queue[ref & 1];
+}
+
+static __rte_always_inline uint16_t *queue6(
+	const struct flow_table *table, uint32_t ref, const struct rte_mbuf *m)
+{
+	const struct rte_ipv6_hdr *ip =
+		rte_pktmbuf_mtod_offset(m, const struct rte_ipv6_hdr *, RTE_ETHER_HDR_LEN);
+	struct flow6 *flow = flow6_at(table, ref >> 1);
+	const struct flow_tuple6 *answer = &flow->tuple[!(ref & 1)];
+
+	if (unlikely(ref >> 1 >= table->n_fresh) ||
+		unlikely(m->data_len < PARSE_PLAIN6_LEN + sizeof(uint32_t)) ||
+		unlikely(ip->proto != flow->verdict.proto) ||
+		memcmp(ip->src_addr, answer->dst, sizeof(answer->dst)) != 0 ||
+		memcmp(ip->dst_addr, answer->src, sizeof(answer->src)) != 0 ||
+		unlikely(!has_ports_of(
+			&flow->ports[!(ref & 1)], (const uint8_t *)(ip + 1), ip->proto)))
+		return NULL;
+	return &flow->verdict.queue[ref & 1];
+}
+
+bool flow_queues(const struct worker *w, struct rte_mbuf *const *pkts, uint32_t n, uint16_t **queue)
+{
+	const struct flow_worker *fw = flow_worker(w);
+
+	if (fw->table[FLOW_IP4].n_fresh == 0 && fw->table[FLOW_IP6].n_fresh == 0)
+		return false;
+	for (uint32_t i = 0; i < n; i++) {
+		struct parse_ip4_words words =
+			parse_ip4_load(rte_pktmbuf_mtod(pkts[i], const void *));
+		uint32_t ref = pkt_meta(pkts[i])->flow;
+
+		queue[i] = NULL;
+		if (likely(parse_ip4_differs(&words) == 0))
+			queue[i] = queue4(&fw->table[FLOW_IP4], ref, pkts[i], &words);
+		else if ((words.at12 & PARSE_PLAIN6_TYPE_MASK) == PARSE_PLAIN6_TYPE)
+			queue[i] = queue6(&fw->table[FLOW_IP6], ref, pkts[i]);
+	}
+	return true;
+}

@@ -51,8 +51,7 @@ struct flow_verdict {
 	uint32_t mark;
 	/* What translation adds to checksums of the original direction, in network order (RFC 1624). */
 	uint16_t ip_delta, l4_delta;
-	uint8_t dscp; /* FLOW_DSCP */
-	uint8_t pad2[3];
+	uint16_t queue[2]; /* what traffic control has found out (flow_queues()); 0: nothing */
 };
 static_assert(sizeof(struct flow_verdict) == 40, "with two IPv4 tuples one line");
 
@@ -106,7 +105,7 @@ struct flow_cold {
 	bool is_used;		 /* it is in the table */
 	uint8_t bucket[2];	 /* of either direction: link/steer.h */
 	uint8_t list;		 /* in which it is */
-	uint8_t pad;
+	uint8_t new_dscp;	 /* FLOW_DSCP: what its packets are given */
 };
 static_assert(sizeof(struct flow_cold) == 64, "one cache line");
 

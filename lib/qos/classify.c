@@ -30,6 +30,7 @@ struct classify_node {
 	struct match_table *table[N_FAMILIES]; /* of filters; NULL: has none */
 	struct classify_filter *filters;
 	uint32_t n_filters;
+	bool has_filters_below;
 	uint32_t fallback; /* slot of what no filter names; UINT32_MAX: by priomap */
 	uint8_t priomap[QDISC_PRIORITIES];
 };
@@ -39,7 +40,8 @@ struct classifier {
 	uint16_t generation;
 	enum qos_depth depth;
 	bool wants_source; /* of connections, before translation */
-	bool is_by_tos;	   /* nothing but that is looked at, unless rules name classes */
+	struct classify_ids ids;
+	bool is_by_tos; /* nothing but that is looked at, unless rules name classes */
 	uint16_t leaf_of[QDISC_PRIORITIES]; /* then: by the TOS field's bits 1 to 4 */
 	uint32_t n_filtering;		    /* nodes with filters */
 	uint32_t quick_at;		    /* where that is, if it is one, above all branches */
@@ -111,15 +113,6 @@ static inline uint32_t find_fallback(const struct classify_node *node, uint8_t t
 	return node->children[slot];
 }
 
-static inline uint32_t find_child(const struct classify_node *node, const struct qos_view *view)
-{
-	uint32_t found = UINT32_MAX;
-
-	if (node->n_filters > 0)
-		found = find_filtered(node, view);
-	return found != UINT32_MAX ? found : find_fallback(node, view->tos);
-}
-
 static uint32_t hash_words(const struct classifier *c, uint64_t a, uint64_t b)
 {
 	return (uint32_t)(hash_two(&c->seed, a, b) >> 32);
@@ -168,71 +161,108 @@ static uint32_t hash_of(const struct classifier *c, enum qdisc_per per, const st
 		hash_two(&c->seed, sent.dst.words[1], ports | key->proto));
 }
 
-/*
- * What rules ask for besides headers. Who bridges a frame does not reset its metadata, so that of such a frame, which
- * has come in by a member of a bridge, it says nothing.
- */
-static void set_outside(const struct worker *w, struct rte_mbuf *m, struct match_key *key)
-{
-	uint16_t in = m->port < LINK_INPUTS ? link_of_inputs(w)[m->port] : 0;
-	bool is_bridged = qos_worker(w)->table[in].flags & LINK_BRIDGED;
-	const struct pkt_meta *meta = pkt_meta(m);
-
-	key->mark = is_bridged ? 0 : meta->mark;
-	/* 0: made here, though it may be in the buffer of what it answers. */
-	key->in = is_bridged || !(meta->flags & PKT_ORIGINATED) ? in : 0;
-	key->out = meta->out_link;
-	key->state = MATCH_UNTRACKED;
-}
-
 /* What was found out about a packet on the way to its leaf. */
 struct found {
 	struct qos_view view;
 	struct flow_known known;
-	bool is_known; /* its connection is */
+	bool is_known;	 /* its connection is */
+	bool is_bridged; /* its metadata says nothing */
 };
 
-static const struct classify_node *find_leaf(const struct worker *w, const struct classifier *c,
-	struct rte_mbuf *m, bool has_classes, struct found *found)
+/*
+ * What rules ask for besides headers. Who bridges a frame does not reset its metadata, so that of such a frame, which
+ * has come in by a member of a bridge, it says nothing.
+ */
+static void set_outside(const struct worker *w, struct rte_mbuf *m, struct found *found)
+{
+	uint16_t in = m->port < LINK_INPUTS ? link_of_inputs(w)[m->port] : 0;
+	const struct pkt_meta *meta = pkt_meta(m);
+	struct match_key *key = &found->view.key;
+
+	found->is_bridged = qos_worker(w)->table[in].flags & LINK_BRIDGED;
+	key->mark = found->is_bridged ? 0 : meta->mark;
+	/* 0: made here, though it may be in the buffer of what it answers. */
+	key->in = found->is_bridged || !(meta->flags & PKT_ORIGINATED) ? in : 0;
+	key->out = meta->out_link;
+	key->state = MATCH_UNTRACKED;
+}
+
+static void find_out(const struct worker *w, const struct classifier *c, struct rte_mbuf *m,
+	bool has_classes, struct found *found)
 {
 	enum qos_depth depth = has_classes ? QOS_VIEW_ALL : c->depth;
 	struct flow_sent sent;
-	uint32_t at = 0;
 
 	qos_view(m, depth, &found->view);
 	if (depth == QOS_VIEW_ALL)
-		set_outside(w, m, &found->view.key);
+		set_outside(w, m, found);
 	found->is_known = false;
 	if ((c->wants_source || has_classes) && found->view.key.family != 0) {
-		const struct flow_known *known = &found->known;
-
 		set_sent(&found->view.key, &sent);
 		found->is_known = flow_of_sent(w, pkt_meta(m), &sent, &found->known);
-		if (found->is_known && known->class < c->n_numbers &&
-			c->by_number[known->class] != 0)
-			at = c->by_number[known->class] - 1;
 	}
-	while (c->nodes[at].children != NULL)
-		at = find_child(&c->nodes[at], &found->view);
-	return &c->nodes[at];
 }
 
-void classify(const struct worker *w, const struct classifier *c, struct rte_mbuf *m)
+/* Where the way down begins: at the root, or where a rule has said. */
+static inline uint32_t find_top(const struct classifier *c, const struct found *found)
 {
-	struct qdisc_pkt *pkt = qdisc_pkt(m);
-	const struct classify_node *leaf;
-	struct found found;
+	uint16_t class = found->is_known ? found->known.class : CLASS_NONE;
 
-	leaf = find_leaf(w, c, m, class_is_used(), &found);
-	pkt->leaf = leaf->leaf;
-	pkt->tree = c->generation;
-	pkt->hash = leaf->kind == QDISC_FQ_CODEL ? hash_of(c, leaf->per, m, &found.view,
-							   found.is_known ? &found.known : NULL)
-						 : 0;
+	return class < c->n_numbers && c->by_number[class] != 0 ? c->by_number[class] - 1 : 0;
+}
+
+/*
+ * The way down. *common: the node up to which all packets of a connection go the same way, below which TOS alone
+ * decides; UINT32_MAX: filters do, too.
+ */
+static uint32_t find_leaf(const struct classifier *c, const struct found *found, uint32_t *common)
+{
+	uint32_t at = find_top(c, found), by_tos = UINT32_MAX;
+
+	while (c->nodes[at].children != NULL) {
+		const struct classify_node *node = &c->nodes[at];
+		uint32_t next = UINT32_MAX;
+
+		if (node->n_filters > 0)
+			next = find_filtered(node, &found->view);
+		if (next == UINT32_MAX && node->fallback == UINT32_MAX && by_tos == UINT32_MAX)
+			by_tos = at;
+		at = next != UINT32_MAX ? next : find_fallback(node, found->view.tos);
+	}
+	*common = at;
+	if (by_tos != UINT32_MAX)
+		*common = c->nodes[by_tos].has_filters_below ? UINT32_MAX : by_tos;
+	return at;
+}
+
+/* The same, for the first packet of its connection; others find it in *queue. */
+static uint32_t find_first(const struct classifier *c, const struct found *found, uint16_t *queue)
+{
+	uint32_t common, leaf = find_leaf(c, found, &common);
+
+	if (queue != NULL && common != UINT32_MAX && !found->is_bridged)
+		*queue = (uint16_t)(c->ids.first + common);
+	return leaf;
+}
+
+/* The node that is remembered; UINT32_MAX: none is, or one of another link. */
+static inline uint32_t find_remembered(const struct classifier *c, const uint16_t *queue)
+{
+	uint32_t at = queue != NULL ? (uint32_t)*queue - c->ids.first : UINT32_MAX;
+
+	return at < c->ids.n ? at : UINT32_MAX;
+}
+
+/* Where TOS alone decides. */
+static inline uint32_t find_by_tos(const struct classifier *c, uint32_t at, uint8_t tos)
+{
+	while (unlikely(c->nodes[at].children != NULL))
+		at = find_fallback(&c->nodes[at], tos);
+	return at;
 }
 
 /* Of an untagged frame. */
-static __rte_always_inline unsigned int tos_bits(const struct rte_mbuf *m)
+static __rte_always_inline uint8_t tos_of(const struct rte_mbuf *m)
 {
 	const uint8_t *frame = rte_pktmbuf_mtod(m, const uint8_t *);
 	struct qos_view view;
@@ -242,12 +272,11 @@ static __rte_always_inline unsigned int tos_bits(const struct rte_mbuf *m)
 	memcpy(&word, frame + RTE_ETHER_HDR_LEN - 2, sizeof(word));
 	if (likely((word & 0xffff) == RTE_BE16(RTE_ETHER_TYPE_IPV4)) &&
 		likely(m->data_len >= RTE_ETHER_HDR_LEN + sizeof(struct rte_ipv4_hdr)))
-		return word >> 25 & 15;
+		return (uint8_t)(word >> 24);
 	qos_view(m, QOS_VIEW_TOS, &view);
-	return view.tos >> 1 & 15;
+	return view.tos;
 }
 
-/* Below the node with the filters TOS alone decides. */
 static __rte_always_inline uint16_t find_quick(
 	const struct classifier *c, const struct rte_mbuf *m, const struct parse_ip4_words *words)
 {
@@ -256,16 +285,49 @@ static __rte_always_inline uint16_t find_quick(
 
 	if (at == UINT32_MAX)
 		at = find_fallback(&c->nodes[c->quick_at], tos);
-	while (unlikely(c->nodes[at].children != NULL))
-		at = find_fallback(&c->nodes[at], tos);
-	return c->nodes[at].leaf;
+	return c->nodes[find_by_tos(c, at, tos)].leaf;
+}
+
+static uint16_t leaf_of(const struct worker *w, const struct classifier *c, struct rte_mbuf *m,
+	bool has_classes, uint16_t *queue)
+{
+	struct found found;
+
+	find_out(w, c, m, has_classes, &found);
+	return c->nodes[find_first(c, &found, queue)].leaf;
+}
+
+/* Is there more to find out about a connection than each packet's TOS says? */
+static inline bool do_remember(const struct classifier *c, bool has_classes)
+{
+	return c->ids.first != 0 && (c->n_filtering > 0 || has_classes);
+}
+
+/* Where connections are tracked. False: they are not. */
+static bool leaves_remembered(const struct worker *w, const struct classifier *c,
+	struct rte_mbuf *const *pkts, uint32_t n, bool has_classes, uint16_t *leaf)
+{
+	uint16_t *queue[QDISC_PASS_MAX];
+
+	if (!do_remember(c, has_classes) || !flow_queues(w, pkts, n, queue))
+		return false;
+	for (uint32_t i = 0; i < n; i++) {
+		uint32_t at = find_remembered(c, queue[i]);
+
+		if (unlikely(at == UINT32_MAX))
+			leaf[i] = leaf_of(w, c, pkts[i], has_classes, queue[i]);
+		else if (likely(c->nodes[at].children == NULL))
+			leaf[i] = c->nodes[at].leaf;
+		else
+			leaf[i] = c->nodes[find_by_tos(c, at, tos_of(pkts[i]))].leaf;
+	}
+	return true;
 }
 
 void classify_leaves(const struct worker *w, const struct classifier *c,
 	struct rte_mbuf *const *pkts, uint32_t n, uint16_t *leaf)
 {
 	bool has_classes = class_is_used();
-	struct found found;
 
 	if (c->n_leaves == 1) {
 		memset(leaf, 0, n * sizeof(*leaf));
@@ -273,22 +335,46 @@ void classify_leaves(const struct worker *w, const struct classifier *c,
 	}
 	if (likely(c->is_by_tos) && likely(!has_classes)) {
 		for (uint32_t i = 0; i < n; i++)
-			leaf[i] = c->leaf_of[tos_bits(pkts[i])];
+			leaf[i] = c->leaf_of[tos_of(pkts[i]) >> 1 & 15];
 		return;
 	}
-	if (c->quick.n == 0 || has_classes) {
-		for (uint32_t i = 0; i < n; i++)
-			leaf[i] = find_leaf(w, c, pkts[i], has_classes, &found)->leaf;
+	if (leaves_remembered(w, c, pkts, n, has_classes, leaf))
 		return;
-	}
 	for (uint32_t i = 0; i < n; i++) {
 		struct parse_ip4_words words =
 			parse_ip4_load(rte_pktmbuf_mtod(pkts[i], const void *));
 
-		leaf[i] = likely(quick_is_plain(pkts[i], &words))
+		leaf[i] = likely(c->quick.n > 0) && likely(!has_classes) &&
+					  likely(quick_is_plain(pkts[i], &words))
 				  ? find_quick(c, pkts[i], &words)
-				  : find_leaf(w, c, pkts[i], false, &found)->leaf;
+				  : leaf_of(w, c, pkts[i], has_classes, NULL);
 	}
+}
+
+void classify(const struct worker *w, const struct classifier *c, struct rte_mbuf *m)
+{
+	bool has_classes = class_is_used();
+	struct qdisc_pkt *pkt = qdisc_pkt(m);
+	const struct classify_node *leaf;
+	uint16_t *queue = NULL;
+	struct found found;
+	uint32_t at;
+
+	if (do_remember(c, has_classes))
+		flow_queues(w, &m, 1, &queue);
+	at = find_remembered(c, queue);
+	if (at != UINT32_MAX)
+		at = find_by_tos(c, at, tos_of(m));
+	if (at == UINT32_MAX || c->nodes[at].kind == QDISC_FQ_CODEL)
+		find_out(w, c, m, has_classes, &found);
+	if (at == UINT32_MAX)
+		at = find_first(c, &found, queue);
+	leaf = &c->nodes[at];
+	pkt->leaf = leaf->leaf;
+	pkt->tree = c->generation;
+	pkt->hash = leaf->kind == QDISC_FQ_CODEL ? hash_of(c, leaf->per, m, &found.view,
+							   found.is_known ? &found.known : NULL)
+						 : 0;
 }
 
 /* Control thread */
@@ -318,6 +404,17 @@ static bool is_for_all(const struct match_spec *spec)
 {
 	for (unsigned int i = 0; i < MATCH_N_LISTS; i++)
 		if (spec->lists[i].n > 0 && i != MATCH_IN && i != MATCH_OUT && i != MATCH_MARK)
+			return false;
+	return true;
+}
+
+/* Does it ask for nothing that packets of one connection could differ in? */
+static bool is_for_connections(const struct match_spec *spec)
+{
+	static const enum match_key_id per_packet[] = { MATCH_IN, MATCH_TCP_FLAGS, MATCH_DSCP };
+
+	for (unsigned int i = 0; i < RTE_DIM(per_packet); i++)
+		if (spec->lists[per_packet[i]].n > 0)
 			return false;
 	return true;
 }
@@ -370,6 +467,8 @@ static int make_filters(const struct making *making, struct classify_node *node,
 				.is_for_all = is_for_all(&specs[i]),
 			};
 		list[i] = &specs[i];
+		if (filter->vlan_priority >= 0 || !is_for_connections(&specs[i]))
+			making->c->ids.n = 0;
 	}
 	diag_fini(&diag);
 	if (err == 0)
@@ -477,19 +576,18 @@ static int make_node(
 		c->depth = QOS_VIEW_ALL;
 	for (uint32_t slot = 0; err == 0 && slot < q->n_children; slot++)
 		err = make_node(making, q->children[slot], q->ops->slot_conf(conf, slot));
+	for (uint32_t slot = 0; slot < q->n_children; slot++) {
+		const struct classify_node *child = &c->nodes[node->children[slot]];
+
+		node->has_filters_below |= child->n_filters > 0 || child->has_filters_below;
+	}
 	return err;
 }
 
 static void make_by_tos(struct classifier *c)
 {
-	for (unsigned int tos = 0; tos < QDISC_PRIORITIES; tos++) {
-		const struct qos_view view = { .tos = (uint8_t)(tos << 1) };
-		uint32_t at = 0;
-
-		while (c->nodes[at].children != NULL)
-			at = find_child(&c->nodes[at], &view);
-		c->leaf_of[tos] = c->nodes[at].leaf;
-	}
+	for (unsigned int tos = 0; tos < QDISC_PRIORITIES; tos++)
+		c->leaf_of[tos] = c->nodes[find_by_tos(c, 0, (uint8_t)(tos << 1))].leaf;
 	c->is_by_tos = c->depth == QOS_VIEW_TOS;
 }
 
@@ -505,6 +603,7 @@ int classifier_create(const struct qdisc_conf *conf, const struct qdisc_tree *tr
 	c->n_nodes = tree->n_nodes;
 	c->n_leaves = tree->n_leaves;
 	c->generation = tree->generation;
+	c->ids.n = c->n_leaves > 1 && c->n_nodes < UINT16_MAX ? (uint16_t)c->n_nodes : 0;
 	c->seed = tree->seed;
 	err = make_node(&making, tree->root, conf);
 	if (err < 0) {
@@ -514,6 +613,11 @@ int classifier_create(const struct qdisc_conf *conf, const struct qdisc_tree *tr
 	make_by_tos(c);
 	*out = c;
 	return 0;
+}
+
+struct classify_ids *classifier_ids(struct classifier *c)
+{
+	return &c->ids;
 }
 
 void classifier_free(struct classifier *c)

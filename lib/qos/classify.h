@@ -19,6 +19,16 @@ int classifier_create(const struct qdisc_conf *conf, const struct qdisc_tree *tr
 	const struct match_links *links, struct classifier **out);
 void classifier_free(struct classifier *classifier);
 
+/*
+ * Connections remember where their packets wait, by numbers that tell which node of which classifier that is: n of
+ * them, from first on, which the caller sets once, before workers see the classifier. n 0: packets of one connection may
+ * go different ways. first 0: there are no numbers for it.
+ */
+struct classify_ids {
+	uint16_t first, n;
+};
+struct classify_ids *classifier_ids(struct classifier *classifier);
+
 /* Band of a priority in a prio that says nothing about it. */
 uint8_t classify_priomap(unsigned int priority);
 

@@ -15,6 +15,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "flow/flow.h"
 
 #include <rte_errno.h>
 #include <rte_mbuf_dyn.h>
@@ -118,6 +119,56 @@ static void qos_tick(struct dp *dp, uint64_t now_ns)
 	}
 }
 
+/* What connections remember */
+
+static bool ids_meet(struct classifier *classifier, uint32_t first, uint32_t n)
+{
+	const struct classify_ids *ids = classifier_ids(classifier);
+
+	return ids->first < first + n && first < (uint32_t)ids->first + ids->n;
+}
+
+/* A classifier that workers may still see, with any of these numbers; NULL: there is none. */
+static struct classifier *find_holder(const struct qos_state *state, uint32_t first, uint32_t n)
+{
+	for (unsigned int i = 0; i < LINK_MAX; i++)
+		if (state->shaped[i] != NULL && ids_meet(state->shaped[i]->classifier, first, n))
+			return state->shaped[i]->classifier;
+	for (const struct qos_leaving *at = state->leaving; at != NULL; at = at->next)
+		if (ids_meet(at->classifier, first, n))
+			return at->classifier;
+	return NULL;
+}
+
+/*
+ * A number is not given again before connections have forgotten it: that they do all at once, along with what rules said,
+ * when there are no others left.
+ */
+static void give_ids(struct dp *dp, struct classify_ids *ids)
+{
+	struct qos_state *state = qos_state(dp);
+	uint32_t first = state->n_ids + 1u;
+	struct classifier *holder;
+	bool have_forgotten = false;
+
+	if (ids->n == 0)
+		return;
+	while (first + ids->n > UINT16_MAX ||
+		(holder = find_holder(state, first, ids->n)) != NULL) {
+		if (first + ids->n <= UINT16_MAX) {
+			first = (uint32_t)classifier_ids(holder)->first + classifier_ids(holder)->n;
+			continue;
+		}
+		if (have_forgotten)
+			return;
+		have_forgotten = true;
+		flow_policy_changed(dp);
+		first = 1;
+	}
+	ids->first = (uint16_t)first;
+	state->n_ids = (uint16_t)(first + ids->n - 1);
+}
+
 /* Setting */
 
 static void known_links(struct link *link, void *ctx)
@@ -160,6 +211,7 @@ static int make(struct dp *dp, const struct qdisc_conf *conf, uint16_t owner,
 		qdisc_tree_destroy(*tree);
 		return err;
 	}
+	give_ids(dp, classifier_ids(*classifier));
 	(*tree)->classify = reclassify;
 	(*tree)->classify_ctx = *classifier;
 	return 0;

@@ -68,6 +68,7 @@ struct qos_state {
 	struct qos_leaving *leaving;
 	struct hash_seed seed;
 	uint16_t generation;
+	uint16_t n_ids; /* given to classifiers since connections last forgot all */
 };
 
 static inline struct qos_state *qos_state(const struct dp *dp)
