@@ -140,6 +140,16 @@ static struct classifier *find_holder(const struct qos_state *state, uint32_t fi
 	return NULL;
 }
 
+/* The first of n numbers in a row, from that one on, that nobody holds. */
+static uint32_t find_free_ids(const struct qos_state *state, uint32_t first, uint32_t n)
+{
+	struct classifier *holder;
+
+	while (first + n <= UINT16_MAX && (holder = find_holder(state, first, n)) != NULL)
+		first = (uint32_t)classifier_ids(holder)->first + classifier_ids(holder)->n;
+	return first;
+}
+
 /*
  * A number is not given again before connections have forgotten it: that they do all at once, along with what rules said,
  * when there are no others left.
@@ -147,24 +157,16 @@ static struct classifier *find_holder(const struct qos_state *state, uint32_t fi
 static void give_ids(struct dp *dp, struct classify_ids *ids)
 {
 	struct qos_state *state = qos_state(dp);
-	uint32_t first = state->n_ids + 1u;
-	struct classifier *holder;
-	bool have_forgotten = false;
+	uint32_t first = find_free_ids(state, state->n_ids + 1u, ids->n);
 
 	if (ids->n == 0)
 		return;
-	while (first + ids->n > UINT16_MAX ||
-		(holder = find_holder(state, first, ids->n)) != NULL) {
-		if (first + ids->n <= UINT16_MAX) {
-			first = (uint32_t)classifier_ids(holder)->first + classifier_ids(holder)->n;
-			continue;
-		}
-		if (have_forgotten)
-			return;
-		have_forgotten = true;
+	if (first + ids->n > UINT16_MAX) {
 		flow_policy_changed(dp);
-		first = 1;
+		first = find_free_ids(state, 1, ids->n);
 	}
+	if (first + ids->n > UINT16_MAX)
+		return;
 	ids->first = (uint16_t)first;
 	state->n_ids = (uint16_t)(first + ids->n - 1);
 }
