@@ -415,7 +415,7 @@ static void dp_take_load(struct dp *dp)
 void dp_tick(struct dp *dp, uint64_t now_ns)
 {
 	dp->now_ns = now_ns;
-	dp_drain_mail(dp);
+	mailbox_poll(dp);
 	dp_take_load(dp);
 	for (unsigned int i = 0; i < dp->n_modules; i++)
 		if (dp->modules[i]->tick != NULL)

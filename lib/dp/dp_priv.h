@@ -49,5 +49,7 @@ void rcu_tick(struct dp *dp);
 /* mailbox.c */
 int mailbox_init(struct dp *dp);
 void mailbox_fini(struct dp *dp);
+/* The same as dp_drain_mail(), where nothing says that there is any: without a system call when there is none. */
+void mailbox_poll(struct dp *dp);
 void mailbox_tick(struct dp *dp);
 bool mailbox_is_sent(const struct dp *dp); /* nothing waits in the backlog */

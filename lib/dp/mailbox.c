@@ -96,6 +96,15 @@ void dp_drain_mail(struct dp *dp)
 	mail_receive(dp);
 }
 
+void mailbox_poll(struct dp *dp)
+{
+	/* Still armed: nobody has woken us, so there is nothing to read, though mail may be left. */
+	if (atomic_load_explicit(&dp->is_wake_armed, memory_order_relaxed))
+		mail_receive(dp);
+	else
+		dp_drain_mail(dp);
+}
+
 int mailbox_init(struct dp *dp)
 {
 	dp->backlog = mem_zalloc(sizeof(*dp->backlog));

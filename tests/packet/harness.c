@@ -84,25 +84,6 @@ static void choose_lcores(const cpu_set_t *allowed, char *text, size_t size)
 	snprintf(text, size, "--lcores=0@%d,1@%d,2@%d", first, last, last);
 }
 
-#if defined(__SANITIZE_ADDRESS__)
-#define HAS_LSAN 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define HAS_LSAN 1
-#endif
-#endif
-
-#ifdef HAS_LSAN
-#include <sanitizer/lsan_interface.h>
-
-/* What only the memory of workers points to is no leak: the sanitizer does not know of that memory. */
-static int register_memory(const struct rte_memseg_list *list, void *ctx)
-{
-	__lsan_register_root_region(list->base_va, list->len);
-	return 0;
-}
-#endif
-
 void bench_init_eal(void)
 {
 	char lcores[64];
@@ -116,9 +97,6 @@ void bench_init_eal(void)
 	REQUIRE(rte_eal_init(9, argv) >= 0);
 	/* EAL has put us on one CPU: programs that run beside each other would all be on the same. */
 	REQUIRE(sched_setaffinity(0, sizeof(allowed), &allowed) == 0);
-#ifdef HAS_LSAN
-	rte_memseg_list_walk(register_memory, NULL);
-#endif
 	modules_extend();
 }
 
