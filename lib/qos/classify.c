@@ -277,17 +277,6 @@ static __rte_always_inline uint8_t tos_of(const struct rte_mbuf *m)
 	return view.tos;
 }
 
-static __rte_always_inline uint16_t find_quick(
-	const struct classifier *c, const struct rte_mbuf *m, const struct parse_ip4_words *words)
-{
-	uint32_t at = quick_find(&c->quick, m, words);
-	uint8_t tos = (uint8_t)(words->at12 >> 24);
-
-	if (at == UINT32_MAX)
-		at = find_fallback(&c->nodes[c->quick_at], tos);
-	return c->nodes[find_by_tos(c, at, tos)].leaf;
-}
-
 static uint16_t leaf_of(const struct worker *w, const struct classifier *c, struct rte_mbuf *m,
 	bool has_classes, uint16_t *queue)
 {
@@ -328,6 +317,7 @@ void classify_leaves(const struct worker *w, const struct classifier *c,
 	struct rte_mbuf *const *pkts, uint32_t n, uint16_t *leaf)
 {
 	bool has_classes = class_is_used();
+	bool is_quick = c->quick.n > 0 && !has_classes;
 
 	if (c->n_leaves == 1) {
 		memset(leaf, 0, n * sizeof(*leaf));
@@ -344,9 +334,8 @@ void classify_leaves(const struct worker *w, const struct classifier *c,
 		struct parse_ip4_words words =
 			parse_ip4_load(rte_pktmbuf_mtod(pkts[i], const void *));
 
-		leaf[i] = likely(c->quick.n > 0) && likely(!has_classes) &&
-					  likely(quick_is_plain(pkts[i], &words))
-				  ? find_quick(c, pkts[i], &words)
+		leaf[i] = likely(is_quick) && likely(quick_is_plain(pkts[i], &words))
+				  ? quick_leaf(&c->quick, pkts[i], &words)
 				  : leaf_of(w, c, pkts[i], has_classes, NULL);
 	}
 }
@@ -591,6 +580,21 @@ static void make_by_tos(struct classifier *c)
 	c->is_by_tos = c->depth == QOS_VIEW_TOS;
 }
 
+/* Below the node with the filters TOS alone decides. */
+static void make_quick_leaves(struct classifier *c)
+{
+	struct quick_filters *quick = &c->quick;
+
+	for (unsigned int bits = 0; quick->n > 0 && bits < QUICK_TOS; bits++) {
+		uint8_t tos = (uint8_t)(bits << 1);
+		uint32_t none = find_fallback(&c->nodes[c->quick_at], tos);
+
+		for (uint32_t i = 0; i < quick->n; i++)
+			quick->leaf[i][bits] = c->nodes[find_by_tos(c, quick->node[i], tos)].leaf;
+		quick->leaf[QUICK_FILTERS_MAX][bits] = c->nodes[find_by_tos(c, none, tos)].leaf;
+	}
+}
+
 int classifier_create(const struct qdisc_conf *conf, const struct qdisc_tree *tree,
 	const struct match_links *links, struct classifier **out)
 {
@@ -611,6 +615,7 @@ int classifier_create(const struct qdisc_conf *conf, const struct qdisc_tree *tr
 		return err;
 	}
 	make_by_tos(c);
+	make_quick_leaves(c);
 	*out = c;
 	return 0;
 }

@@ -6,47 +6,74 @@
 /* One range of values, or any. False: it is more than that. */
 static bool range_of(const struct match_list *list, uint16_t max, struct quick_range *out)
 {
+	const struct match_range *range = list->ranges;
+
 	*out = (struct quick_range){ 0, max };
 	if (list->n == 0)
 		return true;
 	if (list->n > 1 || list->is_negated)
 		return false;
-	*out = (struct quick_range){ (uint16_t)list->ranges[0].first,
-		(uint16_t)list->ranges[0].last };
+	*out = (struct quick_range){ (uint16_t)range->first,
+		(uint16_t)(range->last - range->first) };
 	return true;
 }
 
 /* Ports mean nothing in other protocols; so a filter that asks for some must name one, or a range of those. */
-static bool has_ports(const struct quick_filter *filter)
+static bool has_ports(const struct quick_range *proto)
 {
-	for (uint32_t proto = filter->proto.first; proto <= filter->proto.last; proto++)
-		if (!parse_has_ports((uint8_t)proto))
+	for (uint32_t i = 0; i <= proto->width; i++)
+		if (!parse_has_ports((uint8_t)(proto->first + i)))
 			return false;
 	return true;
 }
 
+static void put(struct quick_filters *quick, uint32_t at, const struct quick_range *ranges)
+{
+	struct quick_pair *pair = &quick->pairs[at / 2];
+
+	for (unsigned int lane = 0; lane < QUICK_LANES; lane++) {
+		pair->first[at % 2 * QUICK_LANES + lane] = ranges[lane].first;
+		pair->width[at % 2 * QUICK_LANES + lane] = ranges[lane].width;
+	}
+}
+
 bool quick_add(struct quick_filters *quick, const struct match_spec *spec, uint32_t node)
 {
-	struct quick_filter *filter = &quick->filters[quick->n];
+	static const struct {
+		enum match_key_id key;
+		uint16_t max;
+	} lanes[QUICK_LANES] = {
+		[QUICK_PROTO] = { MATCH_PROTO, UINT8_MAX },
+		[QUICK_DSCP] = { MATCH_DSCP, 63 },
+		[QUICK_DPORT] = { MATCH_DPORT, UINT16_MAX },
+		[QUICK_SPORT] = { MATCH_SPORT, UINT16_MAX },
+	};
+	/* No frame has such a protocol. */
+	static const struct quick_range never[QUICK_LANES] = { [QUICK_PROTO] = { UINT16_MAX, 0 } };
+	struct quick_range ranges[QUICK_LANES];
+	uint32_t n_asked = 0;
 
 	if (quick->n == QUICK_FILTERS_MAX)
 		return false;
-	for (unsigned int i = 0; i < MATCH_N_LISTS; i++)
-		if (spec->lists[i].n > 0 && i != MATCH_PROTO && i != MATCH_DSCP &&
-			i != MATCH_SPORT && i != MATCH_DPORT)
+	for (unsigned int lane = 0; lane < QUICK_LANES; lane++) {
+		const struct match_list *list = &spec->lists[lanes[lane].key];
+
+		n_asked += list->n > 0;
+		if (!range_of(list, lanes[lane].max, &ranges[lane]))
 			return false;
-	if (!range_of(&spec->lists[MATCH_PROTO], UINT8_MAX, &filter->proto) ||
-		!range_of(&spec->lists[MATCH_DSCP], 63, &filter->dscp) ||
-		!range_of(&spec->lists[MATCH_SPORT], UINT16_MAX, &filter->sport) ||
-		!range_of(&spec->lists[MATCH_DPORT], UINT16_MAX, &filter->dport))
+	}
+	for (unsigned int i = 0; i < MATCH_N_LISTS; i++)
+		n_asked -= spec->lists[i].n > 0;
+	/* Something else is asked for, too. */
+	if (n_asked != 0)
 		return false;
 	if ((spec->lists[MATCH_SPORT].n > 0 || spec->lists[MATCH_DPORT].n > 0) &&
-		!has_ports(filter))
+		!has_ports(&ranges[QUICK_PROTO]))
 		return false;
 	/* Of another family it matches no plain frame. */
-	if (!spec->has_v4)
-		filter->proto = (struct quick_range){ UINT16_MAX, UINT16_MAX };
-	filter->node = node;
-	quick->n++;
+	put(quick, quick->n, spec->has_v4 ? ranges : never);
+	if (quick->n % 2 == 0)
+		put(quick, quick->n + 1, never);
+	quick->node[quick->n++] = node;
 	return true;
 }
