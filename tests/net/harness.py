@@ -361,6 +361,7 @@ class Weir:
     @contextlib.contextmanager
     def workers_stopped(self):
         """Stops the threads of the workers, and nothing else, as a debugger does."""
+        self.ctl("worker", "show")  # who answers has launched them
         tasks = Path(f"/proc/{self.process.pid}/task").iterdir()
         workers = [int(t.name) for t in tasks if "-worker-" in (t / "comm").read_text()]
         assert workers
