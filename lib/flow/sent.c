@@ -37,13 +37,14 @@ bool flow_of_sent(const struct worker *w, const struct pkt_meta *meta, const str
 
 /* What leaves has the addresses and ports that answers come with, the other way round. */
 
+/* Not of ICMP: an error has its own type, but may have the addresses of the connection that it is about. */
 static __rte_always_inline bool has_ports_of(
 	const void *answer_ports, const uint8_t *ports, uint8_t proto)
 {
 	uint32_t have, want;
 
 	if (unlikely(!parse_has_ports(proto)))
-		return true;
+		return !flow_is_icmp(proto);
 	memcpy(&have, ports, sizeof(have));
 	memcpy(&want, answer_ports, sizeof(want));
 	return have == (want << 16 | want >> 16);
@@ -58,8 +59,7 @@ static __rte_always_inline uint16_t *queue4(const struct flow_table *table, uint
 	uint8_t proto = (uint8_t)(words->at20 >> 24);
 	uint64_t addrs;
 
-	if (unlikely(ref >> 1 >= table->n_fresh) ||
-		unlikely(m->data_len < PARSE_PLAIN_LEN + sizeof(uint32_t)) ||
+	if (unlikely(m->data_len < PARSE_PLAIN_LEN + sizeof(uint32_t)) ||
 		unlikely(words->at20 & PARSE_FRAGMENT))
 		return NULL;
 	memcpy(&addrs, answer, sizeof(addrs));
@@ -78,8 +78,7 @@ static __rte_always_inline uint16_t *queue6(
 	struct flow6 *flow = flow6_at(table, ref >> 1);
 	const struct flow_tuple6 *answer = &flow->tuple[!(ref & 1)];
 
-	if (unlikely(ref >> 1 >= table->n_fresh) ||
-		unlikely(m->data_len < PARSE_PLAIN6_LEN + sizeof(uint32_t)) ||
+	if (unlikely(m->data_len < PARSE_PLAIN6_LEN + sizeof(uint32_t)) ||
 		unlikely(ip->proto != flow->verdict.proto) ||
 		memcmp(ip->src_addr, answer->dst, sizeof(answer->dst)) != 0 ||
 		memcmp(ip->dst_addr, answer->src, sizeof(answer->src)) != 0 ||
@@ -91,9 +90,10 @@ static __rte_always_inline uint16_t *queue6(
 
 bool flow_queues(const struct worker *w, struct rte_mbuf *const *pkts, uint32_t n, uint16_t **queue)
 {
-	const struct flow_worker *fw = flow_worker(w);
+	const struct flow_table *ip4 = &flow_worker(w)->table[FLOW_IP4];
+	const struct flow_table *ip6 = &flow_worker(w)->table[FLOW_IP6];
 
-	if (fw->table[FLOW_IP4].n_fresh == 0 && fw->table[FLOW_IP6].n_fresh == 0)
+	if (ip4->n_fresh == 0 && ip6->n_fresh == 0)
 		return false;
 	for (uint32_t i = 0; i < n; i++) {
 		struct parse_ip4_words words =
@@ -101,10 +101,11 @@ bool flow_queues(const struct worker *w, struct rte_mbuf *const *pkts, uint32_t 
 		uint32_t ref = pkt_meta(pkts[i])->flow;
 
 		queue[i] = NULL;
-		if (likely(parse_ip4_differs(&words) == 0))
-			queue[i] = queue4(&fw->table[FLOW_IP4], ref, pkts[i], &words);
-		else if ((words.at12 & PARSE_PLAIN6_TYPE_MASK) == PARSE_PLAIN6_TYPE)
-			queue[i] = queue6(&fw->table[FLOW_IP6], ref, pkts[i]);
+		if (likely(parse_ip4_differs(&words) == 0) && likely(ref >> 1 < ip4->n_fresh))
+			queue[i] = queue4(ip4, ref, pkts[i], &words);
+		else if ((words.at12 & PARSE_PLAIN6_TYPE_MASK) == PARSE_PLAIN6_TYPE &&
+			 ref >> 1 < ip6->n_fresh)
+			queue[i] = queue6(ip6, ref, pkts[i]);
 	}
 	return true;
 }

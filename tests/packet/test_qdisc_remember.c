@@ -5,6 +5,7 @@
  * long as neither filters nor rules change, and only where packets of one connection can not differ.
  */
 #include "kit_qdisc.h"
+#include "kit6.h"
 
 #include <string.h>
 
@@ -41,10 +42,21 @@ static void send_udp(struct bench *b, uint16_t dport, uint8_t tos)
 	bench_push(b, LAN, &frame);
 }
 
-/*
- * What the connection that send_udp() has made keeps, by direction: asked for as a packet that leaves would. number:
- * connections are counted from 1 on.
- */
+/* What the connection of a frame that leaves keeps; NULL: nothing. */
+static uint16_t *kept_by(struct bench *b, const struct frame *frame, uint32_t flow)
+{
+	struct rte_mbuf *m = rte_pktmbuf_alloc(b->dp->pool);
+	uint16_t *queue = NULL;
+
+	REQUIRE(m != NULL);
+	memcpy(rte_pktmbuf_append(m, (uint16_t)frame->len), frame->bytes, frame->len);
+	pkt_meta(m)->flow = flow;
+	REQUIRE(flow_queues(b->dp->workers[0], &m, 1, &queue));
+	rte_pktmbuf_free(m);
+	return queue;
+}
+
+/* Of the connection that send_udp() has made, by direction. number: they are counted from 1 on. */
 static uint16_t *kept(struct bench *b, uint32_t number, uint16_t dport, enum flow_dir dir)
 {
 	const struct ip4_spec orig = {
@@ -53,16 +65,12 @@ static uint16_t *kept(struct bench *b, uint32_t number, uint16_t dport, enum flo
 	const struct ip4_spec reply = {
 		.src = "198.51.100.10", .dst = "192.0.2.10", .sport = dport, .dport = 4000
 	};
-	struct rte_mbuf *m = rte_pktmbuf_alloc(b->dp->pool);
-	uint16_t *queue = NULL;
 	struct frame frame;
+	uint16_t *queue;
 
-	REQUIRE(m != NULL);
 	frame_ip4(&frame, dir == FLOW_ORIG ? &orig : &reply);
-	memcpy(rte_pktmbuf_append(m, (uint16_t)frame.len), frame.bytes, frame.len);
-	pkt_meta(m)->flow = number << 1 | dir;
-	REQUIRE(flow_queues(b->dp->workers[0], &m, 1, &queue) && queue != NULL);
-	rte_pktmbuf_free(m);
+	queue = kept_by(b, &frame, number << 1 | dir);
+	REQUIRE(queue != NULL);
 	return queue;
 }
 
@@ -96,6 +104,31 @@ START_TEST(a_connection_remembers_its_queue)
 	/* It may be a number of another link. */
 	*kept(b, 3, 80, FLOW_ORIG) = UINT16_MAX;
 	ck_assert_str_eq(hit(b, 80, 0), "1:2");
+	bench_destroy(b);
+}
+END_TEST
+
+/* Its errors may be between the same two hosts. */
+START_TEST(icmp_is_looked_at_each_time)
+{
+	struct bench *b = start("firewall: { forward: { rules = ( { proto = \"icmp\"; action = "
+				"\"accept\"; } ); }; };\n",
+		"{ link = \"wan\"; kind = \"prio\"; filters = ( { proto = \"icmp\"; icmp_type "
+		"= \"echo-request\"; band = 0; }, { proto = \"icmp\"; band = 2; } ); }");
+	struct ip4_spec spec = {
+		.src = "192.0.2.10", .dst = "198.51.100.10", .proto = IPPROTO_ICMP, .icmp_type = 8
+	};
+	struct frame frame;
+
+	class_hit(b, "wan");
+	frame_ip4(&frame, &spec);
+	for (unsigned int i = 0; i < 2; i++) {
+		bench_push(b, LAN, &frame);
+		ck_assert_str_eq(class_hit(b, "wan"), "1:1");
+	}
+	/* It names a connection that is not there. */
+	ck_assert_ptr_null(kept_by(b, &frame, 1 << 1));
+	ck_assert_ptr_null(kept_by(b, &frame, UINT32_MAX));
 	bench_destroy(b);
 }
 END_TEST
@@ -173,6 +206,33 @@ START_TEST(both_directions_have_a_queue_of_their_own)
 }
 END_TEST
 
+START_TEST(ip6_connections_remember_too)
+{
+	char *config = mem_printf("%s" TRACKED, router6_config);
+	struct bench *b = qdisc_start(config, "{ link = \"wan\"; kind = \"prio\"; bands = 4; "
+					      "default_band = 1; filters = ( { proto = \"udp\"; "
+					      "dport = 5001; band = 3; } ); }");
+	const struct ip6_spec named = { .sport = 4000, .dport = 5001 };
+	const struct ip6_spec other = { .sport = 4000, .dport = 80 };
+	struct frame frames[2];
+
+	free(config);
+	frame_ip6(&frames[0], &named);
+	frame_ip6(&frames[1], &other);
+	class_hit(b, "wan");
+	for (unsigned int i = 0; i < 2; i++) {
+		bench_push(b, LAN, &frames[0]);
+		ck_assert_str_eq(class_hit(b, "wan"), "1:4");
+		bench_push(b, LAN, &frames[1]);
+		ck_assert_str_eq(class_hit(b, "wan"), "1:2");
+	}
+	*kept_by(b, &frames[1], 2 << 1) = *kept_by(b, &frames[0], 1 << 1);
+	bench_push(b, LAN, &frames[1]);
+	ck_assert_str_eq(class_hit(b, "wan"), "1:4");
+	bench_destroy(b);
+}
+END_TEST
+
 START_TEST(new_filters_hold_for_old_connections)
 {
 	struct bench *b = start(TRACKED, "{ link = \"wan\"; kind = \"prio\"; bands = 4; "
@@ -237,6 +297,7 @@ END_TEST
 
 PACKET_MAIN("qdisc_remember", PLAIN_TEST(a_connection_remembers_its_queue),
 	LOOP_TEST(what_is_remembered_is_what_filters_say, trees),
+	PLAIN_TEST(icmp_is_looked_at_each_time),
 	PLAIN_TEST(both_directions_have_a_queue_of_their_own),
-	PLAIN_TEST(new_filters_hold_for_old_connections),
+	PLAIN_TEST(ip6_connections_remember_too), PLAIN_TEST(new_filters_hold_for_old_connections),
 	PLAIN_TEST(numbers_that_are_used_again_have_been_forgotten))
