@@ -35,7 +35,10 @@ bool flow_of_sent(const struct worker *w, const struct pkt_meta *meta, const str
 	return true;
 }
 
-/* What leaves has the addresses and ports that answers come with, the other way round. */
+/*
+ * What leaves has the addresses and ports that answers come with, the other way round; and the connection's mark, unless
+ * it was held since before the rules have changed.
+ */
 
 /* Not of ICMP: an error has its own type, but may have the addresses of the connection that it is about. */
 static __rte_always_inline bool has_ports_of(
@@ -51,7 +54,7 @@ static __rte_always_inline bool has_ports_of(
 }
 
 static __rte_always_inline uint16_t *queue4(const struct flow_table *table, uint32_t ref,
-	const struct rte_mbuf *m, const struct parse_ip4_words *words)
+	uint32_t mark, const struct rte_mbuf *m, const struct parse_ip4_words *words)
 {
 	const uint8_t *frame = rte_pktmbuf_mtod(m, const uint8_t *);
 	struct flow4 *flow = flow4_at(table, ref >> 1);
@@ -64,14 +67,14 @@ static __rte_always_inline uint16_t *queue4(const struct flow_table *table, uint
 		return NULL;
 	memcpy(&addrs, answer, sizeof(addrs));
 	if (unlikely(words->at26 != (addrs << 32 | addrs >> 32)) ||
-		unlikely(proto != flow->verdict.proto) ||
+		unlikely(proto != flow->verdict.proto) || unlikely(mark != flow->verdict.mark) ||
 		unlikely(!has_ports_of(&answer->sport_be, frame + PARSE_PLAIN_LEN, proto)))
 		return NULL;
 	return &flow->verdict.queue[ref & 1];
 }
 
 static __rte_always_inline uint16_t *queue6(
-	const struct flow_table *table, uint32_t ref, const struct rte_mbuf *m)
+	const struct flow_table *table, uint32_t ref, uint32_t mark, const struct rte_mbuf *m)
 {
 	const struct rte_ipv6_hdr *ip =
 		rte_pktmbuf_mtod_offset(m, const struct rte_ipv6_hdr *, RTE_ETHER_HDR_LEN);
@@ -80,6 +83,7 @@ static __rte_always_inline uint16_t *queue6(
 
 	if (unlikely(m->data_len < PARSE_PLAIN6_LEN + sizeof(uint32_t)) ||
 		unlikely(ip->proto != flow->verdict.proto) ||
+		unlikely(mark != flow->verdict.mark) ||
 		memcmp(ip->src_addr, answer->dst, sizeof(answer->dst)) != 0 ||
 		memcmp(ip->dst_addr, answer->src, sizeof(answer->src)) != 0 ||
 		unlikely(!has_ports_of(
@@ -98,14 +102,15 @@ bool flow_queues(const struct worker *w, struct rte_mbuf *const *pkts, uint32_t 
 	for (uint32_t i = 0; i < n; i++) {
 		struct parse_ip4_words words =
 			parse_ip4_load(rte_pktmbuf_mtod(pkts[i], const void *));
-		uint32_t ref = pkt_meta(pkts[i])->flow;
+		const struct pkt_meta *meta = pkt_meta(pkts[i]);
+		uint32_t ref = meta->flow;
 
 		queue[i] = NULL;
 		if (likely(parse_ip4_differs(&words) == 0) && likely(ref >> 1 < ip4->n_fresh))
-			queue[i] = queue4(ip4, ref, pkts[i], &words);
+			queue[i] = queue4(ip4, ref, meta->mark, pkts[i], &words);
 		else if ((words.at12 & PARSE_PLAIN6_TYPE_MASK) == PARSE_PLAIN6_TYPE &&
 			 ref >> 1 < ip6->n_fresh)
-			queue[i] = queue6(ip6, ref, pkts[i]);
+			queue[i] = queue6(ip6, ref, meta->mark, pkts[i]);
 	}
 	return true;
 }

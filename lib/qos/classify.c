@@ -277,8 +277,25 @@ static __rte_always_inline uint8_t tos_of(const struct rte_mbuf *m)
 	return view.tos;
 }
 
-static uint16_t leaf_of(const struct worker *w, const struct classifier *c, struct rte_mbuf *m,
-	bool has_classes, uint16_t *queue)
+/* Is there more to find out about a connection than each packet's TOS says? */
+static inline bool do_remember(const struct classifier *c, bool has_classes)
+{
+	return c->ids.first != 0 && (c->n_filtering > 0 || has_classes);
+}
+
+/* What its connection remembers; NULL: nothing. */
+static inline uint16_t *queue_of(
+	const struct worker *w, const struct classifier *c, struct rte_mbuf *m, bool has_classes)
+{
+	uint16_t *queue = NULL;
+
+	if (do_remember(c, has_classes))
+		flow_queues(w, &m, 1, &queue);
+	return queue;
+}
+
+static __rte_noinline uint16_t leaf_found(const struct worker *w, const struct classifier *c,
+	struct rte_mbuf *m, bool has_classes, uint16_t *queue)
 {
 	struct found found;
 
@@ -286,38 +303,37 @@ static uint16_t leaf_of(const struct worker *w, const struct classifier *c, stru
 	return c->nodes[find_first(c, &found, queue)].leaf;
 }
 
-/* Is there more to find out about a connection than each packet's TOS says? */
-static inline bool do_remember(const struct classifier *c, bool has_classes)
+static __rte_always_inline uint16_t leaf_of(const struct worker *w, const struct classifier *c,
+	struct rte_mbuf *m, bool has_classes, uint16_t *queue)
 {
-	return c->ids.first != 0 && (c->n_filtering > 0 || has_classes);
+	uint32_t at = find_remembered(c, queue);
+
+	if (unlikely(at == UINT32_MAX))
+		return leaf_found(w, c, m, has_classes, queue);
+	if (unlikely(c->nodes[at].children != NULL))
+		at = find_by_tos(c, at, tos_of(m));
+	return c->nodes[at].leaf;
 }
 
-/* Where connections are tracked. False: they are not. */
-static bool leaves_remembered(const struct worker *w, const struct classifier *c,
-	struct rte_mbuf *const *pkts, uint32_t n, bool has_classes, uint16_t *leaf)
+/* Simple filters of plain frames take no longer than what a connection remembers. */
+static void leaves_quick(const struct worker *w, const struct classifier *c,
+	struct rte_mbuf *const *pkts, uint32_t n, uint16_t *leaf)
 {
-	uint16_t *queue[QDISC_PASS_MAX];
-
-	if (!do_remember(c, has_classes) || !flow_queues(w, pkts, n, queue))
-		return false;
 	for (uint32_t i = 0; i < n; i++) {
-		uint32_t at = find_remembered(c, queue[i]);
+		struct parse_ip4_words words =
+			parse_ip4_load(rte_pktmbuf_mtod(pkts[i], const void *));
 
-		if (unlikely(at == UINT32_MAX))
-			leaf[i] = leaf_of(w, c, pkts[i], has_classes, queue[i]);
-		else if (likely(c->nodes[at].children == NULL))
-			leaf[i] = c->nodes[at].leaf;
-		else
-			leaf[i] = c->nodes[find_by_tos(c, at, tos_of(pkts[i]))].leaf;
+		leaf[i] = likely(quick_is_plain(pkts[i], &words))
+				  ? quick_leaf(&c->quick, pkts[i], &words)
+				  : leaf_of(w, c, pkts[i], false, queue_of(w, c, pkts[i], false));
 	}
-	return true;
 }
 
 void classify_leaves(const struct worker *w, const struct classifier *c,
 	struct rte_mbuf *const *pkts, uint32_t n, uint16_t *leaf)
 {
 	bool has_classes = class_is_used();
-	bool is_quick = c->quick.n > 0 && !has_classes;
+	uint16_t *queue[QDISC_PASS_MAX];
 
 	if (c->n_leaves == 1) {
 		memset(leaf, 0, n * sizeof(*leaf));
@@ -328,30 +344,25 @@ void classify_leaves(const struct worker *w, const struct classifier *c,
 			leaf[i] = c->leaf_of[tos_of(pkts[i]) >> 1 & 15];
 		return;
 	}
-	if (leaves_remembered(w, c, pkts, n, has_classes, leaf))
+	if (c->quick.n > 0 && !has_classes) {
+		leaves_quick(w, c, pkts, n, leaf);
 		return;
-	for (uint32_t i = 0; i < n; i++) {
-		struct parse_ip4_words words =
-			parse_ip4_load(rte_pktmbuf_mtod(pkts[i], const void *));
-
-		leaf[i] = likely(is_quick) && likely(quick_is_plain(pkts[i], &words))
-				  ? quick_leaf(&c->quick, pkts[i], &words)
-				  : leaf_of(w, c, pkts[i], has_classes, NULL);
 	}
+	if (!do_remember(c, has_classes) || !flow_queues(w, pkts, n, queue))
+		memset(queue, 0, n * sizeof(queue[0]));
+	for (uint32_t i = 0; i < n; i++)
+		leaf[i] = leaf_of(w, c, pkts[i], has_classes, queue[i]);
 }
 
 void classify(const struct worker *w, const struct classifier *c, struct rte_mbuf *m)
 {
 	bool has_classes = class_is_used();
+	uint16_t *queue = queue_of(w, c, m, has_classes);
+	uint32_t at = find_remembered(c, queue);
 	struct qdisc_pkt *pkt = qdisc_pkt(m);
 	const struct classify_node *leaf;
-	uint16_t *queue = NULL;
 	struct found found;
-	uint32_t at;
 
-	if (do_remember(c, has_classes))
-		flow_queues(w, &m, 1, &queue);
-	at = find_remembered(c, queue);
 	if (at != UINT32_MAX)
 		at = find_by_tos(c, at, tos_of(m));
 	if (at == UINT32_MAX || c->nodes[at].kind == QDISC_FQ_CODEL)

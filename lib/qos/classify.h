@@ -22,7 +22,7 @@ void classifier_free(struct classifier *classifier);
 /*
  * Connections remember where their packets wait, by numbers that tell which node of which classifier that is: n of
  * them, from first on, which the caller sets once, before workers see the classifier. n 0: packets of one connection may
- * go different ways. first 0: there are no numbers for it.
+ * go different ways, or there are no numbers for it.
  */
 struct classify_ids {
 	uint16_t first, n;

@@ -162,11 +162,13 @@ static void give_ids(struct dp *dp, struct classify_ids *ids)
 	if (ids->n == 0)
 		return;
 	if (first + ids->n > UINT16_MAX) {
-		flow_policy_changed(dp);
 		first = find_free_ids(state, 1, ids->n);
+		if (first + ids->n > UINT16_MAX) {
+			ids->n = 0;
+			return;
+		}
+		flow_policy_changed(dp);
 	}
-	if (first + ids->n > UINT16_MAX)
-		return;
 	ids->first = (uint16_t)first;
 	state->n_ids = (uint16_t)(first + ids->n - 1);
 }

@@ -43,7 +43,7 @@ static void send_udp(struct bench *b, uint16_t dport, uint8_t tos)
 }
 
 /* What the connection of a frame that leaves keeps; NULL: nothing. */
-static uint16_t *kept_by(struct bench *b, const struct frame *frame, uint32_t flow)
+static uint16_t *kept_by(struct bench *b, const struct frame *frame, uint32_t flow, uint32_t mark)
 {
 	struct rte_mbuf *m = rte_pktmbuf_alloc(b->dp->pool);
 	uint16_t *queue = NULL;
@@ -51,6 +51,7 @@ static uint16_t *kept_by(struct bench *b, const struct frame *frame, uint32_t fl
 	REQUIRE(m != NULL);
 	memcpy(rte_pktmbuf_append(m, (uint16_t)frame->len), frame->bytes, frame->len);
 	pkt_meta(m)->flow = flow;
+	pkt_meta(m)->mark = mark;
 	REQUIRE(flow_queues(b->dp->workers[0], &m, 1, &queue));
 	rte_pktmbuf_free(m);
 	return queue;
@@ -69,7 +70,7 @@ static uint16_t *kept(struct bench *b, uint32_t number, uint16_t dport, enum flo
 	uint16_t *queue;
 
 	frame_ip4(&frame, dir == FLOW_ORIG ? &orig : &reply);
-	queue = kept_by(b, &frame, number << 1 | dir);
+	queue = kept_by(b, &frame, number << 1 | dir, 0);
 	REQUIRE(queue != NULL);
 	return queue;
 }
@@ -127,8 +128,8 @@ START_TEST(icmp_is_looked_at_each_time)
 		ck_assert_str_eq(class_hit(b, "wan"), "1:1");
 	}
 	/* It names a connection that is not there. */
-	ck_assert_ptr_null(kept_by(b, &frame, 1 << 1));
-	ck_assert_ptr_null(kept_by(b, &frame, UINT32_MAX));
+	ck_assert_ptr_null(kept_by(b, &frame, 1 << 1, 0));
+	ck_assert_ptr_null(kept_by(b, &frame, UINT32_MAX, 0));
 	bench_destroy(b);
 }
 END_TEST
@@ -226,7 +227,7 @@ START_TEST(ip6_connections_remember_too)
 		bench_push(b, LAN, &frames[1]);
 		ck_assert_str_eq(class_hit(b, "wan"), "1:2");
 	}
-	*kept_by(b, &frames[1], 2 << 1) = *kept_by(b, &frames[0], 1 << 1);
+	*kept_by(b, &frames[1], 2 << 1, 0) = *kept_by(b, &frames[0], 1 << 1, 0);
 	bench_push(b, LAN, &frames[1]);
 	ck_assert_str_eq(class_hit(b, "wan"), "1:4");
 	bench_destroy(b);
@@ -246,6 +247,35 @@ START_TEST(new_filters_hold_for_old_connections)
 	class_hit(b, "wan");
 	ck_assert_str_eq(hit(b, 5001, 0), "1:3");
 	ck_assert_str_eq(hit(b, 5001, 0), "1:3");
+	bench_destroy(b);
+}
+END_TEST
+
+/* What was held since before the rules changed has a mark that its connection has no more: it is not for others. */
+START_TEST(new_rules_hold_for_old_connections)
+{
+	struct bench *b = start("firewall: { forward: { rules = ( { proto = \"udp\"; action = "
+				"\"mark\"; to = \"1\"; } ); }; };\n",
+		"{ link = \"wan\"; kind = \"prio\"; bands = 4; default_band = 1; filters = ( { "
+		"mark = 1; band = 0; }, { mark = 2; band = 3; } ); }");
+	const struct ip4_spec spec = {
+		.src = "192.0.2.10", .dst = "198.51.100.10", .sport = 4000, .dport = 80
+	};
+	struct client *client = bench_connect(b);
+	struct frame frame;
+
+	frame_ip4(&frame, &spec);
+	class_hit(b, "wan");
+	ck_assert_str_eq(hit(b, 80, 0), "1:1");
+	ck_assert_ptr_nonnull(kept_by(b, &frame, 1 << 1, 1));
+	json_decref(rules_load(b, client,
+		"forward: { rules = ( { proto = \"udp\"; action = \"mark\"; to = \"2\"; } ); "
+		"};\n"));
+	ck_assert_str_eq(hit(b, 80, 0), "1:4");
+	ck_assert_str_eq(hit(b, 80, 0), "1:4");
+	ck_assert_ptr_null(kept_by(b, &frame, 1 << 1, 1));
+	ck_assert_ptr_nonnull(kept_by(b, &frame, 1 << 1, 2));
+	client_close(client);
 	bench_destroy(b);
 }
 END_TEST
@@ -300,4 +330,5 @@ PACKET_MAIN("qdisc_remember", PLAIN_TEST(a_connection_remembers_its_queue),
 	PLAIN_TEST(icmp_is_looked_at_each_time),
 	PLAIN_TEST(both_directions_have_a_queue_of_their_own),
 	PLAIN_TEST(ip6_connections_remember_too), PLAIN_TEST(new_filters_hold_for_old_connections),
+	PLAIN_TEST(new_rules_hold_for_old_connections),
 	PLAIN_TEST(numbers_that_are_used_again_have_been_forgotten))
