@@ -23,7 +23,8 @@ import libconfig
 from wire import Wire
 
 ROOT = Path(__file__).resolve().parents[2]
-BUILD = ROOT / os.environ.get("WEIR_BUILD", "build/gcc")
+PLAIN = ROOT / "build/gcc"
+BUILD = ROOT / os.environ.get("WEIR_BUILD", PLAIN)
 PREFIX = "weirt"
 START_SECONDS = 60  # the sanitized daemon on a busy machine
 CLONE_NEWNET = 0x40000000
@@ -32,11 +33,16 @@ PTRACE_DETACH, PTRACE_SEIZE, PTRACE_INTERRUPT, WAIT_ALL = 17, 0x4206, 0x4207, 0x
 libc = ctypes.CDLL(None, use_errno=True)
 
 
-def program(name):
-    for path in (BUILD / "app" / name, BUILD / "app" / name / name):
+def program(name, build=BUILD):
+    for path in (build / "app" / name, build / "app" / name / name):
         if path.is_file():
             return str(path)
-    raise FileNotFoundError(f"{name} is not under {BUILD}/app")
+    raise FileNotFoundError(f"{name} is not under {build}/app")
+
+
+def client():
+    """For what tests want to know on their way: the plain weirctl, since the sanitized one takes five times as long."""
+    return program("weirctl", PLAIN if (PLAIN / "app/weirctl/weirctl").is_file() else BUILD)
 
 
 def run(*command, check=True, timeout=60, **options):
@@ -313,7 +319,7 @@ class Weir:
 
     def ctl(self, *words):
         """weirctl -j ...: the answer, parsed (None where there is none)."""
-        done = self.weirctl("-j", *words)
+        done = run(client(), "-S", self.socket, "-j", *words, check=False)
         assert done.returncode == 0, f"weirctl {' '.join(map(str, words))}: {done.stderr}{self.stderr()[-2000:]}"
         return json.loads(done.stdout) if done.stdout.strip() else None
 
