@@ -47,11 +47,13 @@ struct fdb_value fdb_get(const struct fdb *fdb, uint64_t key)
 	return place != NULL ? *place : (struct fdb_value){ 0 };
 }
 
-static void fdb_write(struct fdb_value *place, const struct fdb_value *value)
+static void fdb_write(struct fdb_value *place, const struct fdb_value *value, uint8_t turn)
 {
+	struct fdb_value written = *value;
 	uint64_t word;
 
-	__builtin_memcpy(&word, value, sizeof(word));
+	written.turn = turn;
+	__builtin_memcpy(&word, &written, sizeof(word));
 	__atomic_store_n((uint64_t *)(void *)place, word, __ATOMIC_RELEASE);
 }
 
@@ -61,7 +63,7 @@ static bool fdb_put_into(struct fdb_bucket *bucket, uint64_t key, const struct f
 		if (bucket->key[i] != 0)
 			continue;
 		/* Who finds the key finds the value: pairs with the loads in fdb_read(). */
-		fdb_write(&bucket->value[i], value);
+		fdb_write(&bucket->value[i], value, (uint8_t)(bucket->value[i].turn + 1));
 		__atomic_store_n(&bucket->key[i], key, __ATOMIC_RELEASE);
 		return true;
 	}
@@ -100,7 +102,7 @@ int fdb_put(struct fdb *fdb, uint64_t key, const struct fdb_value *value)
 	struct fdb_value *place = fdb_find(fdb, key, &bucket);
 
 	if (place != NULL) {
-		fdb_write(place, value);
+		fdb_write(place, value, place->turn);
 		return 0;
 	}
 	if (fdb->n >= fdb->max ||

@@ -14,6 +14,7 @@
 #include <rte_common.h>
 #include <smmintrin.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "net/hash.h"
@@ -50,11 +51,14 @@ enum fdb_flag {
 /* What is known of a station. Written as one word. */
 struct fdb_value {
 	uint16_t ifindex; /* of the member; 0: there is no such station */
-	uint16_t flags;	  /* enum fdb_flag */
+	uint8_t flags;	  /* enum fdb_flag */
+	uint8_t turn; /* of the place: one more when another station is given it; fdb_put()'s own */
 	uint32_t
 		seen_s; /* when it last sent, on the clock of the bridge module; written by workers, too */
 };
 static_assert(sizeof(struct fdb_value) == 8, "one word");
+#define FDB_TURN_MASK UINT64_C(0xff000000)
+static_assert(offsetof(struct fdb_value, turn) == 3, "what the mask says");
 
 struct fdb_bucket {
 	uint64_t key[FDB_WAYS]; /* 0: empty */
@@ -109,7 +113,8 @@ static __rte_always_inline struct fdb_value *fdb_find_in(struct fdb_bucket *buck
 /*
  * Any thread. The value of a station, ifindex 0 if it is not there, and in *place where it is, for
  * fdb_note_seen(). An entry that goes while it is read is found as it was or not at all: a place is only
- * given to another station after its key was cleared, and the key is read again behind the value.
+ * given to another station after its key was cleared, and the key is read again behind the value. Behind that
+ * the value's turn is: the place may have been another station's in between, and this one's again.
  */
 static __rte_always_inline struct fdb_value fdb_read(
 	struct fdb_bucket *bucket, uint64_t key, struct fdb_value **place)
@@ -123,7 +128,9 @@ static __rte_always_inline struct fdb_value fdb_read(
 	}
 	/* Pairs with the release in fdb_put() and fdb_remove(). */
 	word = __atomic_load_n((uint64_t *)(void *)at, __ATOMIC_ACQUIRE);
-	if (unlikely(__atomic_load_n(&bucket->key[at - bucket->value], __ATOMIC_RELAXED) != key)) {
+	if (unlikely(__atomic_load_n(&bucket->key[at - bucket->value], __ATOMIC_ACQUIRE) != key) ||
+		unlikely((__atomic_load_n((uint64_t *)(void *)at, __ATOMIC_RELAXED) ^ word) &
+			 FDB_TURN_MASK)) {
 		*place = NULL;
 		return (struct fdb_value){ 0 };
 	}
