@@ -140,7 +140,7 @@ def uses_both(pair, stream):
 
 def test_a_line_between_two_daemons_fails_and_comes_back(pair, stream):
     assert pair.near.link("bond0")["linkinfo"]["info_data"]["mode"] == "802.3ad"
-    assert uses_both(pair, stream)
+    wait_until(lambda: uses_both(pair, stream), 20, "packets on both lines")
     before = pair.near.drop_reasons()
     stream.send(300)
     with pair.near.rpc() as rpc:
