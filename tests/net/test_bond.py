@@ -133,9 +133,10 @@ def tx_of(weir, link):
 
 
 def uses_both(pair, stream):
+    """Which line a sender uses is by its port: one of the sixteen, which send four packets each, is enough."""
     before = [tx_of(pair.near, link) for link in ("m0", "m1")]
     stream.send(64)
-    return all(tx_of(pair.near, link) - n >= 16 for link, n in zip(("m0", "m1"), before))
+    return all(tx_of(pair.near, link) - n >= 4 for link, n in zip(("m0", "m1"), before))
 
 
 def test_a_line_between_two_daemons_fails_and_comes_back(pair, stream):
