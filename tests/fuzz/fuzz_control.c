@@ -8,7 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "harness.h"
+#include "fuzz_eal.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -33,7 +33,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct frame frame;
 
 	if (b == NULL) {
-		bench_init_eal();
+		fuzz_init_eal();
 		b = bench_create(NULL, 1, 4096);
 	}
 	while (size > 0) {

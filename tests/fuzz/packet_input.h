@@ -12,7 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "harness.h"
+#include "fuzz_eal.h"
 
 enum { PACKETS_MAX = 8 };
 
@@ -49,7 +49,7 @@ static inline void packet_input(const char *config, const uint8_t *data, size_t 
 	struct dp_totals totals;
 
 	if (b == NULL) {
-		bench_init_eal();
+		fuzz_init_eal();
 		b = bench_create(config, 1, 4096);
 	}
 	for (unsigned int i = 0; i < PACKETS_MAX && size > 3; i++) {
