@@ -2,8 +2,8 @@
 #pragma once
 
 /*
- * Filters as most people have them: few, by protocol, ports and DSCP alone. For plain IPv4 they are gone through one by
- * one, straight from the frame, which is a fraction of what a table of all keys takes. Part of a classifier (classify.h);
+ * Filters as most people have them: few, by protocol, ports and DSCP alone. For plain IPv4 they are asked two at a
+ * time, straight from the frame, which is a fraction of what a table of all keys takes. Part of a classifier (classify.h);
  * what is not that simple, filter or frame, is for the rest of it.
  */
 #include <smmintrin.h>
