@@ -161,22 +161,23 @@ static void bound_set(struct match_dimension *d, uint32_t i, unsigned __int128 v
 
 static int sweep(struct build *b, struct match_dimension *d)
 {
-	struct bound *bound = b->bounds.items, *end = bound + b->bounds.n;
+	struct bound *bounds = b->bounds.items;
+	size_t i = 0, n = b->bounds.n;
 	unsigned __int128 value = 0;
 	int err = 0;
 
-	if (b->bounds.n > 0)
-		qsort(bound, b->bounds.n, sizeof(*bound), bound_compare);
+	if (n > 0)
+		qsort(bounds, n, sizeof(*bounds), bound_compare);
 	vectors_clear(&b->vectors);
 	while (err == 0) {
-		for (; bound < end && bound->value == value; bound++)
-			vectors_toggle(&b->vectors, bound->rule);
+		for (; i < n && bounds[i].value == value; i++)
+			vectors_toggle(&b->vectors, bounds[i].rule);
 		bound_set(d, d->n_bounds, value);
 		err = vectors_keep(&b->vectors, &d->vectors[d->n_bounds]);
 		d->n_bounds++;
-		if (bound == end)
+		if (i == n)
 			break;
-		value = bound->value;
+		value = bounds[i].value;
 	}
 	return err;
 }
