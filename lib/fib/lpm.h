@@ -85,6 +85,12 @@ static inline uint32_t lpm6_entry(const struct lpm *lpm, const uint8_t *addr)
 	return entry;
 }
 
+/* The default, and how often it has changed: what a lookup compares with in the end. */
+static inline uint64_t lpm_begin(const struct lpm *lpm)
+{
+	return __atomic_load_n(&lpm->default_entry, __ATOMIC_ACQUIRE);
+}
+
 /* The body of the two lookups below; the family is a constant. */
 static inline __attribute__((always_inline)) uint32_t lpm_lookup(
 	const struct lpm *lpm, uint32_t addr4, const uint8_t *addr6, const bool is_ip6)
@@ -92,11 +98,11 @@ static inline __attribute__((always_inline)) uint32_t lpm_lookup(
 	uint64_t before, after;
 	uint32_t entry;
 
-	after = __atomic_load_n(&lpm->default_entry, __ATOMIC_ACQUIRE);
+	after = lpm_begin(lpm);
 	do {
 		before = after;
 		entry = is_ip6 ? lpm6_entry(lpm, addr6) : lpm4_entry(lpm, addr4);
-		after = __atomic_load_n(&lpm->default_entry, __ATOMIC_ACQUIRE);
+		after = lpm_begin(lpm);
 	} while (unlikely(after != before) && entry == 0);
 	/* No branch: which packets take the default route cannot be predicted. */
 	entry |= (uint32_t)after & -(uint32_t)(entry == 0);
@@ -115,13 +121,51 @@ static inline uint32_t lpm6_lookup(const struct lpm *lpm, const uint8_t *addr)
 	return lpm_lookup(lpm, 0, addr, true);
 }
 
+/*
+ * A lookup in three steps, for a burst whose cache lines are to come meanwhile: lpm_begin() before all of them,
+ * lpm4_approach() asks for the slot of the first level, lpm4_seek() reads it and asks for the one that mostly has
+ * the answer, lpm4_take() reads that. All in one pass, so that no group is used again meanwhile. The answer is
+ * one that the address had in between, as with lpm4_lookup().
+ */
+static inline void lpm4_approach(const struct lpm *lpm, uint32_t addr)
+{
+	rte_prefetch0(&lpm->root[addr >> 16]);
+}
+
+static inline const uint32_t *lpm4_seek(const struct lpm *lpm, uint32_t addr)
+{
+	const uint32_t *slot = &lpm->root[addr >> 16];
+	uint32_t entry = lpm_load(slot);
+
+	if (entry & LPM_IS_GROUP) {
+		slot = lpm_group_slot(lpm, entry, (uint8_t)(addr >> 8));
+		rte_prefetch0(slot);
+	}
+	return slot;
+}
+
+static inline __attribute__((always_inline)) uint32_t lpm4_take(
+	const struct lpm *lpm, const uint32_t *slot, uint32_t addr, uint64_t begin)
+{
+	uint32_t entry = lpm_load(slot);
+	uint64_t after;
+
+	if (entry & LPM_IS_GROUP) {
+		if (unlikely(slot == &lpm->root[addr >> 16]))
+			return lpm4_lookup(lpm, addr); /* it has got a group since */
+		entry = lpm_load(lpm_group_slot(lpm, entry, (uint8_t)addr));
+	}
+	after = lpm_begin(lpm);
+	if (unlikely(after != begin))
+		return lpm4_lookup(lpm, addr);
+	entry |= (uint32_t)after & -(uint32_t)(entry == 0);
+	return entry & LPM_VALUE;
+}
+
 /* Asks for the cache line that a lookup will wait for: reads the first level, so not for free. */
 static inline void lpm4_prefetch(const struct lpm *lpm, uint32_t addr)
 {
-	uint32_t entry = lpm_load(&lpm->root[addr >> 16]);
-
-	if (entry & LPM_IS_GROUP)
-		rte_prefetch0(lpm_group_slot(lpm, entry, (uint8_t)(addr >> 8)));
+	(void)lpm4_seek(lpm, addr);
 }
 
 /* The same for an IPv6 address. */

@@ -10,7 +10,7 @@
  * several next hops lie above all indexes. One comparison asks for both.
  */
 #include "dp/trace.h"
-#include "ip/ip_priv.h"
+#include "ip/ip4_forward_quick.h"
 
 enum {
 	FORWARD_TX = 1,
@@ -62,9 +62,9 @@ static __rte_noinline unsigned int forward_hold(
 	return FORWARD_HOLD;
 }
 
-/* What adj_rewrite_quick() does not do. FORWARD_TX: it is done now. */
-static __rte_noinline unsigned int forward_rewrite(struct worker *w,
-	const struct ip_worker *ip_worker, struct rte_mbuf *m, struct pkt_meta *meta)
+/* What adj_rewrite_quick() may not do. FORWARD_TX: it is done now. */
+static unsigned int forward_rewrite(struct worker *w, const struct ip_worker *ip_worker,
+	struct rte_mbuf *m, struct pkt_meta *meta)
 {
 	unsigned int state = adj_rewrite(m, meta, &ip_worker->adjs[meta->adj]);
 
@@ -91,15 +91,24 @@ static __rte_noinline uint32_t forward_check_flags(struct pkt_meta *meta, uint32
 	return index < ADJ_FIRST_DYNAMIC ? index : FORWARD_REFUSED;
 }
 
-/*
- * Counts TTL and checksum on: both lie in one 32-bit word (TTL, protocol, checksum; little-endian).
- * RFC 1141: one less in the high byte of a 16-bit word is 0x0100 more in the complement of the sum,
- * with an end-around carry. As the checksum is kept in network order, that is 1 in its low byte.
- */
-static __rte_always_inline void forward_count_ttl(struct rte_ipv4_hdr *ip, uint32_t word)
+/* What ip4_forward_quick() has left, and why. */
+static __rte_noinline unsigned int forward_careful(struct worker *w,
+	const struct ip_worker *ip_worker, struct rte_mbuf *m, struct pkt_meta *meta)
 {
-	word += 0x0000ffff + (word >= UINT32_C(0xfffe0000) ? 0x10000 : 0);
-	memcpy(&ip->time_to_live, &word, sizeof(word));
+	const struct adj *adj = &ip_worker->adjs[meta->adj];
+	struct rte_ipv4_hdr *ip = pkt_ip4(m, meta);
+	unsigned int exit;
+
+	if (ip->time_to_live <= 1) {
+		ip4_set_error(meta, ICMP_TIME_EXCEEDED, 0, 0, IP4_DROP_TTL_EXCEEDED);
+		return FORWARD_ERROR;
+	}
+	if (meta->l3_len > adj->mtu)
+		return forward_too_big(ip, meta, adj);
+	exit = forward_rewrite(w, ip_worker, m, meta);
+	if (exit == FORWARD_TX)
+		ip4_count_ttl(ip);
+	return exit;
 }
 
 static __rte_always_inline unsigned int forward_one(
@@ -108,8 +117,7 @@ static __rte_always_inline unsigned int forward_one(
 	const struct ip_worker *ip_worker = ctx;
 	struct rte_ipv4_hdr *ip = pkt_ip4(m, meta);
 	const uint16_t flags = meta->flags;
-	uint32_t word, index;
-	const struct adj *adj;
+	uint32_t index;
 
 	index = lpm4_lookup(ip_worker->fib4[meta->ns], rte_be_to_cpu_32(ip->dst_addr));
 	if (unlikely(flags & (PKT_ROUTED | PKT_LINK_BROADCAST | PKT_LINK_MULTICAST)))
@@ -124,22 +132,14 @@ static __rte_always_inline unsigned int forward_one(
 			return forward_special(ip_worker, meta);
 	}
 	meta->adj = index;
-	memcpy(&word, &ip->time_to_live, sizeof(word));
-	if (unlikely((word & 0xff) <= 1)) {
-		ip4_set_error(meta, ICMP_TIME_EXCEEDED, 0, 0, IP4_DROP_TTL_EXCEEDED);
-		return FORWARD_ERROR;
-	}
-	adj = &ip_worker->adjs[index];
-	if (unlikely(meta->l3_len > adj->mtu))
-		return forward_too_big(ip, meta, adj);
 	RTE_ASSERT(pkt_writable(m));
-	if (unlikely(!adj_rewrite_quick(meta, ip, adj))) {
-		unsigned int exit = forward_rewrite(w, ip_worker, m, meta);
+	if (unlikely(meta->l3_off != RTE_ETHER_HDR_LEN) ||
+		unlikely(!ip4_forward_quick(meta, ip, &ip_worker->adjs[index]))) {
+		unsigned int exit = forward_careful(w, ip_worker, m, meta);
 
 		if (exit != FORWARD_TX)
 			return exit;
 	}
-	forward_count_ttl(ip, word);
 	if (unlikely(flags & PKT_OPTIONS))
 		ip4_options_leave(w, ip_worker, m, meta);
 	return FORWARD_TX;

@@ -8,11 +8,15 @@
  * plain, good or bad, leaves for `parse` untouched: every drop and its name is found there and below,
  * so this stage refuses nothing. Where connections are tracked, plain packets go to `flow4` and `flow6`
  * instead. Run by the owning worker.
+ *
+ * IPv4 that is only forwarded is even sent from here, in a second pass over the burst: with what `ip4_forward` does
+ * as long as nothing is in the way. From the first packet on that needs more the rest of the burst goes there, in
+ * order.
  */
 #include "dp/trace.h"
-#include "ip/ip_priv.h"
+#include "ip/ip4_forward_quick.h"
 
-enum { PLAIN_FORWARD4 = 1, PLAIN_NOT, PLAIN_FORWARD6, PLAIN_FLOW4, PLAIN_FLOW6 };
+enum { PLAIN_FORWARD4 = 1, PLAIN_NOT, PLAIN_FORWARD6, PLAIN_FLOW4, PLAIN_FLOW6, PLAIN_TX };
 
 /* What packets of one port have in common; a burst is mostly from one. */
 struct plain_port {
@@ -152,9 +156,10 @@ static __rte_always_inline uint64_t plain_differs4(const struct plain_port *p,
 	return ((link_first8(ether) & p->mask) ^ p->match) | parse_ip4_differs(words);
 }
 
-/* Plain IPv4, once plain_differs4() has said so much. */
+/* Plain IPv4, once plain_differs4() has said so much. dst: where it goes, when it is forwarded. */
 static __rte_always_inline unsigned int plain_ip4(const struct plain_port *p, struct rte_mbuf *m,
-	struct pkt_meta *meta, const struct parse_ip4_words *words, const bool is_tracked)
+	struct pkt_meta *meta, const struct parse_ip4_words *words, const bool is_tracked,
+	uint32_t *dst)
 {
 	uint16_t len = parse_ip4_total_len(words);
 	uint32_t dst_be = (uint32_t)(words->at26 >> 32);
@@ -179,8 +184,9 @@ static __rte_always_inline unsigned int plain_ip4(const struct plain_port *p, st
 	meta->l3 = (void *)(pkt_ether(m) + 1);
 	if (is_tracked)
 		return PLAIN_FLOW4;
-	/* With many routes this is a cache miss; it is read when the whole burst has been here. */
-	lpm4_prefetch(p->fib4, rte_be_to_cpu_32(dst_be));
+	/* This is a cache miss often enough; it is read when the whole burst has been here. */
+	*dst = rte_be_to_cpu_32(dst_be);
+	lpm4_approach(p->fib4, *dst);
 	return PLAIN_FORWARD4;
 }
 
@@ -189,13 +195,14 @@ static __rte_always_inline unsigned int plain_any(const struct plain_port *p, st
 {
 	const struct rte_ether_hdr *ether = pkt_ether(m);
 	struct parse_ip4_words words;
+	uint32_t dst;
 
 	if (ether->ether_type == RTE_BE16(RTE_ETHER_TYPE_IPV6))
 		return plain_ip6(p, m, meta, is_tracked);
 	words = parse_ip4_load(ether);
 	if (plain_differs4(p, ether, &words) != 0)
 		return PLAIN_NOT;
-	return plain_ip4(p, m, meta, &words, is_tracked);
+	return plain_ip4(p, m, meta, &words, is_tracked, &dst);
 }
 
 /*
@@ -216,17 +223,15 @@ static __rte_noinline unsigned int plain_aside(
 	return p->is_tracked ? plain_any(p, m, meta, true) : plain_any(p, m, meta, false);
 }
 
-static __rte_always_inline unsigned int plain_loop4(
-	struct plain_port *p, struct rte_mbuf *m, struct pkt_meta *meta, const bool is_tracked)
+static __rte_always_inline unsigned int plain_loop4(const struct plain_port *p, struct rte_mbuf *m,
+	struct pkt_meta *meta, const bool is_tracked, uint32_t *dst)
 {
 	const struct rte_ether_hdr *ether = pkt_ether(m);
 	struct parse_ip4_words words = parse_ip4_load(ether);
 
-	if (unlikely(m->port != p->port))
-		plain_set_port(p, m->port);
 	if (unlikely(plain_differs4(p, ether, &words) != 0))
 		return plain_aside(p, m, meta);
-	return plain_ip4(p, m, meta, &words, is_tracked);
+	return plain_ip4(p, m, meta, &words, is_tracked, dst);
 }
 
 static __rte_always_inline unsigned int plain_loop6(
@@ -244,7 +249,12 @@ static __rte_always_inline unsigned int plain_loop6(
 static __rte_always_inline unsigned int plain_one4(
 	struct worker *w, void *ctx, struct rte_mbuf *m, struct pkt_meta *meta)
 {
-	return plain_loop4(ctx, m, meta, false);
+	struct plain_port *p = ctx;
+	uint32_t dst;
+
+	if (unlikely(m->port != p->port))
+		plain_set_port(p, m->port);
+	return plain_loop4(p, m, meta, false, &dst);
 }
 
 static __rte_always_inline unsigned int plain_one6(
@@ -256,13 +266,87 @@ static __rte_always_inline unsigned int plain_one6(
 static __rte_always_inline unsigned int plain_tracked4(
 	struct worker *w, void *ctx, struct rte_mbuf *m, struct pkt_meta *meta)
 {
-	return plain_loop4(ctx, m, meta, true);
+	struct plain_port *p = ctx;
+
+	if (unlikely(m->port != p->port))
+		plain_set_port(p, m->port);
+	return plain_loop4(p, m, meta, true, NULL);
 }
 
 static __rte_always_inline unsigned int plain_tracked6(
 	struct worker *w, void *ctx, struct rte_mbuf *m, struct pkt_meta *meta)
 {
 	return plain_loop6(ctx, m, meta, true);
+}
+
+/* Sends on what was found to be plain, the first n of the lane, which go to these addresses. */
+static __rte_noinline void plain_forward4(struct worker *w, struct stage_node *node,
+	const struct lpm *fib, uint64_t begin, const uint32_t *dst, unsigned int n)
+{
+	const struct ip_worker *ip_worker = worker_slot(w, &ip_module);
+	const struct adj *adjs = ip_worker->adjs;
+	struct stage_node *tx = node->next[PLAIN_TX];
+	struct rte_mbuf **out = tx->pkts + tx->n;
+	struct rte_mbuf **pkts = node->pkts;
+	const uint32_t *slot[LANE_ROOM];
+	unsigned int i;
+
+	for (i = 0; i < n; i++)
+		slot[i] = lpm4_seek(fib, dst[i]);
+	for (i = 0; i < n; i++) {
+		struct rte_mbuf *m = pkts[i];
+		struct pkt_meta *meta = pkt_meta(m);
+		struct rte_ipv4_hdr *ip = pkt_ip4(m, meta);
+		uint32_t index = lpm4_take(fib, slot[i], dst[i], begin);
+
+		RTE_ASSERT(pkt_writable(m));
+		if (fib_value_is_multipath(index))
+			index = ip4_multipath_select(ip_worker, index, m);
+		if (unlikely(!fib_value_is_adj(index)) ||
+			unlikely(!ip4_forward_quick(meta, ip, &adjs[index])))
+			break;
+		out[i] = m;
+	}
+	tx->n += i;
+	if (i > 0)
+		w->pending |= UINT64_C(1) << tx->index;
+	for (; i < n; i++)
+		stage_push(&w->pending, node->next[PLAIN_FORWARD4], pkts[i]);
+}
+
+/* Both passes over a burst that is mostly IPv4 to be forwarded. A second table begins with a second pass. */
+static __rte_noinline void plain_run4(
+	struct worker *w, struct stage_node *node, struct plain_port *p)
+{
+	const struct lpm *fib = p->fib4;
+	uint64_t begin = lpm_begin(fib);
+	struct rte_mbuf **pkts = node->pkts;
+	const unsigned int n_pkts = node->n;
+	uint32_t dst[LANE_ROOM];
+	unsigned int n = 0;
+
+	for (unsigned int i = 0; i < n_pkts; i++) {
+		struct rte_mbuf *m = pkts[i];
+		unsigned int exit;
+
+		if (i + STAGE_PREFETCH < n_pkts)
+			pkt_prefetch(pkts[i + STAGE_PREFETCH]);
+		if (unlikely(m->port != p->port)) {
+			plain_set_port(p, m->port);
+			if (p->fib4 != fib) {
+				plain_forward4(w, node, fib, begin, dst, n);
+				n = 0;
+				fib = p->fib4;
+				begin = lpm_begin(fib);
+			}
+		}
+		exit = plain_loop4(p, m, pkt_meta(m), false, &dst[n]);
+		if (likely(exit == PLAIN_FORWARD4))
+			pkts[n++] = m;
+		else
+			stage_leave(w, node, m, exit);
+	}
+	plain_forward4(w, node, fib, begin, dst, n);
 }
 
 static __rte_noinline void plain_run6(
@@ -301,8 +385,10 @@ static void plain_run(struct worker *w, struct stage_node *node)
 			plain_run_tracked4(w, node, &p);
 	} else if (is_ip6) {
 		plain_run6(w, node, &p);
-	} else {
+	} else if (unlikely(w->trace != NULL)) {
 		stage_each_first(w, node, PLAIN_FORWARD4, plain_one4, &p);
+	} else {
+		plain_run4(w, node, &p);
 	}
 }
 
@@ -320,7 +406,8 @@ const struct stage plain_stage = {
 	.name = "plain",
 	.help = "checks plain IP packets to us in one go",
 	.run = plain_run,
-	.exits = { [PLAIN_FORWARD4] = { "ip4", "ip4_forward" },
+	.exits = { [PLAIN_TX] = { "ip4 sent on", "tx" },
+		[PLAIN_FORWARD4] = { "ip4", "ip4_forward" },
 		[PLAIN_FORWARD6] = { "ip6", "ip6_forward" },
 		[PLAIN_FLOW4] = { "tracked ip4", "flow4" },
 		[PLAIN_FLOW6] = { "tracked ip6", "flow6" },

@@ -19,21 +19,26 @@ static inline void adj_store_header(
 }
 
 /*
- * Writes the Ethernet header of an adjacency in front of the IP header, where nothing is in the way:
- * the neighbour is known and nobody need be told, and the header in front has the same length. l3: as
- * in meta, which need not be asked again. False:
- * nothing was written, ask adj_rewrite().
+ * Writes the Ethernet header of an adjacency in front of the IP header of a packet that has one of the same length
+ * (meta->l3_off), where nothing is in the way: the neighbour is known and nobody need be told. l3: as in meta,
+ * which need not be asked again. False: nothing was written, ask adj_rewrite().
  */
-static __rte_always_inline bool adj_rewrite_quick(
+static __rte_always_inline bool adj_rewrite_known(
 	struct pkt_meta *meta, void *l3, const struct adj *adj)
 {
 	__m128i header = _mm_load_si128((const __m128i *)(const void *)adj);
 
-	if (unlikely(_mm_extract_epi8(header, offsetof(struct adj, state)) != ADJ_RESOLVED) ||
-		unlikely(meta->l3_off != RTE_ETHER_HDR_LEN))
+	if (unlikely(_mm_extract_epi8(header, offsetof(struct adj, state)) != ADJ_RESOLVED))
 		return false;
 	adj_store_header(meta, l3, adj, header);
 	return true;
+}
+
+/* The same for a packet that may have any header in front. */
+static __rte_always_inline bool adj_rewrite_quick(
+	struct pkt_meta *meta, void *l3, const struct adj *adj)
+{
+	return likely(meta->l3_off == RTE_ETHER_HDR_LEN) && adj_rewrite_known(meta, l3, adj);
 }
 
 /*

@@ -200,17 +200,22 @@ START_TEST(headers_may_be_split_over_segments_anywhere)
 }
 END_TEST
 
-/* Sends n packets of two flows in turn, each numbered in its identification. */
-static void send_numbered(struct bench *b, unsigned int n, const char *const dst[2])
+/* A packet that has its number in its identification. */
+static void send_one(struct bench *b, unsigned int i, const char *dst)
 {
 	struct frame frame;
 
-	for (unsigned int i = 0; i < n; i++) {
-		frame_ip4(&frame, &(struct ip4_spec){ .src = "192.0.2.10", .dst = dst[i % 2] });
-		frame_ip(&frame)->packet_id = rte_cpu_to_be_16((uint16_t)i);
-		frame_fix_ip(&frame);
-		bench_send(b, LAN, &frame);
-	}
+	frame_ip4(&frame, &(struct ip4_spec){ .src = "192.0.2.10", .dst = dst });
+	frame_ip(&frame)->packet_id = rte_cpu_to_be_16((uint16_t)i);
+	frame_fix_ip(&frame);
+	bench_send(b, LAN, &frame);
+}
+
+/* Sends n packets of two flows in turn. */
+static void send_numbered(struct bench *b, unsigned int n, const char *const dst[2])
+{
+	for (unsigned int i = 0; i < n; i++)
+		send_one(b, i, dst[i % 2]);
 }
 
 /* Every second of the numbers, in order. */
@@ -234,6 +239,82 @@ START_TEST(a_burst_for_several_links_keeps_the_order_of_each_flow)
 	check_numbered(b, WAN, 0, 200);
 	check_numbered(b, DMZ, 1, 200);
 	bench_expect_nothing(b);
+	bench_destroy(b);
+}
+END_TEST
+
+/* What keeps a packet from being sent on at once, in the middle of a burst. */
+static const struct {
+	const char *name;
+	struct ip4_spec spec;
+	unsigned int n_behind; /* it and what comes after it take the long way */
+} obstacles[] = {
+	{ "nothing", { .dst = "10.0.0.2" }, 0 },
+	{ "time to live", { .dst = "10.0.0.2", .ttl = 1 }, 21 },
+	{ "to us", { .dst = "192.0.2.1" }, 21 },
+	{ "no route", { .dst = "172.31.0.1" }, 21 },
+	{ "a neighbour that is not known", { .dst = "203.0.113.99" }, 21 },
+	{ "too large", { .dst = "10.0.0.2", .payload_len = 1200 }, 21 },
+	{ "two next hops", { .dst = "172.16.0.1" }, 0 },
+	/* Not plain, and so no obstacle to others. */
+	{ "options", { .dst = "10.0.0.2", .options = "\x01\x01\x01\x01", .options_len = 4 }, 1 },
+};
+
+enum { OBSTACLE_ID = 999 };
+
+/* Every second of the numbers, in order, whatever else there is. */
+static void check_numbered_among(struct bench *b, unsigned int port, unsigned int first)
+{
+	struct frame frame;
+
+	for (unsigned int i = first; i < 40;) {
+		bench_expect(b, port, &frame);
+		if (rte_be_to_cpu_16(frame_ip(&frame)->packet_id) == OBSTACLE_ID ||
+			frame_ip(&frame)->next_proto_id == IPPROTO_ICMP)
+			continue;
+		ck_assert_uint_eq(rte_be_to_cpu_16(frame_ip(&frame)->packet_id), i);
+		i += 2;
+	}
+}
+
+static uint64_t node_packets(const struct bench *b, const char *stage)
+{
+	const struct worker *w = b->dp->workers[0];
+
+	return w->nodes[worker_stage_index(w, stage)].packets;
+}
+
+START_TEST(a_burst_keeps_its_order_whatever_is_in_the_way_of_one)
+{
+	static const char *const dst[] = { "8.8.8.8", "10.0.0.1" };
+	struct bench *b = bench_start(router_config);
+	struct ip4_spec spec = obstacles[_i].spec;
+	struct frame frame;
+	uint64_t before;
+
+	json_decref(bench_call(b, "route.del", "{\"to\": \"default\"}"));
+	json_decref(
+		bench_call(b, "route.add", "{\"to\": \"8.0.0.0/8\", \"via\": \"198.51.100.10\"}"));
+	json_decref(bench_call(b, "route.add",
+		"{\"to\": \"172.16.0.0/16\", \"nexthops\": [ { \"via\": \"198.51.100.10\" }, "
+		"{ \"via\": \"203.0.113.10\" } ]}"));
+	json_decref(bench_call(b, "link.set", "{\"dev\": \"dmz\", \"mtu\": 1000}"));
+	before = node_packets(b, "ip4_forward");
+	for (unsigned int i = 0; i < 20; i++)
+		send_one(b, i, dst[i % 2]);
+	spec.src = "192.0.2.10";
+	frame_ip4(&frame, &spec);
+	frame_ip(&frame)->packet_id = rte_cpu_to_be_16(OBSTACLE_ID);
+	frame_fix_ip(&frame);
+	bench_send(b, LAN, &frame);
+	for (unsigned int i = 20; i < 40; i++)
+		send_one(b, i, dst[i % 2]);
+	worker_pass(b->dp->workers[0]);
+	ck_assert_uint_eq(node_packets(b, "ip4_forward") - before, obstacles[_i].n_behind);
+	bench_run(b);
+	check_numbered_among(b, WAN, 0);
+	check_numbered_among(b, DMZ, 1);
+	bench_discard(b);
 	bench_destroy(b);
 }
 END_TEST
@@ -391,6 +472,7 @@ PACKET_MAIN("forward", LOOP_TEST(packets_are_forwarded_with_new_macs_ttl_and_che
 	PLAIN_TEST(what_lies_behind_the_ip_packet_is_cut_off),
 	LOOP_TEST(headers_may_be_split_over_segments_anywhere, segmented),
 	PLAIN_TEST(a_burst_for_several_links_keeps_the_order_of_each_flow),
+	LOOP_TEST(a_burst_keeps_its_order_whatever_is_in_the_way_of_one, obstacles),
 	PLAIN_TEST(bursts_beyond_a_lane_take_several_passes_and_lose_nothing),
 	LOOP_TEST(packets_beyond_the_next_links_mtu_are_refused_with_df, mtus),
 	PLAIN_TEST(the_mtu_follows_the_link_while_packets_flow),
