@@ -55,15 +55,16 @@ def run(*command, check=True, timeout=60, **options):
 
 
 def wait_until(condition, timeout=10.0, what="condition"):
-    """Polls until condition() is true and returns what it gave."""
-    deadline = time.monotonic() + timeout
+    """Polls until condition() is true and returns what it gave: the longer it takes, the less often."""
+    start = time.monotonic()
     while True:
         value = condition()
         if value:
             return value
-        if time.monotonic() > deadline:
+        waited = time.monotonic() - start
+        if waited > timeout:
             raise AssertionError(f"{what}: not within {timeout} s, last was {value!r}")
-        time.sleep(0.02)
+        time.sleep(min(0.02 + waited / 8, 0.2))
 
 
 def tshark_problems(path):
