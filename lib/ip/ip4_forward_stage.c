@@ -132,7 +132,6 @@ static __rte_always_inline unsigned int forward_one(
 			return forward_special(ip_worker, meta);
 	}
 	meta->adj = index;
-	RTE_ASSERT(pkt_writable(m));
 	if (unlikely(meta->l3_off != RTE_ETHER_HDR_LEN) ||
 		unlikely(!ip4_forward_quick(meta, ip, &ip_worker->adjs[index]))) {
 		unsigned int exit = forward_careful(w, ip_worker, m, meta);
@@ -140,6 +139,7 @@ static __rte_always_inline unsigned int forward_one(
 		if (exit != FORWARD_TX)
 			return exit;
 	}
+	RTE_ASSERT(pkt_writable(m));
 	if (unlikely(flags & PKT_OPTIONS))
 		ip4_options_leave(w, ip_worker, m, meta);
 	return FORWARD_TX;

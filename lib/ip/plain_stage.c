@@ -9,9 +9,9 @@
  * so this stage refuses nothing. Where connections are tracked, plain packets go to `flow4` and `flow6`
  * instead. Run by the owning worker.
  *
- * IPv4 that is only forwarded is even sent from here, in a second pass over the burst: with what `ip4_forward` does
- * as long as nothing is in the way. From the first packet on that needs more the rest of the burst goes there, in
- * order.
+ * IPv4 that is only forwarded is even sent on from here, once all of the burst has asked for its routes: with what
+ * `ip4_forward` does as long as nothing is in the way. From the first packet on that needs more, the rest of the burst
+ * goes there, in order.
  */
 #include "dp/trace.h"
 #include "ip/ip4_forward_quick.h"
@@ -279,39 +279,42 @@ static __rte_always_inline unsigned int plain_tracked6(
 	return plain_loop6(ctx, m, meta, true);
 }
 
-/* Sends on what was found to be plain, the first n of the lane, which go to these addresses. */
+/*
+ * Sends on what was found to be plain, the first n of the lane, which go to these addresses. Behind what waits for
+ * `ip4_forward` already (released from a neighbour queue, or left by an earlier call) all goes there.
+ */
 static __rte_noinline void plain_forward4(struct worker *w, struct stage_node *node,
 	const struct lpm *fib, uint64_t begin, const uint32_t *dst, unsigned int n)
 {
 	const struct ip_worker *ip_worker = worker_slot(w, &ip_module);
 	const struct adj *adjs = ip_worker->adjs;
-	struct stage_node *tx = node->next[PLAIN_TX];
+	struct stage_node *tx = node->next[PLAIN_TX], *forward = node->next[PLAIN_FORWARD4];
 	struct rte_mbuf **out = tx->pkts + tx->n;
 	struct rte_mbuf **pkts = node->pkts;
 	const uint32_t *slot[LANE_ROOM];
-	unsigned int i;
+	unsigned int i, n_quick = forward->n == 0 ? n : 0;
 
-	for (i = 0; i < n; i++)
+	for (i = 0; i < n_quick; i++)
 		slot[i] = lpm4_seek(fib, dst[i]);
-	for (i = 0; i < n; i++) {
+	for (i = 0; i < n_quick; i++) {
 		struct rte_mbuf *m = pkts[i];
 		struct pkt_meta *meta = pkt_meta(m);
 		struct rte_ipv4_hdr *ip = pkt_ip4(m, meta);
 		uint32_t index = lpm4_take(fib, slot[i], dst[i], begin);
 
-		RTE_ASSERT(pkt_writable(m));
 		if (fib_value_is_multipath(index))
 			index = ip4_multipath_select(ip_worker, index, m);
 		if (unlikely(!fib_value_is_adj(index)) ||
 			unlikely(!ip4_forward_quick(meta, ip, &adjs[index])))
 			break;
+		RTE_ASSERT(pkt_writable(m));
 		out[i] = m;
 	}
 	tx->n += i;
 	if (i > 0)
 		w->pending |= UINT64_C(1) << tx->index;
 	for (; i < n; i++)
-		stage_push(&w->pending, node->next[PLAIN_FORWARD4], pkts[i]);
+		stage_push(&w->pending, forward, pkts[i]);
 }
 
 /* Both passes over a burst that is mostly IPv4 to be forwarded. A second table begins with a second pass. */
@@ -404,7 +407,8 @@ static void plain_format(const struct trace_record *record, char *buf, size_t si
 
 const struct stage plain_stage = {
 	.name = "plain",
-	.help = "checks plain IP packets to us in one go",
+	.help = "checks plain IP packets to us in one go, and sends IPv4 on if nothing is in the "
+		"way",
 	.run = plain_run,
 	.exits = { [PLAIN_TX] = { "ip4 sent on", "tx" },
 		[PLAIN_FORWARD4] = { "ip4", "ip4_forward" },

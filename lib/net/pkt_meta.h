@@ -44,7 +44,7 @@ struct pkt_meta {
 	uint8_t icmp_code;    /* who leaves to ip4_error    ip4_error                            */
 	uint8_t n_injects;    /* worker_inject()            worker_inject(): loop guard          */
 	uint32_t icmp_info;   /* who leaves to ip4_error    ip4_error: MTU or pointer            */
-	uint32_t adj;	      /* route lookup               forward, output, hold                */
+	uint32_t adj;	      /* route lookup, not `plain`  forward, output, hold                */
 	uint32_t hash;	      /* steering                   ECMP, flow                           */
 	uint16_t drop_reason; /* pkt_drop()                 drop                                 */
 	uint8_t drop_stage;   /* the shared stage loop      drop                                 */

@@ -69,9 +69,9 @@ def weir_gateway(lab, **sections):
 
 def linux_gateway(lab):
     lab.linux_router(wan_mtu=WAN_MTU)
-    lab.gateway.exec("sysctl", "-qw", *PEER_SYSCTLS)
+    lab.gateway.sysctl(*PEER_SYSCTLS)
     for role, net in (("lan", 1), ("wan", 2)):
-        lab.gateway.exec("sysctl", "-qw", f"net.ipv6.conf.{role}.disable_ipv6=0")
+        lab.gateway.sysctl(f"net.ipv6.conf.{role}.disable_ipv6=0")
         lab.gateway.ip("address", "add", prefix(6, net, 1), "dev", role, "nodad")
     for to, via in ROUTES:
         lab.gateway.ip("route", "add", to, "via", via)
@@ -84,8 +84,8 @@ def linux_gateway(lab):
 def with_peers(lab):
     """The peers as routers with a host behind each, which can be reached from the gateway."""
     for peer, net in ((lab.lan, 1), (lab.wan, 2)):
-        peer.exec("sysctl", "-qw", *PEER_SYSCTLS, f"net.ipv6.conf.{peer.dev}.dad_transmits=0",
-                  f"net.ipv6.conf.{peer.dev}.disable_ipv6=0")
+        peer.sysctl(*PEER_SYSCTLS, f"net.ipv6.conf.{peer.dev}.dad_transmits=0",
+                    f"net.ipv6.conf.{peer.dev}.disable_ipv6=0")
         peer.ip("address", "add", prefix(6, net, 2), "dev", peer.dev, "nodad")
         peer.ip("route", "add", "default", "via", address(6, net, 1))
     for family in FAMILIES:
@@ -104,7 +104,7 @@ def with_peers(lab):
 def behind(lab, router, role, net):
     host = lab.namespace(role)
     host.dev = f"{role}0"
-    host.exec("sysctl", "-qw", *PEER_SYSCTLS, "net.ipv4.ip_forward=0", "net.ipv6.conf.all.forwarding=0")
+    host.sysctl(*PEER_SYSCTLS, "net.ipv4.ip_forward=0", "net.ipv6.conf.all.forwarding=0")
     host.ip("link", "add", host.dev, "mtu", FAR_MTU, "type", "veth", "peer", "name", role, "mtu", FAR_MTU, "netns",
             router.name)
     host.ip("link", "set", host.dev, "up")

@@ -110,7 +110,7 @@ def linux_system(firewall):
     lab = Lab()
     try:
         lab.gateway, lab.lan, lab.wan = (lab.namespace(role) for role in ("linux", "lan", "wan"))
-        lab.gateway.exec("sysctl", "-qw", *LINUX_SYSCTLS)
+        lab.gateway.sysctl(*LINUX_SYSCTLS)
         for role, peer in (("lan", lab.lan), ("wan", lab.wan)):
             linux_link(lab.gateway, peer, role)
         for to, via in ROUTES.items():

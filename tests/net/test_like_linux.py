@@ -37,7 +37,7 @@ def weir(module_lab):
 @pytest.fixture(scope="module")
 def linux(module_lab_of_its_own):
     lab = module_lab_of_its_own.linux_router(wan_mtu=WAN_MTU)
-    lab.gateway.exec("sysctl", "-qw", "net.ipv4.icmp_ratelimit=0")
+    lab.gateway.sysctl("net.ipv4.icmp_ratelimit=0")
     for to, kind in ROUTES.items():
         lab.gateway.ip("route", "add", kind, to)
     prepare(lab)
@@ -47,7 +47,7 @@ def linux(module_lab_of_its_own):
 def prepare(lab):
     """Peers that answer everything, and several senders."""
     for peer in (lab.lan, lab.wan):
-        peer.exec("sysctl", "-qw", "net.ipv4.icmp_ratelimit=0")
+        peer.sysctl("net.ipv4.icmp_ratelimit=0")
     for sender in SENDERS:
         lab.lan.ip("address", "add", f"{sender}/24", "dev", lab.lan.dev)
         # So that no error has to wait for its next hop.
@@ -185,7 +185,7 @@ def test_source_routes_are_refused_aloud(weir, linux):
 def test_the_time_of_fragments_that_wait_is_limited_alike(weir, linux):
     """RFC 792: time exceeded, code 1, once the first fragment has waited in vain."""
     weir.weir.ctl("sysctl", "set", "ipv4.ipfrag_time", "1")
-    linux.gateway.exec("sysctl", "-qw", "net.ipv4.ipfrag_time=1")
+    linux.gateway.sysctl("net.ipv4.ipfrag_time=1")
     frame = IN / IP(src="10.1.0.2", dst="10.1.0.1", flags="MF", id=99) / Raw(bytes(64))
     told = []
     for lab in (weir, linux):

@@ -34,7 +34,7 @@ def linux(module_lab_of_its_own):
     lab = module_lab_of_its_own.linux_router()
     lab.gateway.enable_ip6("lan", ROUTER)
     lab.lan.enable_ip6("lan0", LAN)
-    lab.gateway.exec("sysctl", "-qw", "net.ipv6.icmp.ratelimit=0")
+    lab.gateway.sysctl("net.ipv6.icmp.ratelimit=0")
     prepare(lab)
     return lab
 
@@ -147,7 +147,7 @@ def test_the_time_of_fragments_that_wait_is_limited_alike(weir, linux):
     (shown,) = [row for row in weir.weir.ctl("sysctl", "show") if row["name"] == "ipv6.ip6frag_time"]
     assert shown["value"] == int(linux.gateway.exec("sysctl", "-n", "net.ipv6.ip6frag_time").stdout) == 60
     weir.weir.ctl("sysctl", "set", "ipv6.ip6frag_time", "1")
-    linux.gateway.exec("sysctl", "-qw", "net.ipv6.ip6frag_time=1")
+    linux.gateway.sysctl("net.ipv6.ip6frag_time=1")
     told = []
     for lab in (weir, linux):
         with lab.lan.wire() as lan:

@@ -33,7 +33,7 @@ TBF_20 = {"kind": "tbf", "rate": "20mbit", "burst": "10kb", "limit": "4mb"}
 def net_fixture(module_lab):
     net = module_lab.router()
     for host in (net.lan, net.wan):
-        host.exec("sysctl", "-qw", "net.ipv4.tcp_ecn=0")
+        host.sysctl("net.ipv4.tcp_ecn=0")
     wait_until(lambda: net.lan.ping(WAN, count=1)[1] == 1, what="wan is reached")
     yield net
     assert net.weir.quiet()["difference"] == 0
@@ -227,10 +227,10 @@ def test_fq_codel_keeps_a_ping_quick_beside_streams_that_fill_a_pfifo(net):
 @pytest.fixture(name="ecn")
 def ecn_fixture(net):
     for host in (net.lan, net.wan):
-        host.exec("sysctl", "-qw", "net.ipv4.tcp_ecn=1")
+        host.sysctl("net.ipv4.tcp_ecn=1")
     yield
     for host in (net.lan, net.wan):
-        host.exec("sysctl", "-qw", "net.ipv4.tcp_ecn=0")
+        host.sysctl("net.ipv4.tcp_ecn=0")
 
 
 def congested(net):

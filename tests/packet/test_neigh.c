@@ -95,6 +95,32 @@ START_TEST(packets_wait_for_the_answer_and_leave_in_order)
 }
 END_TEST
 
+/* In each pass there is a packet more, also in that which lets go of those that wait. */
+START_TEST(packets_that_wait_are_not_overtaken_when_they_are_released)
+{
+	struct bench *b = neigh_bench();
+	struct drops drops = drops_take(b);
+	struct frame frame;
+
+	push_packet(b, peer, 0);
+	bench_discard(b);
+	frame_arp(&frame, PEER_MAC, WAN_MAC, REPLY, PEER_MAC, peer, WAN_MAC, "198.51.100.1");
+	bench_send(b, WAN, &frame);
+	for (uint16_t i = 1; i < 7; i++) {
+		make_packet(&frame, peer, i);
+		bench_send(b, LAN, &frame);
+		worker_pass(b->dp->workers[0]);
+		dp_tick(b->dp, b->now_ns);
+	}
+	bench_run(b);
+	for (uint16_t i = 0; i < 7; i++)
+		expect_numbered(b, peer, i);
+	bench_expect_nothing(b);
+	drops_expect_none(b, &drops);
+	bench_destroy(b);
+}
+END_TEST
+
 START_TEST(a_full_queue_loses_its_oldest_packets)
 {
 	struct bench *b = neigh_bench();
@@ -522,6 +548,7 @@ START_TEST(old_unused_neighbours_are_forgotten)
 END_TEST
 
 PACKET_MAIN("neigh", PLAIN_TEST(packets_wait_for_the_answer_and_leave_in_order),
+	PLAIN_TEST(packets_that_wait_are_not_overtaken_when_they_are_released),
 	PLAIN_TEST(a_full_queue_loses_its_oldest_packets),
 	PLAIN_TEST(the_length_of_the_queue_is_a_setting),
 	PLAIN_TEST(neighbours_wait_apart_from_each_other),
