@@ -237,6 +237,7 @@ static void addr_add(uint16_t link, const char *text)
 					: prefix.addr.v4_be | ~htonl(mask),
 	};
 	fib_module.event(&dp, EVENT_ADDR_NEW, &addrs[n_addrs++]);
+	follow();
 }
 
 static void addr_del(const char *text)
@@ -250,6 +251,7 @@ static void addr_del(const char *text)
 	gone = addrs[i];
 	memmove(&addrs[i], &addrs[i + 1], (--n_addrs - i) * sizeof(addrs[0]));
 	fib_module.event(&dp, EVENT_ADDR_DELETED, &gone);
+	follow();
 }
 
 static uint32_t neigh_change(uint16_t link, const char *text, enum neigh_state state)
