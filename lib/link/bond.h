@@ -101,7 +101,7 @@ static __rte_always_inline uint8_t bond_hash(const struct rte_mbuf *m, const uin
 	uint64_t mix = (bond_word(frame) ^ bond_word(frame + 4) >> 16) & UINT64_MAX >> 16;
 
 	/* Copies that a bridge makes have a header segment that ends before; they go by their addresses. */
-	if (policy != BOND_LAYER2 && likely(m->data_len > BOND_HEADER_MAX || m->nb_segs == 1)) {
+	if (policy != BOND_LAYER2 && likely(m->nb_segs == 1 || m->data_len > BOND_HEADER_MAX)) {
 		/* EtherType, version and header length at once. */
 		if (likely((bond_word32(frame + 12) & 0xffffff) == 0x450008))
 			mix = (policy == BOND_LAYER2_3 ? mix : 0) ^
