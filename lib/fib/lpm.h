@@ -91,6 +91,12 @@ static inline uint64_t lpm_begin(const struct lpm *lpm)
 	return __atomic_load_n(&lpm->default_entry, __ATOMIC_ACQUIRE);
 }
 
+/* What an entry says, the default where it says nothing. No branch: which packets take that cannot be predicted. */
+static inline uint32_t lpm_answer(uint32_t entry, uint64_t default_entry)
+{
+	return (entry | ((uint32_t)default_entry & -(uint32_t)(entry == 0))) & LPM_VALUE;
+}
+
 /* The body of the two lookups below; the family is a constant. */
 static inline __attribute__((always_inline)) uint32_t lpm_lookup(
 	const struct lpm *lpm, uint32_t addr4, const uint8_t *addr6, const bool is_ip6)
@@ -104,9 +110,7 @@ static inline __attribute__((always_inline)) uint32_t lpm_lookup(
 		entry = is_ip6 ? lpm6_entry(lpm, addr6) : lpm4_entry(lpm, addr4);
 		after = lpm_begin(lpm);
 	} while (unlikely(after != before) && entry == 0);
-	/* No branch: which packets take the default route cannot be predicted. */
-	entry |= (uint32_t)after & -(uint32_t)(entry == 0);
-	return entry & LPM_VALUE;
+	return lpm_answer(entry, after);
 }
 
 /* Value of the longest matching prefix; 0 (ADJ_NONE) when there is none. addr: host order. */
@@ -148,18 +152,15 @@ static inline __attribute__((always_inline)) uint32_t lpm4_take(
 	const struct lpm *lpm, const uint32_t *slot, uint32_t addr, uint64_t begin)
 {
 	uint32_t entry = lpm_load(slot);
-	uint64_t after;
 
 	if (entry & LPM_IS_GROUP) {
 		if (unlikely(slot == &lpm->root[addr >> 16]))
 			return lpm4_lookup(lpm, addr); /* it has got a group since */
 		entry = lpm_load(lpm_group_slot(lpm, entry, (uint8_t)addr));
 	}
-	after = lpm_begin(lpm);
-	if (unlikely(after != begin))
+	if (unlikely(lpm_begin(lpm) != begin))
 		return lpm4_lookup(lpm, addr);
-	entry |= (uint32_t)after & -(uint32_t)(entry == 0);
-	return entry & LPM_VALUE;
+	return lpm_answer(entry, begin);
 }
 
 /* Asks for the cache line that a lookup will wait for: reads the first level, so not for free. */

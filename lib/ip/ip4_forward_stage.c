@@ -62,19 +62,6 @@ static __rte_noinline unsigned int forward_hold(
 	return FORWARD_HOLD;
 }
 
-/* What adj_rewrite_quick() may not do. FORWARD_TX: it is done now. */
-static unsigned int forward_rewrite(struct worker *w, const struct ip_worker *ip_worker,
-	struct rte_mbuf *m, struct pkt_meta *meta)
-{
-	unsigned int state = adj_rewrite(m, meta, &ip_worker->adjs[meta->adj]);
-
-	if (!(state & ADJ_RESOLVED))
-		return forward_hold(ip_worker, pkt_ip4(m, meta), meta);
-	if (state & ADJ_TELL_USE)
-		neigh_tell_use(w, meta->adj);
-	return FORWARD_TX;
-}
-
 #define FORWARD_REFUSED UINT32_MAX /* no value of the LPM */
 
 /*
@@ -91,13 +78,13 @@ static __rte_noinline uint32_t forward_check_flags(struct pkt_meta *meta, uint32
 	return index < ADJ_FIRST_DYNAMIC ? index : FORWARD_REFUSED;
 }
 
-/* What ip4_forward_quick() has left, and why. */
+/* What ip4_forward_quick() has left, and why. FORWARD_TX: it is done now. */
 static __rte_noinline unsigned int forward_careful(struct worker *w,
 	const struct ip_worker *ip_worker, struct rte_mbuf *m, struct pkt_meta *meta)
 {
 	const struct adj *adj = &ip_worker->adjs[meta->adj];
 	struct rte_ipv4_hdr *ip = pkt_ip4(m, meta);
-	unsigned int exit;
+	unsigned int state;
 
 	if (ip->time_to_live <= 1) {
 		ip4_set_error(meta, ICMP_TIME_EXCEEDED, 0, 0, IP4_DROP_TTL_EXCEEDED);
@@ -105,10 +92,13 @@ static __rte_noinline unsigned int forward_careful(struct worker *w,
 	}
 	if (meta->l3_len > adj->mtu)
 		return forward_too_big(ip, meta, adj);
-	exit = forward_rewrite(w, ip_worker, m, meta);
-	if (exit == FORWARD_TX)
-		ip4_count_ttl(ip);
-	return exit;
+	state = adj_rewrite(m, meta, adj);
+	if (!(state & ADJ_RESOLVED))
+		return forward_hold(ip_worker, ip, meta);
+	if (state & ADJ_TELL_USE)
+		neigh_tell_use(w, meta->adj);
+	ip4_count_ttl(ip);
+	return FORWARD_TX;
 }
 
 static __rte_always_inline unsigned int forward_one(

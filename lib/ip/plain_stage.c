@@ -223,7 +223,7 @@ static __rte_noinline unsigned int plain_aside(
 	return p->is_tracked ? plain_any(p, m, meta, true) : plain_any(p, m, meta, false);
 }
 
-static __rte_always_inline unsigned int plain_loop4(const struct plain_port *p, struct rte_mbuf *m,
+static __rte_always_inline unsigned int plain_judge4(const struct plain_port *p, struct rte_mbuf *m,
 	struct pkt_meta *meta, const bool is_tracked, uint32_t *dst)
 {
 	const struct rte_ether_hdr *ether = pkt_ether(m);
@@ -232,6 +232,16 @@ static __rte_always_inline unsigned int plain_loop4(const struct plain_port *p, 
 	if (unlikely(plain_differs4(p, ether, &words) != 0))
 		return plain_aside(p, m, meta);
 	return plain_ip4(p, m, meta, &words, is_tracked, dst);
+}
+
+static __rte_always_inline unsigned int plain_loop4(
+	struct plain_port *p, struct rte_mbuf *m, struct pkt_meta *meta, const bool is_tracked)
+{
+	uint32_t dst;
+
+	if (unlikely(m->port != p->port))
+		plain_set_port(p, m->port);
+	return plain_judge4(p, m, meta, is_tracked, &dst);
 }
 
 static __rte_always_inline unsigned int plain_loop6(
@@ -249,12 +259,7 @@ static __rte_always_inline unsigned int plain_loop6(
 static __rte_always_inline unsigned int plain_one4(
 	struct worker *w, void *ctx, struct rte_mbuf *m, struct pkt_meta *meta)
 {
-	struct plain_port *p = ctx;
-	uint32_t dst;
-
-	if (unlikely(m->port != p->port))
-		plain_set_port(p, m->port);
-	return plain_loop4(p, m, meta, false, &dst);
+	return plain_loop4(ctx, m, meta, false);
 }
 
 static __rte_always_inline unsigned int plain_one6(
@@ -266,11 +271,7 @@ static __rte_always_inline unsigned int plain_one6(
 static __rte_always_inline unsigned int plain_tracked4(
 	struct worker *w, void *ctx, struct rte_mbuf *m, struct pkt_meta *meta)
 {
-	struct plain_port *p = ctx;
-
-	if (unlikely(m->port != p->port))
-		plain_set_port(p, m->port);
-	return plain_loop4(p, m, meta, true, NULL);
+	return plain_loop4(ctx, m, meta, true);
 }
 
 static __rte_always_inline unsigned int plain_tracked6(
@@ -343,7 +344,7 @@ static __rte_noinline void plain_run4(
 				begin = lpm_begin(fib);
 			}
 		}
-		exit = plain_loop4(p, m, pkt_meta(m), false, &dst[n]);
+		exit = plain_judge4(p, m, pkt_meta(m), false, &dst[n]);
 		if (likely(exit == PLAIN_FORWARD4))
 			pkts[n++] = m;
 		else
