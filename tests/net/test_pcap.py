@@ -98,11 +98,11 @@ def test_idle_waits_for_what_is_held(lab):
 
 def test_a_worker_that_does_not_run_is_not_idle(lab):
     """Stopped like one that waits for its CPU: nobody knows what its ports have to give."""
-    offline = Offline(lab, [frame(0)], idle_ms=500)
+    offline = Offline(lab, [frame(0)], idle_ms=2000)  # long enough to be stopped in time
     offline.weir.start()
     with offline.weir.workers_stopped():
         with pytest.raises(subprocess.TimeoutExpired):
-            offline.weir.wait(2)
+            offline.weir.wait(4)
         assert offline.weir.ctl("worker", "show")  # not on its way out, either
     assert offline.weir.wait() == 0
 
