@@ -73,16 +73,25 @@ static inline uint32_t lpm4_entry(const struct lpm *lpm, uint32_t addr)
 	return entry;
 }
 
-static inline uint32_t lpm6_entry(const struct lpm *lpm, const uint8_t *addr)
+static inline const uint32_t *lpm6_root_slot(const struct lpm *lpm, const uint8_t *addr)
 {
-	uint32_t entry;
 	uint16_t first;
 
 	memcpy(&first, addr, sizeof(first));
-	entry = lpm_load(&lpm->root[rte_be_to_cpu_16(first)]);
-	for (addr += 2; entry & LPM_IS_GROUP; addr++)
-		entry = lpm_load(lpm_group_slot(lpm, entry, *addr));
+	return &lpm->root[rte_be_to_cpu_16(first)];
+}
+
+/* From an entry on down, whose next byte of the address this is. */
+static inline uint32_t lpm6_descend(const struct lpm *lpm, uint32_t entry, const uint8_t *next)
+{
+	for (; entry & LPM_IS_GROUP; next++)
+		entry = lpm_load(lpm_group_slot(lpm, entry, *next));
 	return entry;
+}
+
+static inline uint32_t lpm6_entry(const struct lpm *lpm, const uint8_t *addr)
+{
+	return lpm6_descend(lpm, lpm_load(lpm6_root_slot(lpm, addr)), addr + 2);
 }
 
 /* The default, and how often it has changed: what a lookup compares with in the end. */
@@ -127,22 +136,22 @@ static inline uint32_t lpm6_lookup(const struct lpm *lpm, const uint8_t *addr)
 
 /*
  * A lookup in three steps, for a burst whose cache lines are to come meanwhile: lpm_begin() before all of them,
- * lpm4_approach() asks for the slot of the first level, lpm4_seek() reads it and asks for the one that mostly has
- * the answer, lpm4_take() reads that. All in one pass, so that no group is used again meanwhile. The answer is
- * one that the address had in between, as with lpm4_lookup().
+ * lpm_approach() asks for the slot of the first level, lpm_seek() reads it and asks for the one that mostly has
+ * the answer, lpm4_take() or lpm6_take() reads that. All in one pass, so that no group is used again meanwhile. The
+ * answer is one that the address had in between, as with a plain lookup. first: 32 bits of the address, host order.
  */
-static inline void lpm4_approach(const struct lpm *lpm, uint32_t addr)
+static inline void lpm_approach(const struct lpm *lpm, uint32_t first)
 {
-	rte_prefetch0(&lpm->root[addr >> 16]);
+	rte_prefetch0(&lpm->root[first >> 16]);
 }
 
-static inline const uint32_t *lpm4_seek(const struct lpm *lpm, uint32_t addr)
+static inline const uint32_t *lpm_seek(const struct lpm *lpm, uint32_t first)
 {
-	const uint32_t *slot = &lpm->root[addr >> 16];
+	const uint32_t *slot = &lpm->root[first >> 16];
 	uint32_t entry = lpm_load(slot);
 
 	if (entry & LPM_IS_GROUP) {
-		slot = lpm_group_slot(lpm, entry, (uint8_t)(addr >> 8));
+		slot = lpm_group_slot(lpm, entry, (uint8_t)(first >> 8));
 		rte_prefetch0(slot);
 	}
 	return slot;
@@ -163,22 +172,34 @@ static inline __attribute__((always_inline)) uint32_t lpm4_take(
 	return lpm_answer(entry, begin);
 }
 
-/* Asks for the cache line that a lookup will wait for: reads the first level, so not for free. */
-static inline void lpm4_prefetch(const struct lpm *lpm, uint32_t addr)
+static inline __attribute__((always_inline)) uint32_t lpm6_take(
+	const struct lpm *lpm, const uint32_t *slot, const uint8_t *addr, uint64_t begin)
 {
-	(void)lpm4_seek(lpm, addr);
+	uint32_t entry = lpm_load(slot);
+
+	if (entry & LPM_IS_GROUP) {
+		if (unlikely(slot == lpm6_root_slot(lpm, addr)))
+			return lpm6_lookup(lpm, addr);
+		entry = lpm6_descend(lpm, entry, addr + 3);
+	}
+	if (unlikely(lpm_begin(lpm) != begin))
+		return lpm6_lookup(lpm, addr);
+	return lpm_answer(entry, begin);
 }
 
-/* The same for an IPv6 address. */
-static inline void lpm6_prefetch(const struct lpm *lpm, const uint8_t *addr)
+/* The first bits of an IPv6 address, as above. */
+static inline uint32_t lpm6_first(const uint8_t *addr)
 {
-	uint32_t entry;
-	uint16_t first;
+	uint32_t first;
 
 	memcpy(&first, addr, sizeof(first));
-	entry = lpm_load(&lpm->root[rte_be_to_cpu_16(first)]);
-	if (entry & LPM_IS_GROUP)
-		rte_prefetch0(lpm_group_slot(lpm, entry, addr[2]));
+	return rte_be_to_cpu_32(first);
+}
+
+/* Asks for the cache line that a lookup will wait for: reads the first level, so not for free. */
+static inline void lpm_prefetch(const struct lpm *lpm, uint32_t first)
+{
+	(void)lpm_seek(lpm, first);
 }
 
 /* Calls fn(ptr, arg) after a grace period; in tests, at once or when the test says so. */

@@ -10,7 +10,7 @@
  * several next hops lie above all indexes. One comparison asks for both.
  */
 #include "dp/trace.h"
-#include "ip/ip4_forward_quick.h"
+#include "ip/forward_quick.h"
 
 enum {
 	FORWARD_TX = 1,

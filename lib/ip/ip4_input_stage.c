@@ -63,7 +63,7 @@ static unsigned int input_one(
 	}
 	if (ip_is_tracked(ip_worker, meta))
 		return INPUT_FLOW;
-	lpm4_prefetch(ip_worker->fib4[meta->ns], dst);
+	lpm_prefetch(ip_worker->fib4[meta->ns], dst);
 	return INPUT_FORWARD;
 }
 

@@ -11,7 +11,7 @@
  * ADJ_FIRST_DYNAMIC; groups of several next hops lie above all indexes.
  */
 #include "dp/trace.h"
-#include "ip/ip_priv.h"
+#include "ip/forward_quick.h"
 
 enum { FORWARD_TX = 1, FORWARD_TO_US, FORWARD_REASSEMBLE, FORWARD_HOLD, FORWARD_ERROR };
 
@@ -61,18 +61,31 @@ static __rte_noinline unsigned int forward_unusual(struct pkt_meta *meta, uint32
 	return FORWARD_ERROR;
 }
 
-/* What adj_rewrite_quick() does not do. FORWARD_TX: it is done now. */
-static __rte_noinline unsigned int forward_rewrite(struct worker *w,
+/* What ip6_forward_quick() has left, and why. FORWARD_TX: it is done now. */
+static __rte_noinline unsigned int forward_careful(struct worker *w,
 	const struct ip_worker *ip_worker, struct rte_mbuf *m, struct pkt_meta *meta)
 {
-	unsigned int state = adj_rewrite(m, meta, &ip_worker->adjs[meta->adj]);
+	const struct adj *adj = &ip_worker->adjs[meta->adj];
+	struct rte_ipv6_hdr *ip = pkt_ip6(m, meta);
+	unsigned int state;
 
+	if (ip->hop_limits <= 1) {
+		ip6_set_error(meta, ICMP6_TIME_EXCEEDED, ICMP6_TIME_EXCEED_TRANSIT, 0,
+			IP6_DROP_HOP_LIMIT);
+		return FORWARD_ERROR;
+	}
+	if (meta->l3_len > adj->mtu) {
+		ip6_set_error(meta, ICMP6_PACKET_TOO_BIG, 0, adj->mtu, IP6_DROP_TOO_BIG);
+		return FORWARD_ERROR;
+	}
+	state = adj_rewrite(m, meta, adj);
 	if (!(state & ADJ_RESOLVED)) {
 		meta->start_stage = ip_worker->forward6_stage;
 		return FORWARD_HOLD;
 	}
 	if (state & ADJ_TELL_USE)
 		neigh_tell_use(w, meta->adj);
+	ip->hop_limits--;
 	return FORWARD_TX;
 }
 
@@ -82,7 +95,6 @@ static __rte_always_inline unsigned int forward_one(
 	const struct ip_worker *ip_worker = ctx;
 	struct rte_ipv6_hdr *ip = pkt_ip6(m, meta);
 	uint32_t index = lpm6_lookup(ip_worker->fib6[meta->ns], ip->dst_addr);
-	const struct adj *adj;
 
 	if (unlikely(meta->flags & FORWARD_UNUSUAL)) {
 		unsigned int exit = forward_unusual(meta, &index);
@@ -98,24 +110,10 @@ static __rte_always_inline unsigned int forward_one(
 			return forward_special(meta);
 	}
 	meta->adj = index;
-	if (unlikely(ip->hop_limits <= 1)) {
-		ip6_set_error(meta, ICMP6_TIME_EXCEEDED, ICMP6_TIME_EXCEED_TRANSIT, 0,
-			IP6_DROP_HOP_LIMIT);
-		return FORWARD_ERROR;
-	}
-	adj = &ip_worker->adjs[index];
-	if (unlikely(meta->l3_len > adj->mtu)) {
-		ip6_set_error(meta, ICMP6_PACKET_TOO_BIG, 0, adj->mtu, IP6_DROP_TOO_BIG);
-		return FORWARD_ERROR;
-	}
 	RTE_ASSERT(pkt_writable(m));
-	if (unlikely(!adj_rewrite_quick(meta, ip, adj))) {
-		unsigned int exit = forward_rewrite(w, ip_worker, m, meta);
-
-		if (exit != FORWARD_TX)
-			return exit;
-	}
-	ip->hop_limits--;
+	if (unlikely(meta->l3_off != RTE_ETHER_HDR_LEN) ||
+		unlikely(!ip6_forward_quick(meta, ip, &ip_worker->adjs[index])))
+		return forward_careful(w, ip_worker, m, meta);
 	return FORWARD_TX;
 }
 

@@ -84,7 +84,7 @@ static unsigned int input_one(
 	if (ns_own6_class(own, ip->dst_addr) & NS_FIRST_MARTIAN)
 		exit = input_special(own, meta, ip);
 	if (exit == INPUT_FORWARD)
-		lpm6_prefetch(ip_worker->fib6[meta->ns], ip->dst_addr);
+		lpm_prefetch(ip_worker->fib6[meta->ns], lpm6_first(ip->dst_addr));
 	return exit;
 }
 

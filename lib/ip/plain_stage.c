@@ -9,12 +9,12 @@
  * so this stage refuses nothing. Where connections are tracked, plain packets go to `flow4` and `flow6`
  * instead. Run by the owning worker.
  *
- * IPv4 that is only forwarded is even sent on from here, once all of the burst has asked for its routes: with what
- * `ip4_forward` does as long as nothing is in the way. From the first packet on that needs more, the rest of the burst
- * goes there, in order.
+ * What is only forwarded is even sent on from here, once all of the burst has asked for its routes: with what
+ * `ip4_forward` and `ip6_forward` do as long as nothing is in the way. From the first packet on that needs more,
+ * the rest of the burst goes there, in order.
  */
 #include "dp/trace.h"
-#include "ip/ip4_forward_quick.h"
+#include "ip/forward_quick.h"
 
 enum { PLAIN_FORWARD4 = 1, PLAIN_NOT, PLAIN_FORWARD6, PLAIN_FLOW4, PLAIN_FLOW6, PLAIN_TX };
 
@@ -112,9 +112,9 @@ static void plain_set_fragment6(struct pkt_meta *meta, const uint8_t *ext)
 	meta->l4_off += FRAGMENT_LEN;
 }
 
-/* Plain IPv6: to us, without extension headers but that of a fragment. */
+/* Plain IPv6: to us, without extension headers but that of a fragment. first: as of plain_ip4(). */
 static __rte_always_inline unsigned int plain_ip6(const struct plain_port *p, struct rte_mbuf *m,
-	struct pkt_meta *meta, const bool is_tracked)
+	struct pkt_meta *meta, const bool is_tracked, uint32_t *first)
 {
 	const struct rte_ether_hdr *ether = pkt_ether(m);
 	const struct rte_ipv6_hdr *ip = (const struct rte_ipv6_hdr *)(ether + 1);
@@ -145,7 +145,8 @@ static __rte_always_inline unsigned int plain_ip6(const struct plain_port *p, st
 		plain_set_fragment6(meta, (const uint8_t *)(ip + 1));
 	if (is_tracked)
 		return PLAIN_FLOW6;
-	lpm6_prefetch(p->fib6, ip->dst_addr);
+	*first = lpm6_first(ip->dst_addr);
+	lpm_approach(p->fib6, *first);
 	return PLAIN_FORWARD6;
 }
 
@@ -156,10 +157,13 @@ static __rte_always_inline uint64_t plain_differs4(const struct plain_port *p,
 	return ((link_first8(ether) & p->mask) ^ p->match) | parse_ip4_differs(words);
 }
 
-/* Plain IPv4, once plain_differs4() has said so much. dst: where it goes, when it is forwarded. */
+/*
+ * Plain IPv4, once plain_differs4() has said so much. first: when it is forwarded, the first 32 bits of the
+ * address where it goes (host order).
+ */
 static __rte_always_inline unsigned int plain_ip4(const struct plain_port *p, struct rte_mbuf *m,
 	struct pkt_meta *meta, const struct parse_ip4_words *words, const bool is_tracked,
-	uint32_t *dst)
+	uint32_t *first)
 {
 	uint16_t len = parse_ip4_total_len(words);
 	uint32_t dst_be = (uint32_t)(words->at26 >> 32);
@@ -185,8 +189,8 @@ static __rte_always_inline unsigned int plain_ip4(const struct plain_port *p, st
 	if (is_tracked)
 		return PLAIN_FLOW4;
 	/* This is a cache miss often enough; it is read when the whole burst has been here. */
-	*dst = rte_be_to_cpu_32(dst_be);
-	lpm4_approach(p->fib4, *dst);
+	*first = rte_be_to_cpu_32(dst_be);
+	lpm_approach(p->fib4, *first);
 	return PLAIN_FORWARD4;
 }
 
@@ -195,14 +199,14 @@ static __rte_always_inline unsigned int plain_any(const struct plain_port *p, st
 {
 	const struct rte_ether_hdr *ether = pkt_ether(m);
 	struct parse_ip4_words words;
-	uint32_t dst;
+	uint32_t first;
 
 	if (ether->ether_type == RTE_BE16(RTE_ETHER_TYPE_IPV6))
-		return plain_ip6(p, m, meta, is_tracked);
+		return plain_ip6(p, m, meta, is_tracked, &first);
 	words = parse_ip4_load(ether);
 	if (plain_differs4(p, ether, &words) != 0)
 		return PLAIN_NOT;
-	return plain_ip4(p, m, meta, &words, is_tracked, &dst);
+	return plain_ip4(p, m, meta, &words, is_tracked, &first);
 }
 
 /*
@@ -223,93 +227,102 @@ static __rte_noinline unsigned int plain_aside(
 	return p->is_tracked ? plain_any(p, m, meta, true) : plain_any(p, m, meta, false);
 }
 
-static __rte_always_inline unsigned int plain_judge4(const struct plain_port *p, struct rte_mbuf *m,
-	struct pkt_meta *meta, const bool is_tracked, uint32_t *dst)
+/* One packet of a loop for one family. first: of one that is forwarded, as above. */
+static __rte_always_inline unsigned int plain_judge(const struct plain_port *p, struct rte_mbuf *m,
+	struct pkt_meta *meta, const bool is_ip6, const bool is_tracked, uint32_t *first)
 {
 	const struct rte_ether_hdr *ether = pkt_ether(m);
-	struct parse_ip4_words words = parse_ip4_load(ether);
+	struct parse_ip4_words words;
 
+	if (is_ip6) {
+		if (unlikely(ether->ether_type != RTE_BE16(RTE_ETHER_TYPE_IPV6)) ||
+			unlikely(p->is_other))
+			return plain_aside(p, m, meta);
+		return plain_ip6(p, m, meta, is_tracked, first);
+	}
+	words = parse_ip4_load(ether);
 	if (unlikely(plain_differs4(p, ether, &words) != 0))
 		return plain_aside(p, m, meta);
-	return plain_ip4(p, m, meta, &words, is_tracked, dst);
+	return plain_ip4(p, m, meta, &words, is_tracked, first);
 }
 
-static __rte_always_inline unsigned int plain_loop4(
-	struct plain_port *p, struct rte_mbuf *m, struct pkt_meta *meta, const bool is_tracked)
+static __rte_always_inline unsigned int plain_loop(struct plain_port *p, struct rte_mbuf *m,
+	struct pkt_meta *meta, const bool is_ip6, const bool is_tracked)
 {
-	uint32_t dst;
+	uint32_t first;
 
 	if (unlikely(m->port != p->port))
 		plain_set_port(p, m->port);
-	return plain_judge4(p, m, meta, is_tracked, &dst);
+	return plain_judge(p, m, meta, is_ip6, is_tracked, &first);
 }
 
-static __rte_always_inline unsigned int plain_loop6(
-	struct plain_port *p, struct rte_mbuf *m, struct pkt_meta *meta, const bool is_tracked)
-{
-	if (unlikely(pkt_ether(m)->ether_type != RTE_BE16(RTE_ETHER_TYPE_IPV6)))
-		return plain_aside(p, m, meta);
-	if (unlikely(m->port != p->port))
-		plain_set_port(p, m->port);
-	if (unlikely(p->is_other))
-		return plain_aside(p, m, meta);
-	return plain_ip6(p, m, meta, is_tracked);
-}
-
-static __rte_always_inline unsigned int plain_one4(
+static __rte_always_inline unsigned int plain_one(
 	struct worker *w, void *ctx, struct rte_mbuf *m, struct pkt_meta *meta)
 {
-	return plain_loop4(ctx, m, meta, false);
-}
-
-static __rte_always_inline unsigned int plain_one6(
-	struct worker *w, void *ctx, struct rte_mbuf *m, struct pkt_meta *meta)
-{
-	return plain_loop6(ctx, m, meta, false);
+	return plain_loop(ctx, m, meta, false, false);
 }
 
 static __rte_always_inline unsigned int plain_tracked4(
 	struct worker *w, void *ctx, struct rte_mbuf *m, struct pkt_meta *meta)
 {
-	return plain_loop4(ctx, m, meta, true);
+	return plain_loop(ctx, m, meta, false, true);
 }
 
 static __rte_always_inline unsigned int plain_tracked6(
 	struct worker *w, void *ctx, struct rte_mbuf *m, struct pkt_meta *meta)
 {
-	return plain_loop6(ctx, m, meta, true);
+	return plain_loop(ctx, m, meta, true, true);
+}
+
+/* The tables of a family that a port's packets are looked up in. */
+static __rte_always_inline const struct lpm *plain_fib(
+	const struct plain_port *p, const bool is_ip6)
+{
+	return is_ip6 ? p->fib6 : p->fib4;
+}
+
+/* Looks a packet up to the end, and sends it on; false: that needs a closer look. */
+static __rte_always_inline bool plain_forward_one(const struct ip_worker *ip_worker,
+	const struct lpm *fib, const uint32_t *slot, uint32_t first, uint64_t begin,
+	struct rte_mbuf *m, const bool is_ip6)
+{
+	struct pkt_meta *meta = pkt_meta(m);
+	uint32_t index = is_ip6 ? lpm6_take(fib, slot, pkt_ip6(m, meta)->dst_addr, begin)
+				: lpm4_take(fib, slot, first, begin);
+
+	RTE_ASSERT(pkt_writable(m));
+	if (fib_value_is_multipath(index))
+		index = is_ip6 ? ip6_multipath_select(ip_worker, index, m)
+			       : ip4_multipath_select(ip_worker, index, m);
+	if (unlikely(!fib_value_is_adj(index)))
+		return false;
+	if (is_ip6)
+		return ip6_forward_quick(meta, pkt_ip6(m, meta), &ip_worker->adjs[index]);
+	return ip4_forward_quick(meta, pkt_ip4(m, meta), &ip_worker->adjs[index]);
 }
 
 /*
- * Sends on what was found to be plain, the first n of the lane, which go to these addresses. Behind what waits for
- * `ip4_forward` already (released from a neighbour queue, or left by an earlier call) all goes there.
+ * Sends on what was found to be plain, the first n of the lane; first: of their addresses. Behind what waits to be
+ * forwarded already (released from a neighbour queue, or left by an earlier call) all goes there.
  */
-static __rte_noinline void plain_forward4(struct worker *w, struct stage_node *node,
-	const struct lpm *fib, uint64_t begin, const uint32_t *dst, unsigned int n)
+static __rte_always_inline void plain_forward(struct worker *w, struct stage_node *node,
+	const struct lpm *fib, uint64_t begin, const uint32_t *first, unsigned int n,
+	const bool is_ip6)
 {
 	const struct ip_worker *ip_worker = worker_slot(w, &ip_module);
-	const struct adj *adjs = ip_worker->adjs;
-	struct stage_node *tx = node->next[PLAIN_TX], *forward = node->next[PLAIN_FORWARD4];
+	struct stage_node *forward = node->next[is_ip6 ? PLAIN_FORWARD6 : PLAIN_FORWARD4];
+	struct stage_node *tx = node->next[PLAIN_TX];
 	struct rte_mbuf **out = tx->pkts + tx->n;
 	struct rte_mbuf **pkts = node->pkts;
 	const uint32_t *slot[LANE_ROOM];
 	unsigned int i, n_quick = forward->n == 0 ? n : 0;
 
 	for (i = 0; i < n_quick; i++)
-		slot[i] = lpm4_seek(fib, dst[i]);
+		slot[i] = lpm_seek(fib, first[i]);
 	for (i = 0; i < n_quick; i++) {
-		struct rte_mbuf *m = pkts[i];
-		struct pkt_meta *meta = pkt_meta(m);
-		struct rte_ipv4_hdr *ip = pkt_ip4(m, meta);
-		uint32_t index = lpm4_take(fib, slot[i], dst[i], begin);
-
-		if (fib_value_is_multipath(index))
-			index = ip4_multipath_select(ip_worker, index, m);
-		if (unlikely(!fib_value_is_adj(index)) ||
-			unlikely(!ip4_forward_quick(meta, ip, &adjs[index])))
+		if (!plain_forward_one(ip_worker, fib, slot[i], first[i], begin, pkts[i], is_ip6))
 			break;
-		RTE_ASSERT(pkt_writable(m));
-		out[i] = m;
+		out[i] = pkts[i];
 	}
 	tx->n += i;
 	if (i > 0)
@@ -318,15 +331,32 @@ static __rte_noinline void plain_forward4(struct worker *w, struct stage_node *n
 		stage_push(&w->pending, forward, pkts[i]);
 }
 
-/* Both passes over a burst that is mostly IPv4 to be forwarded. A second table begins with a second pass. */
-static __rte_noinline void plain_run4(
-	struct worker *w, struct stage_node *node, struct plain_port *p)
+/* Out of line, both, so that the first pass keeps its registers. */
+static __rte_noinline void plain_forward4(struct worker *w, struct stage_node *node,
+	const struct lpm *fib, uint64_t begin, const uint32_t *first, unsigned int n)
 {
-	const struct lpm *fib = p->fib4;
+	plain_forward(w, node, fib, begin, first, n, false);
+}
+
+static __rte_noinline void plain_forward6(struct worker *w, struct stage_node *node,
+	const struct lpm *fib, uint64_t begin, const uint32_t *first, unsigned int n)
+{
+	plain_forward(w, node, fib, begin, first, n, true);
+}
+
+/*
+ * Both passes over a burst that is mostly of one family and to be forwarded. A second table begins with a
+ * second pass.
+ */
+static __rte_always_inline void plain_run_forward(
+	struct worker *w, struct stage_node *node, struct plain_port *p, const bool is_ip6)
+{
+	const unsigned int forward_exit = is_ip6 ? PLAIN_FORWARD6 : PLAIN_FORWARD4;
+	const struct lpm *fib = plain_fib(p, is_ip6);
 	uint64_t begin = lpm_begin(fib);
 	struct rte_mbuf **pkts = node->pkts;
 	const unsigned int n_pkts = node->n;
-	uint32_t dst[LANE_ROOM];
+	uint32_t first[LANE_ROOM];
 	unsigned int n = 0;
 
 	for (unsigned int i = 0; i < n_pkts; i++) {
@@ -337,26 +367,33 @@ static __rte_noinline void plain_run4(
 			pkt_prefetch(pkts[i + STAGE_PREFETCH]);
 		if (unlikely(m->port != p->port)) {
 			plain_set_port(p, m->port);
-			if (p->fib4 != fib) {
-				plain_forward4(w, node, fib, begin, dst, n);
+			if (plain_fib(p, is_ip6) != fib) {
+				(is_ip6 ? plain_forward6 : plain_forward4)(
+					w, node, fib, begin, first, n);
 				n = 0;
-				fib = p->fib4;
+				fib = plain_fib(p, is_ip6);
 				begin = lpm_begin(fib);
 			}
 		}
-		exit = plain_judge4(p, m, pkt_meta(m), false, &dst[n]);
-		if (likely(exit == PLAIN_FORWARD4))
+		exit = plain_judge(p, m, pkt_meta(m), is_ip6, false, &first[n]);
+		if (likely(exit == forward_exit))
 			pkts[n++] = m;
 		else
 			stage_leave(w, node, m, exit);
 	}
-	plain_forward4(w, node, fib, begin, dst, n);
+	(is_ip6 ? plain_forward6 : plain_forward4)(w, node, fib, begin, first, n);
+}
+
+static __rte_noinline void plain_run4(
+	struct worker *w, struct stage_node *node, struct plain_port *p)
+{
+	plain_run_forward(w, node, p, false);
 }
 
 static __rte_noinline void plain_run6(
 	struct worker *w, struct stage_node *node, struct plain_port *p)
 {
-	stage_each_first(w, node, PLAIN_FORWARD6, plain_one6, p);
+	plain_run_forward(w, node, p, true);
 }
 
 static __rte_noinline void plain_run_tracked4(
@@ -387,10 +424,11 @@ static void plain_run(struct worker *w, struct stage_node *node)
 			plain_run_tracked6(w, node, &p);
 		else
 			plain_run_tracked4(w, node, &p);
+	} else if (unlikely(w->trace != NULL)) {
+		/* Either family: the traced loop writes down what becomes of each packet here. */
+		stage_each_first(w, node, PLAIN_FORWARD4, plain_one, &p);
 	} else if (is_ip6) {
 		plain_run6(w, node, &p);
-	} else if (unlikely(w->trace != NULL)) {
-		stage_each_first(w, node, PLAIN_FORWARD4, plain_one4, &p);
 	} else {
 		plain_run4(w, node, &p);
 	}
@@ -408,10 +446,10 @@ static void plain_format(const struct trace_record *record, char *buf, size_t si
 
 const struct stage plain_stage = {
 	.name = "plain",
-	.help = "checks plain IP packets to us in one go, and sends IPv4 on if nothing is in the "
+	.help = "checks plain IP packets to us in one go, and sends them on if nothing is in the "
 		"way",
 	.run = plain_run,
-	.exits = { [PLAIN_TX] = { "ip4 sent on", "tx" },
+	.exits = { [PLAIN_TX] = { "sent on", "tx" },
 		[PLAIN_FORWARD4] = { "ip4", "ip4_forward" },
 		[PLAIN_FORWARD6] = { "ip6", "ip6_forward" },
 		[PLAIN_FLOW4] = { "tracked ip4", "flow4" },

@@ -388,6 +388,13 @@ void bench_discard(struct bench *b)
 	}
 }
 
+uint64_t bench_node_packets(const struct bench *b, const char *stage)
+{
+	const struct worker *w = b->dp->workers[0];
+
+	return w->nodes[worker_stage_index(w, stage)].packets;
+}
+
 uint64_t bench_drops(const struct bench *b, const char *reason)
 {
 	uint64_t n = dp_drops(b->dp, reason);

@@ -84,6 +84,8 @@ void bench_discard(struct bench *b);
 
 /* Packets dropped for a reason since start; fails the test when there is no such reason. */
 uint64_t bench_drops(const struct bench *b, const char *reason);
+/* Packets that a stage has had on the first worker. */
+uint64_t bench_node_packets(const struct bench *b, const char *stage);
 /* One command as a client would send it, such as ("route.add", "{...}"). Fails on an error answer. */
 json_t *bench_call(struct bench *b, const char *method, const char *params);
 /* The same, but no worker has run since. */

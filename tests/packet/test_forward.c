@@ -277,13 +277,6 @@ static void check_numbered_among(struct bench *b, unsigned int port, unsigned in
 	}
 }
 
-static uint64_t node_packets(const struct bench *b, const char *stage)
-{
-	const struct worker *w = b->dp->workers[0];
-
-	return w->nodes[worker_stage_index(w, stage)].packets;
-}
-
 START_TEST(a_burst_keeps_its_order_whatever_is_in_the_way_of_one)
 {
 	static const char *const dst[] = { "8.8.8.8", "10.0.0.1" };
@@ -299,7 +292,7 @@ START_TEST(a_burst_keeps_its_order_whatever_is_in_the_way_of_one)
 		"{\"to\": \"172.16.0.0/16\", \"nexthops\": [ { \"via\": \"198.51.100.10\" }, "
 		"{ \"via\": \"203.0.113.10\" } ]}"));
 	json_decref(bench_call(b, "link.set", "{\"dev\": \"dmz\", \"mtu\": 1000}"));
-	before = node_packets(b, "ip4_forward");
+	before = bench_node_packets(b, "ip4_forward");
 	for (unsigned int i = 0; i < 20; i++)
 		send_one(b, i, dst[i % 2]);
 	spec.src = "192.0.2.10";
@@ -310,7 +303,7 @@ START_TEST(a_burst_keeps_its_order_whatever_is_in_the_way_of_one)
 	for (unsigned int i = 20; i < 40; i++)
 		send_one(b, i, dst[i % 2]);
 	worker_pass(b->dp->workers[0]);
-	ck_assert_uint_eq(node_packets(b, "ip4_forward") - before, obstacles[_i].n_behind);
+	ck_assert_uint_eq(bench_node_packets(b, "ip4_forward") - before, obstacles[_i].n_behind);
 	bench_run(b);
 	check_numbered_among(b, WAN, 0);
 	check_numbered_among(b, DMZ, 1);

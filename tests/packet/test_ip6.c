@@ -117,61 +117,6 @@ START_TEST(extension_headers_are_carried_through)
 }
 END_TEST
 
-START_TEST(a_burst_with_fragments_keeps_its_order)
-{
-	struct bench *b = bench_start(router6_config);
-	struct frame frames[3], got;
-
-	frame_ip6(&frames[0], &(struct ip6_spec){ .ext = "\x11\x00\x00\x01\0\0\0\x07",
-				      .ext_proto = IPPROTO_FRAGMENT,
-				      .ext_len = 8,
-				      .payload_len = 8 });
-	frame_ip6(&frames[1], &(struct ip6_spec){ .ext = "\x11\x00\x00\x10\0\0\0\x07",
-				      .ext_proto = IPPROTO_FRAGMENT,
-				      .ext_len = 8,
-				      .proto = 253,
-				      .payload_len = 9 });
-	frame_ip6(&frames[2], &(struct ip6_spec){ .payload_len = 7 });
-	for (unsigned int i = 0; i < 3; i++)
-		bench_send(b, LAN, &frames[i]);
-	bench_run(b);
-	for (unsigned int i = 0; i < 3; i++) {
-		bench_expect(b, WAN, &got);
-		ck_assert_uint_eq(got.len, frames[i].len);
-	}
-	bench_destroy(b);
-}
-END_TEST
-
-/* Whichever comes first, and from whichever link: `plain` sets itself up for the first packet. */
-START_TEST(a_burst_of_both_families_goes_both_ways)
-{
-	struct bench *b = bench_start(router6_config);
-	struct frame ip4, ip6, back;
-
-	json_decref(bench_call(b, "route.add", "{\"to\": \"10.0.0.0/8\", \"dev\": \"dmz\"}"));
-	json_decref(bench_call(b, "neigh.add",
-		"{\"to\": \"10.0.0.9\", \"lladdr\": \"" DMZ_HOST "\", \"dev\": \"dmz\"}"));
-	frame_ip4(&ip4, &(struct ip4_spec){ .src = "192.0.2.10", .dst = "10.0.0.9" });
-	frame_ip6(&ip6, &(struct ip6_spec){ .payload_len = 1 });
-	frame_ip6(&back,
-		&(struct ip6_spec){
-			.src = PEER6, .dst = HOST6, .src_mac = PEER_MAC, .dst_mac = WAN_MAC });
-	for (unsigned int round = 0; round < 4; round++) {
-		for (unsigned int i = 0; i < 6; i++) {
-			bench_send(b, LAN, (i + round) % 2 ? &ip4 : &ip6);
-			if (round >= 2)
-				bench_send(b, WAN, &back);
-		}
-		bench_run(b);
-		ck_assert_uint_eq(bench_count(b, DMZ), 3);
-		ck_assert_uint_eq(bench_count(b, WAN), 3);
-		ck_assert_uint_eq(bench_count(b, LAN), round >= 2 ? 6 : 0);
-	}
-	bench_destroy(b);
-}
-END_TEST
-
 START_TEST(a_packet_waits_for_its_neighbour_and_then_goes)
 {
 	struct bench *b = bench_start(router6_config);
@@ -847,8 +792,6 @@ END_TEST
 PACKET_MAIN("ip6", PLAIN_TEST(a_closed_tcp_port_answers_by_a_reset),
 	LOOP_TEST(a_packet_goes_where_the_longest_prefix_leads, ways),
 	PLAIN_TEST(padding_is_cut_off), LOOP_TEST(extension_headers_are_carried_through, carried),
-	PLAIN_TEST(a_burst_with_fragments_keeps_its_order),
-	PLAIN_TEST(a_burst_of_both_families_goes_both_ways),
 	PLAIN_TEST(a_packet_waits_for_its_neighbour_and_then_goes),
 	LOOP_TEST(rfc4443_an_echo_request_is_answered, echoes),
 	PLAIN_TEST(an_echo_request_with_options_is_answered_without),

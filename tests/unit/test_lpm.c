@@ -165,7 +165,7 @@ static uint32_t take(const struct lpm *lpm, uint32_t addr)
 {
 	uint64_t begin = lpm_begin(lpm);
 
-	return lpm4_take(lpm, lpm4_seek(lpm, addr), addr, begin);
+	return lpm4_take(lpm, lpm_seek(lpm, addr), addr, begin);
 }
 
 static void check_addr(struct rte_rib *rib, const struct lpm *lpm, uint32_t addr)
@@ -401,7 +401,7 @@ static bool race_read(struct race *race)
 	bool is_right = true;
 
 	for (unsigned int a = 0; a < RTE_DIM(race->addr); a++)
-		slot[a] = lpm4_seek(race->lpm, race->addr[a]);
+		slot[a] = lpm_seek(race->lpm, race->addr[a]);
 	for (unsigned int a = 0; a < RTE_DIM(race->addr) && is_right; a++)
 		is_right = race_judge(race, a, lpm4_lookup(race->lpm, race->addr[a]));
 	for (unsigned int a = 0; a < RTE_DIM(race->addr) && is_right; a++)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #pragma once
 
-/* What is done to an IPv4 packet that goes on, where nothing is in the way: for `plain` and `ip4_forward`. Worker. */
+/* What is done to a packet that goes on, where nothing is in the way: for `plain`, `ip4_forward`, `ip6_forward`. Worker. */
 #include "ip/ip_priv.h"
 
 /*
@@ -30,5 +30,16 @@ static __rte_always_inline bool ip4_forward_quick(
 		unlikely(!adj_rewrite_known(meta, ip, adj)))
 		return false;
 	ip4_count_ttl(ip);
+	return true;
+}
+
+/* The same for IPv6 and its hop limit. */
+static __rte_always_inline bool ip6_forward_quick(
+	struct pkt_meta *meta, struct rte_ipv6_hdr *ip, const struct adj *adj)
+{
+	if (unlikely(ip->hop_limits <= 1) || unlikely(meta->l3_len > adj->mtu) ||
+		unlikely(!adj_rewrite_known(meta, ip, adj)))
+		return false;
+	ip->hop_limits--;
 	return true;
 }
