@@ -120,17 +120,17 @@ static void check_numbered(struct bench *b, unsigned int port, unsigned int firs
 
 START_TEST(a_burst_keeps_its_order_whatever_is_in_the_way_of_one)
 {
-	static const char *const routes[] = {
-		"{\"to\": \"2001:db8:bad::/48\", \"type\": \"unreachable\"}",
-		"{\"to\": \"2001:db8:2e::/48\", \"nexthops\": [ { \"via\": \"2001:db8:2::10\" }, "
-		"{ \"via\": \"2001:db8:3::10\" } ]}",
-		"{\"to\": \"2001:db8:1057::1\", \"via\": \"2001:db8:2::10\"}",
-	};
+	static const char unreachable
+		[] = "{\"to\": \"2001:db8:bad::/48\", \"type\": \"unreachable\"}",
+     two_hops[] = "{\"to\": \"2001:db8:2e::/48\", \"nexthops\": [ { \"via\": \"2001:db8:2::10\" }, "
+		  "{ \"via\": \"2001:db8:3::10\" } ]}",
+     host[] = "{\"to\": \"2001:db8:1057::1\", \"via\": \"2001:db8:2::10\"}";
 	struct bench *b = bench_start(router6_config);
 	uint64_t before;
 
-	for (unsigned int i = 0; i < RTE_DIM(routes); i++)
-		json_decref(bench_call(b, "route.add", routes[i]));
+	json_decref(bench_call(b, "route.add", unreachable));
+	json_decref(bench_call(b, "route.add", two_hops));
+	json_decref(bench_call(b, "route.add", host));
 	json_decref(bench_call(b, "link.set", "{\"dev\": \"dmz\", \"mtu\": 1280}"));
 	before = bench_node_packets(b, "ip6_forward");
 	send_numbered(b, 0, 20);
