@@ -16,7 +16,7 @@
 
 static int signal_pipe[2] = { -1, -1 };
 static volatile sig_atomic_t wants_redraw;
-static sigset_t outside_mask; /* as it was: nothing of ours is blocked in it */
+static sigset_t outside_mask; /* as it was, but nothing of ours is blocked in it */
 
 static void on_end(int signal)
 {
@@ -59,6 +59,8 @@ int signals_init(void)
 	sigaddset(&redraw, SIGWINCH);
 	sigaddset(&redraw, SIGCONT);
 	sigprocmask(SIG_BLOCK, &redraw, &outside_mask);
+	sigdelset(&outside_mask, SIGWINCH);
+	sigdelset(&outside_mask, SIGCONT);
 	return signal_pipe[0];
 }
 

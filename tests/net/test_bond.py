@@ -104,11 +104,14 @@ class Stream:
             time.sleep(max(0, self.sent[-1] + 0.001 - time.monotonic()))
 
     def finish(self):
-        """Reads until the last one is there, which is sent again until it comes."""
+        """Reads until the last one is there; as long as it is not there is one more."""
 
         def is_there():
+            self.read()
+            if len(self.sent) - 1 in self.came:
+                return True
             self.send(1)
-            return len(self.sent) - 1 in self.came
+            return False
 
         wait_until(is_there, what="the end of the stream")
 
