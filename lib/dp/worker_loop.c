@@ -40,7 +40,7 @@ struct loop {
 	struct worker *w;
 	uint64_t last; /* TSC at the start of the pass before */
 	bool was_busy;
-	uint64_t idle_since; /* TSC when there was something to do */
+	uint64_t idle_since; /* TSC of the first pass that found nothing; 0: none yet */
 	uint64_t spin_cycles, pause_cycles;
 	uint32_t sleep_ns;
 	uint32_t n_missed; /* armed sleeps in a row that slept through packets */
@@ -168,8 +168,11 @@ static bool idle_sleep(struct loop *loop)
 
 static bool idle_step(struct loop *loop)
 {
-	uint64_t idle = loop->last - loop->idle_since;
+	uint64_t idle;
 
+	if (loop->idle_since == 0)
+		loop->idle_since = loop->last;
+	idle = loop->last - loop->idle_since;
 	if (idle < loop->spin_cycles)
 		return false;
 	if (idle < loop->pause_cycles || idle_ns_to_due(loop->w) == 0) {
@@ -179,22 +182,13 @@ static bool idle_step(struct loop *loop)
 	return idle_sleep(loop);
 }
 
-/* There was something to do at that time, or is about to be. */
-static void loop_stir(struct loop *loop, uint64_t now)
-{
-	loop->idle_since = now;
-	loop->sleep_ns = IDLE_SLEEP_MIN_NS;
-}
-
 int worker_loop(void *arg)
 {
 	struct worker *w = arg;
-	const uint64_t now = rte_rdtsc();
 	struct loop loop = {
 		.w = w,
-		.last = now,
+		.last = rte_rdtsc(),
 		.sleep_ns = IDLE_SLEEP_MIN_NS,
-		.idle_since = now,
 		.spin_cycles = IDLE_SPIN_NS * w->dp->tsc_hz / 1000000000,
 		.pause_cycles = IDLE_PAUSE_NS * w->dp->tsc_hz / 1000000000,
 	};
@@ -202,10 +196,10 @@ int worker_loop(void *arg)
 	/* Without this the kernel rounds every sleep up by 50 us. */
 	prctl(PR_SET_TIMERSLACK, 1UL);
 	while (!atomic_load_explicit(&w->stop, memory_order_relaxed)) {
-		if (likely(loop_pass(&loop)))
-			loop_stir(&loop, loop.last);
-		else if (w->is_adaptive && idle_step(&loop))
-			loop_stir(&loop, rte_rdtsc());
+		if (likely(loop_pass(&loop)) || (w->is_adaptive && idle_step(&loop))) {
+			loop.idle_since = 0;
+			loop.sleep_ns = IDLE_SLEEP_MIN_NS;
+		}
 	}
 	return 0;
 }

@@ -290,12 +290,12 @@ static __rte_always_inline bool plain_forward_one(const struct ip_worker *ip_wor
 	uint32_t index = is_ip6 ? lpm6_take(fib, slot, pkt_ip6(m, meta)->dst_addr, begin)
 				: lpm4_take(fib, slot, first, begin);
 
-	RTE_ASSERT(pkt_writable(m));
 	if (fib_value_is_multipath(index))
 		index = is_ip6 ? ip6_multipath_select(ip_worker, index, m)
 			       : ip4_multipath_select(ip_worker, index, m);
 	if (unlikely(!fib_value_is_adj(index)))
 		return false;
+	RTE_ASSERT(pkt_writable(m));
 	if (is_ip6)
 		return ip6_forward_quick(meta, pkt_ip6(m, meta), &ip_worker->adjs[index]);
 	return ip4_forward_quick(meta, pkt_ip4(m, meta), &ip_worker->adjs[index]);

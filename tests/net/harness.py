@@ -31,7 +31,6 @@ PREFIX = "weirt"
 START_SECONDS = 60  # the sanitized daemon on a busy machine
 CLONE_NEWNET = 0x40000000
 SIOCSIFFLAGS, IFF_UP = 0x8914, 1
-PING_MS = 10  # from one of the pings that go on to the next
 SLEEPS = (35, 230, 232, 281, 441)  # nanosleep, clock_nanosleep, epoll_wait, epoll_pwait, epoll_pwait2 (x86-64)
 PR_SET_PDEATHSIG = 1
 PTRACE_DETACH, PTRACE_SEIZE, PTRACE_INTERRUPT, WAIT_ALL = 17, 0x4206, 0x4207, 0x40000000
@@ -531,28 +530,32 @@ LAN_MAC, WAN_MAC = "02:00:00:00:01:02", "02:00:00:00:02:02"
 WEIR_LAN_MAC, WEIR_WAN_MAC = "02:00:00:00:00:01", "02:00:00:00:00:02"
 
 
+def ping_answers(log):
+    """By number, when each ping was sent that has an answer in the output of ping -D."""
+    text = Path(log.name).read_text(encoding="ascii")
+    return {int(number): float(received) - float(ms) / 1000 for received, number, ms in
+            re.findall(r"^\[([\d.]+)\] .* bytes from .* icmp_seq=(\d+) .*time=([\d.]+) ms$", text, re.MULTILINE)}
+
+
 @contextlib.contextmanager
 def pings_go_on(router, host=None, to="10.2.0.2"):
     """Fails when one ping of the host, lan if none is given, to wan is lost while the body runs."""
     host = host or router.lan
     host.ping(to, count=1)
-    child = host.popen("ping", "-n", "-i", PING_MS / 1000, "-W", "2", to, stdout=subprocess.PIPE,
-                       stderr=subprocess.STDOUT)
-    try:
-        assert "bytes of data" in child.stdout.readline()
-        first = child.stdout.readline()
-        assert "bytes from" in first
-        yield
-        time.sleep(0.05)  # what is lost at the end comes before something that is not
-    finally:
-        child.send_signal(2)
-        output = first + child.communicate(timeout=20)[0]
-    answered = {int(number) for number in re.findall(r"bytes from .* icmp_seq=(\d+) ", output)}
-    sent = int(re.search(r"(\d+) packets transmitted", output)[1])
-    slowest_ms = float(re.search(r"= [\d.]+/[\d.]+/([\d.]+)/", output)[1])
-    assert answered == set(range(1, len(answered) + 1)), output[-500:]
-    # The last ones may be under way when ping is told to stop.
-    assert sent - len(answered) <= 1 + slowest_ms / PING_MS, output[-500:]
+    with tempfile.NamedTemporaryFile() as log:
+        child = host.popen("ping", "-D", "-n", "-i", "0.01", "-W", "2", to, stdout=log, stderr=subprocess.STDOUT)
+        try:
+            wait_until(lambda: ping_answers(log), what="pings go on")
+            yield
+            end = time.time()
+            # What is lost at the end comes before one that is not.
+            last = wait_until(lambda: [number for number, sent in ping_answers(log).items() if sent > end],
+                              what="a ping after all that is answered")[0]
+        finally:
+            child.send_signal(2)
+            child.wait(20)
+        lost = set(range(1, last)) - set(ping_answers(log))
+        assert not lost, (lost, Path(log.name).read_text(encoding="ascii")[-500:])
 
 
 def is_dead(pid):

@@ -260,6 +260,9 @@ static const struct {
 	{ { { 0x20, 1, 0xd, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2 } }, { 1, 1 } },
 	{ { { 0x20, 1, 0xd, 0xb9, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1 } }, { 2, 4 } },
 	{ { { 0x20, 1, 0xd, 0xb9, 0, 0, 0, 0x80, 0, 0, 0, 0, 0, 0, 0, 1 } }, { 2, 2 } },
+	{ { { 0x3f, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1 } }, { 5, 6 } },
+	{ { { 0x3f, 0, 2, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1 } }, { 5, 5 } },
+	{ { { 0x50, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1 } }, { 7, 8 } },
 };
 
 struct race {
@@ -320,10 +323,15 @@ static void race_retire(struct race *race)
 	retire_run();
 }
 
-/* Host routes in one /32, then a /64 in another, out of the same groups. */
+/*
+ * Host routes in one /32, then a /64 in another, out of the same groups; a slot of the first level that is a group
+ * from time to time; a default that is away while a /24 covers the address.
+ */
 START_TEST(readers_see_old_or_new_while_deep_groups_come_and_go)
 {
+	static const uint8_t any[16];
 	const uint8_t *first = asked[0].addr.bytes, *second = asked[2].addr.bytes;
+	const uint8_t *shallow = asked[4].addr.bytes, *covered = asked[6].addr.bytes;
 	struct race race = { .stop = false };
 	struct lpm_pool *pool;
 	pthread_t thread;
@@ -332,12 +340,20 @@ START_TEST(readers_see_old_or_new_while_deep_groups_come_and_go)
 	ck_assert_int_eq(lpm_create(pool, 128, &race.lpm), 0);
 	lpm_set(race.lpm, first, 32, 1);
 	lpm_set(race.lpm, second, 32, 2);
+	lpm_set(race.lpm, shallow, 16, 5);
+	lpm_set(race.lpm, any, 0, 7);
 	ck_assert_int_eq(pthread_create(&thread, NULL, race_reader, &race), 0);
 	for (unsigned int i = 0; !race.is_wrong && (i < N_ROUNDS || race.passes < 1000); i++) {
 		ck_assert_int_eq(lpm_set(race.lpm, first, 128, 3), 0);
 		ck_assert_int_eq(lpm_clear(race.lpm, first, 128, true, 32, 1), 0);
 		ck_assert_int_eq(lpm_set(race.lpm, second, 64, 4), 0);
 		ck_assert_int_eq(lpm_clear(race.lpm, second, 64, true, 32, 2), 0);
+		ck_assert_int_eq(lpm_set(race.lpm, shallow, 24, 6), 0);
+		ck_assert_int_eq(lpm_clear(race.lpm, shallow, 24, true, 16, 5), 0);
+		ck_assert_int_eq(lpm_set(race.lpm, covered, 24, 8), 0);
+		ck_assert_int_eq(lpm_clear(race.lpm, any, 0, false, 0, 0), 0);
+		ck_assert_int_eq(lpm_set(race.lpm, any, 0, 7), 0);
+		ck_assert_int_eq(lpm_clear(race.lpm, covered, 24, true, 0, 7), 0);
 		if (n_retired > 64)
 			race_retire(&race);
 	}
