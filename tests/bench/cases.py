@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The cases of scripts/bench: what is run in turn, and what is made of the figures."""
+import itertools
+import json
 import os
 import re
 import statistics
@@ -83,15 +85,80 @@ def routes(args, directory):
     counts = (1, 10000, 1000000 if args.family == 4 else 200000)
     daemons = [Daemon(args, directory, f"routes{n}", load, lab.random_routes(lab.rng_of(1), args.family, n),
                       family=args.family) for n in counts]
-    figures = lab.rounds(args.rounds, *(daemon.measure for daemon in daemons))
+    both = Daemon(args, directory, "both", load, lab.random_routes(lab.rng_of(1), 4, 10000),
+                  routes6=lab.random_routes(lab.rng_of(2), 6, 10000))
+    figures = lab.rounds(args.rounds, *(daemon.measure for daemon in daemons),
+                         *([both.measure] if args.family == 4 else []))
     result = {"load": f"1,048,576 random destinations, IPv{args.family}, one core",
               "generator, cycles per packet": load.generator_cycles()}
+    if args.family == 4:
+        result["10000 routes of IPv6 besides to none"] = lab.ratios(figures[3], figures[1])
     for n, mpps, daemon in zip(counts, figures, daemons):
         result[f"{n} routes, Mpps"] = lab.summary(mpps)
         result[f"{n} routes to 10000"] = lab.ratios(mpps, figures[1])
         if args.graph:
             result[f"{n} routes, cycles per packet"] = daemon.last["cycles"]
     return result
+
+
+REQUEST_MAX = 1 << 20  # bytes of a line
+
+
+def route_lists(items):
+    """Requests that add these routes, each as long as may be."""
+    room, begin = REQUEST_MAX - 100, 0
+    texts = [json.dumps({"to": prefix, "via": hop}) + "," for prefix, hop in items]
+    for i, text in enumerate(texts):
+        room -= len(text)
+        if room < 0:
+            yield "".join(texts[begin:i])[:-1]
+            room, begin = REQUEST_MAX - 100 - len(text), i
+    yield "".join(texts[begin:])[:-1]
+
+
+def loading(args, directory):
+    """A large table of both families into a running daemon: by a file of commands, and by lists in requests."""
+    counts = {4: 1000000, 6: 200000}
+    items = [item for family, n in counts.items()
+             for item in zip(lab.random_routes(lab.rng_of(1), family, n), itertools.cycle(lab.hops(family)))]
+    socket, config, batch = (f"{directory}/load.{kind}" for kind in ("sock", "conf", "batch"))
+    lab.write_config(config, socket, ["net_null0"], [], lab.rng_of(3), idle="adaptive", family=6)
+    with open(batch, "w", encoding="ascii") as out:
+        out.writelines(f"route add {prefix} via {hop}\n" for prefix, hop in items)
+    lists = [f'{{"jsonrpc":"2.0","id":1,"method":"route.add","params":{{"routes":[{text}]}}}}\n'
+             for text in route_lists(items)]
+    memory = {}
+
+    def timed(fill):
+        weir = lab.Weir(args.build, config, socket)
+        before = {row["family"]: row["routes"] for row in weir.call("route.summary")["families"]}
+        start = time.monotonic()
+        fill(weir)
+        seconds = time.monotonic() - start
+        summary = weir.call("route.summary")
+        after = {row["family"]: row["routes"] for row in summary["families"]}
+        if sum(after.values()) - sum(before.values()) != len(items):
+            raise SystemExit(f"of {len(items)} routes: {before} before, {after} after")
+        memory.update({name: round(value / 1e6) for name, value in summary.items() if name.endswith("_bytes")})
+        weir.stop()
+        return seconds
+
+    def by_file(_):
+        subprocess.run([f"{args.build}/app/weirctl/weirctl", "-S", socket, "-b", batch], check=True)
+
+    def by_lists(weir):
+        for text in lists:
+            weir.lines.write(text)
+            weir.lines.flush()
+            answer = weir.lines.readline()
+            if '"error"' in answer:
+                raise SystemExit(answer)
+
+    figures = lab.rounds(args.rounds, lambda: timed(by_file), lambda: timed(by_lists))
+    return {"load": f"{counts[4]} IPv4 and {counts[6]} IPv6 routes",
+            "weirctl -b, seconds": lab.summary(figures[0]),
+            f"{len(lists)} lists of at most {max(map(len, lists))} bytes, seconds": lab.summary(figures[1]),
+            "memory, MB": memory}
 
 
 def vlan(args, directory):
@@ -301,4 +368,5 @@ def idle(args, directory):
                                             "max": round(max(times))}}
 
 
-CASES = {"forward": forward, "vlan": vlan, "bond": bond, "routes": routes, "workers": workers, "control": control, "idle": idle}
+CASES = {"forward": forward, "vlan": vlan, "bond": bond, "routes": routes, "load": loading, "workers": workers,
+         "control": control, "idle": idle}

@@ -118,11 +118,12 @@ def hops(family):
     return [f"10.0.0.{i + 2}" if family == 4 else f"fd00::{i + 2:x}" for i in range(N_NEXT_HOPS)]
 
 
-def write_config(path, socket_path, devices, routes, rng, lcores="1", idle="poll", family=4, mbufs=65536):
+def write_config(path, socket_path, devices, routes, rng, lcores="1", idle="poll", family=4, mbufs=65536, routes6=()):
     """
     devices: device strings, or dicts of link settings, also of VLANs on p0. The one with "hops", else the last
-    one, has the next hops.
+    one, has the next hops. routes6: of IPv6, besides those of IPv4.
     """
+    tables = [(family, routes), *([(6, routes6)] if routes6 else [])]
     with open(path, "w", encoding="utf-8") as out:
         out.write(f'workers: {{ lcores = "{lcores}"; idle = "{idle}"; }};\ncontrol: {{ socket = "{socket_path}"; }};\n'
                   f"memory: {{ mbufs = {mbufs}; }};\n")
@@ -132,7 +133,7 @@ def write_config(path, socket_path, devices, routes, rng, lcores="1", idle="poll
         for i, device in enumerate(devices):
             settings = {"device": device} if isinstance(device, str) else device
             mac = 1 if "parent" in settings else i + 1
-            addresses = '"10.0.0.1/8", "fd00::1/64"' if family == 6 else '"10.0.0.1/8"'
+            addresses = '"10.0.0.1/8", "fd00::1/64"' if tables[-1][0] == 6 else '"10.0.0.1/8"'
             text = "".join(f" {key} = {json.dumps(value)};" for key, value in settings.items()
                            if key != "hops")
             links.append(f'  {{ name = "p{i}"; mac = "02:00:00:00:00:{mac:02x}";{text}'
@@ -140,11 +141,10 @@ def write_config(path, socket_path, devices, routes, rng, lcores="1", idle="poll
         out.write("links = (\n" + ",\n".join(links) + "\n);\n")
         out.write("neighbors = (\n" + ",\n".join(
             f'  {{ to = "{hop}"; lladdr = "02:00:00:00:01:{i:02x}"; dev = "p{hop_link}"; }}'
-            for i, hop in enumerate(hops(family))) + "\n);\n")
-        default = "0.0.0.0/0" if family == 4 else "::/0"
+            for kind, _ in tables for i, hop in enumerate(hops(kind))) + "\n);\n")
         out.write("routes = (\n" + ",\n".join(
-            f'  {{ to = "{prefix}"; via = "{rng.choice(hops(family))}"; }}'
-            for prefix in [default, *routes]) + "\n);\n")
+            f'  {{ to = "{prefix}"; via = "{rng.choice(hops(kind))}"; }}'
+            for kind, table in tables for prefix in ["0.0.0.0/0" if kind == 4 else "::/0", *table]) + "\n);\n")
 
 
 # Programs
