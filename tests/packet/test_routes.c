@@ -7,7 +7,7 @@
  *	192.0.2.10 --- lan (p0) weir wan (p1) --- 198.51.100.10, default
  *	                        dmz (p2) --- 203.0.113.10, 10.0.0.0/8
  */
-#include "kit.h"
+#include "kit6.h"
 
 #include "base/mem.h"
 
@@ -255,6 +255,120 @@ START_TEST(a_list_of_routes_is_done_up_to_the_first_that_fails)
 }
 END_TEST
 
+/* Both families in one list */
+
+#define BOTH_CONFIG                                                                                \
+	"sysctl: { addrconf: { dad_transmits = 0; }; };\n"                                         \
+	"links = (\n"                                                                              \
+	"  { name = \"lan\"; device = \"net_ring_p0\"; mac = \"" LAN_MAC "\";\n"                   \
+	"    addresses = [ \"192.0.2.1/24\", \"2001:db8:1::1/64\" ]; },\n"                         \
+	"  { name = \"wan\"; device = \"net_ring_p1\"; mac = \"" WAN_MAC "\";\n"                   \
+	"    addresses = [ \"198.51.100.1/24\", \"2001:db8:2::1/64\" ]; },\n"                      \
+	"  { name = \"dmz\"; device = \"net_ring_p2\"; mac = \"" DMZ_MAC "\";\n"                   \
+	"    addresses = [ \"203.0.113.1/24\", \"2001:db8:3::1/64\" ]; }\n"                        \
+	");\n"                                                                                     \
+	"neighbors = (\n"                                                                          \
+	"  { to = \"198.51.100.10\"; lladdr = \"" PEER_MAC "\"; dev = \"wan\"; },\n"               \
+	"  { to = \"2001:db8:2::10\"; lladdr = \"" PEER_MAC "\"; dev = \"wan\"; },\n"              \
+	"  { to = \"203.0.113.10\"; lladdr = \"" DMZ_HOST "\"; dev = \"dmz\"; },\n"                \
+	"  { to = \"2001:db8:3::10\"; lladdr = \"" DMZ_HOST "\"; dev = \"dmz\"; }\n"               \
+	");\n"
+
+static const struct {
+	const char *to, *via, *addr; /* in it */
+	int way;
+} both[] = {
+	{ "10.1.0.0/16", "198.51.100.10", "10.1.2.3", WAN },
+	{ "2001:db8:a::/48", "2001:db8:3::10", "2001:db8:a::1", DMZ },
+	{ "2001:db8:b::/48", "2001:db8:2::10", "2001:db8:b::1", WAN },
+	{ "10.2.0.0/16", "203.0.113.10", "10.2.2.3", DMZ },
+	{ "::/0", "2001:db8:3::10", "2001:db8:ffff::1", DMZ },
+	{ "0.0.0.0/0", "198.51.100.10", "9.9.9.9", WAN },
+};
+
+static int way_of_either(struct bench *b, const char *dst)
+{
+	struct frame frame;
+	int way = -1;
+
+	if (strchr(dst, ':') == NULL)
+		return way_of(b, dst);
+	frame_ip6(&frame, &(struct ip6_spec){ .dst = dst });
+	bench_push(b, LAN, &frame);
+	for (int port = WAN; port <= DMZ; port++)
+		if (bench_count(b, (unsigned int)port) > 0)
+			way = port;
+	bench_discard(b);
+	return way;
+}
+
+/* All of `both` as items of a list, each made of a format with `to` and `via`. Heap. */
+static char *both_list(const char *before, const char *item, const char *after)
+{
+	char *text;
+	size_t len;
+	FILE *out = open_memstream(&text, &len);
+
+	fputs(before, out);
+	for (unsigned int i = 0; i < RTE_DIM(both); i++) {
+		char one[128];
+
+		snprintf(one, sizeof(one), item, both[i].to, both[i].via);
+		fprintf(out, "%s%s", i > 0 ? ", " : "", one);
+	}
+	fputs(after, out);
+	fclose(out);
+	return text;
+}
+
+static void both_expect(struct bench *b)
+{
+	struct drops drops = drops_take(b);
+
+	for (unsigned int i = 0; i < RTE_DIM(both); i++)
+		ck_assert_int_eq(way_of_either(b, both[i].addr), both[i].way);
+	drops_expect_none(b, &drops);
+}
+
+START_TEST(a_list_of_both_families_is_carried_by_both)
+{
+	char *config =
+		both_list(BOTH_CONFIG "routes = (\n", "{ to = \"%s\"; via = \"%s\"; }", ");\n");
+	char *list = both_list("{\"routes\": [", "{\"to\": \"%s\", \"via\": \"%s\"}", "]}");
+	struct bench *b = bench_start(config);
+	json_t *shown;
+
+	both_expect(b);
+	json_decref(bench_call(b, "route.del", list));
+	for (unsigned int i = 0; i < RTE_DIM(both); i++)
+		ck_assert_int_eq(way_of_either(b, both[i].addr), -1);
+	json_decref(bench_call(b, "route.add", list));
+	both_expect(b);
+	json_decref(bench_call(b, "route.replace", list));
+	both_expect(b);
+	/* What stands beside the list counts for both, too; an address only for its own family. */
+	json_decref(bench_call(b, "route.add",
+		"{\"routes\": [{\"to\": \"10.3.0.0/16\"}, {\"to\": \"2001:db8:c::/48\"}], "
+		"\"type\": \"blackhole\"}"));
+	ck_assert_int_eq(way_of_either(b, "10.3.0.1"), -1);
+	ck_assert_int_eq(way_of_either(b, "2001:db8:c::1"), -1);
+	ck_assert_uint_eq(bench_drops(b, "ip4_blackhole"), 1);
+	ck_assert_uint_eq(bench_drops(b, "ip6_blackhole"), 1);
+	bench_expect_error(b, "route.add",
+		"{\"routes\": [{\"to\": \"10.4.0.0/16\"}, {\"to\": \"2001:db8:d::/48\"}], "
+		"\"via\": \"198.51.100.10\"}",
+		"routes[1]");
+	shown = bench_call(b, "config.show", NULL);
+	bench_destroy(b);
+	b = bench_start(json_string_value(shown));
+	both_expect(b);
+	bench_destroy(b);
+	json_decref(shown);
+	free(config);
+	free(list);
+}
+END_TEST
+
 /* What is refused, in the words that users of ip(8) know */
 
 static const struct {
@@ -496,6 +610,7 @@ PACKET_MAIN("routes", PLAIN_TEST(the_longest_prefix_decides),
 	PLAIN_TEST(a_route_by_command_is_shown_with_all_that_was_said),
 	PLAIN_TEST(what_config_show_prints_makes_the_same_routes),
 	PLAIN_TEST(a_list_of_routes_is_done_up_to_the_first_that_fails),
+	PLAIN_TEST(a_list_of_both_families_is_carried_by_both),
 	PLAIN_TEST(an_address_brings_its_network_and_takes_it_away),
 	PLAIN_TEST(a_broadcast_address_of_two_networks_goes_with_the_last),
 	PLAIN_TEST(networks_of_two_hosts_have_no_broadcast_address),
