@@ -381,15 +381,20 @@ static unsigned int output_one(
 	const struct bridge_port *own = &bw->ports[meta->out_link];
 	const struct bridge_dp *bridge = __atomic_load_n(&own->bridge, __ATOMIC_ACQUIRE);
 	struct bridge_frame f;
+	unsigned int exit;
+	uint32_t len;
 
 	if (unlikely(bridge == NULL) || !(bw->links[meta->out_link].flags & LINK_UP)) {
 		link_count_tx_drop(w, meta->out_link);
 		return pkt_drop(meta, &bridge_module, BRIDGE_DROP_DOWN);
 	}
 	f = output_frame(bridge, m);
-	link_count_tx(w, bridge->ifindex, 1, m->pkt_len);
-	return bridge_decide(
+	len = m->pkt_len; /* a flood has freed it afterwards */
+	exit = bridge_decide(
 		w, bw, node, m, meta, &f, fdb_hash(bridge_fdb(bridge), fdb_key(f.dst, f.vid)));
+	if (likely(exit != STAGE_DROP))
+		link_count_tx(w, bridge->ifindex, 1, len);
+	return exit;
 }
 
 /* Not by stage_each(): a flood puts its copies into the lane of the likely exit, too. */

@@ -146,3 +146,16 @@ def test_the_tests_that_the_rfcs_are_shown_by_exist():
         ring, _, test = name.rpartition("/")
         return re.search(rf"(\(|def ){test}[(),]", sources[ring or "packet"])
     assert [name for name in names if not is_there(name)] == []
+
+
+def test_every_rfc_that_is_named_has_a_row():
+    pages = [path for path in [*(ROOT / "docs").rglob("*.md"), *(ROOT / "conf").glob("*.conf*"), ROOT / "README.md"]
+             if path.name != "rfcs.md"]
+    rows = re.findall(r"^\| ([0-9, ]+) \|", (ROOT / "docs" / "rfcs.md").read_text(encoding="utf-8"), re.M)
+    known = {number for row in rows for number in row.split(", ")}
+    named = {(path.name, number) for path in pages
+             for numbers in re.findall(r"RFCs? ?(\d+(?:(?:, | and )\d{3,}\b)*)",  # "RFC 4787 and 5382" are two
+                                       re.sub(r"\n[# ]*", " ", path.read_text(encoding="utf-8")))
+             for number in re.findall(r"\d+", numbers)}
+    assert len({number for _, number in named}) > 15
+    assert sorted(where for where in named if where[1] not in known) == []

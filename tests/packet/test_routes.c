@@ -2,12 +2,12 @@
 
 /*
  * Routes as packets take them and as operators see them: the longest match decides, changes count
- * from the next packet on, and answers have the shapes of `ip -j route`.
+ * from the next packet on, and answers have the shapes of `ip -j route`. Next hops are in test_nexthops.c.
  *
  *	192.0.2.10 --- lan (p0) weir wan (p1) --- 198.51.100.10, default
  *	                        dmz (p2) --- 203.0.113.10, 10.0.0.0/8
  */
-#include "kit.h"
+#include "kit6.h"
 
 #include "base/mem.h"
 
@@ -158,24 +158,6 @@ START_TEST(routes_may_refuse)
 }
 END_TEST
 
-START_TEST(the_lowest_metric_is_used)
-{
-	struct bench *b = bench_start(router_config);
-
-	route(b, "add", "10.0.0.0/8", "\"via\": \"198.51.100.10\", \"metric\": 50");
-	ck_assert_int_eq(way_of(b, "10.1.1.1"), DMZ); /* metric 0 */
-	route(b, "del", "10.0.0.0/8", "\"metric\": 0");
-	ck_assert_int_eq(way_of(b, "10.1.1.1"), WAN);
-	route(b, "add", "10.0.0.0/8", "\"via\": \"203.0.113.10\", \"metric\": 40");
-	ck_assert_int_eq(way_of(b, "10.1.1.1"), DMZ);
-	route(b, "del", "10.0.0.0/8", via_dmz);
-	ck_assert_int_eq(way_of(b, "10.1.1.1"), WAN);
-	route(b, "add", "10.0.0.0/8", "\"via\": \"203.0.113.10\", \"metric\": 4294967295");
-	ck_assert_int_eq(way_of(b, "10.1.1.1"), WAN);
-	bench_destroy(b);
-}
-END_TEST
-
 START_TEST(a_route_without_gateway_asks_for_each_host)
 {
 	struct bench *b = bench_start(router_config);
@@ -208,150 +190,7 @@ START_TEST(a_known_neighbour_does_not_outdo_a_route_to_it)
 }
 END_TEST
 
-/* Several next hops */
-
-static const char both_ways[] = "\"nexthops\": [{\"via\": \"198.51.100.10\", \"weight\": 3}, "
-				"{\"via\": \"203.0.113.10\"}]";
-
-/* How many IPv4 packets leave by a port: neighbours may be asked for at the same time. */
-static unsigned int count_ip4(struct bench *b, unsigned int port)
-{
-	struct frame frame;
-	unsigned int n = 0;
-
-	while (bench_receive(b, port, &frame))
-		n += frame_ether(&frame)->ether_type == RTE_BE16(RTE_ETHER_TYPE_IPV4);
-	return n;
-}
-
-/* How many of 400 flows to addresses in 10.7.0.0/16 leave by wan; none may be lost. */
-static unsigned int spread(struct bench *b, bool by_port, bool *is_wan)
-{
-	unsigned int n = 0;
-	char dst[16];
-
-	for (unsigned int i = 0; i < 400; i++) {
-		struct frame frame;
-
-		snprintf(dst, sizeof(dst), "10.7.%u.%u", by_port ? 0 : i / 200,
-			by_port ? 1 : i % 200);
-		frame_ip4(&frame, &(struct ip4_spec){ .src = "192.0.2.10",
-					  .dst = dst,
-					  .sport = (uint16_t)(by_port ? 1000 + i : 1000) });
-		bench_push(b, LAN, &frame);
-		is_wan[i] = count_ip4(b, WAN) == 1;
-		REQUIRE(is_wan[i] || count_ip4(b, DMZ) == 1);
-		bench_discard(b);
-		n += is_wan[i];
-	}
-	return n;
-}
-
-START_TEST(flows_are_spread_by_weight_and_stay_where_they_are)
-{
-	struct bench *b = bench_start(router_config);
-	struct drops drops = drops_take(b);
-	bool first[400], again[400];
-	unsigned int n;
-
-	route(b, "add", "10.7.0.0/16", both_ways);
-	n = spread(b, false, first);
-	REQUIRE_MSG(n > 250 && n < 350, "%u of 400", n);
-	ck_assert_uint_eq(spread(b, false, again), n);
-	ck_assert_mem_eq(first, again, sizeof(first));
-	/* Ports count only when told so. */
-	n = spread(b, true, first);
-	ck_assert(n == 0 || n == 400);
-	bench_sysctl(b, "ipv4.fib_multipath_hash_policy", "1");
-	n = spread(b, true, first);
-	REQUIRE_MSG(n > 250 && n < 350, "%u of 400", n);
-	drops_expect_none(b, &drops);
-	bench_destroy(b);
-}
-END_TEST
-
-START_TEST(fragments_of_a_datagram_go_one_way)
-{
-	struct bench *b = bench_start(router_config);
-	unsigned int n_wan = 0;
-
-	route(b, "add", "10.7.0.0/16", both_ways);
-	bench_sysctl(b, "ipv4.fib_multipath_hash_policy", "1");
-	for (unsigned int i = 0; i < 100; i++) {
-		int way[2];
-
-		for (unsigned int k = 0; k < 2; k++) {
-			struct frame frame;
-
-			/* What would be ports differs. */
-			frame_ip4(&frame, &(struct ip4_spec){ .src = "192.0.2.10",
-						  .dst = "10.7.0.1",
-						  .sport = (uint16_t)(1000 + 2 * i + k),
-						  .payload_len = 24,
-						  .fragment = k == 0 ? 0x2000 : 4 });
-			bench_push(b, LAN, &frame);
-			way[k] = bench_count(b, WAN) == 1;
-			bench_discard(b);
-		}
-		ck_assert_int_eq(way[0], way[1]);
-		n_wan += (unsigned int)way[0];
-	}
-	ck_assert(n_wan == 0 || n_wan == 100);
-	bench_destroy(b);
-}
-END_TEST
-
-START_TEST(a_silent_next_hop_is_left_out_until_it_answers)
-{
-	struct bench *b = bench_start(router_config);
-	bool before[400], now[400];
-	unsigned int n;
-
-	route(b, "add", "10.7.0.0/16",
-		"\"nexthops\": [{\"via\": \"203.0.113.10\"}, {\"via\": \"198.51.100.99\"}]");
-	/* Asked for in vain: what waited for it is dropped, the rest goes the other way. */
-	for (unsigned int i = 0; i < 20 && strcmp(bench_neigh(b, "198.51.100.99"), "FAILED") != 0;
-		i++) {
-		for (unsigned int k = 0; k < 20; k++) {
-			char dst[16];
-
-			snprintf(dst, sizeof(dst), "10.7.1.%u", k);
-			way_of(b, dst);
-		}
-		bench_advance(b, 500);
-	}
-	bench_discard(b);
-	n = spread(b, false, before);
-	ck_assert_uint_eq(n, 0);
-	/* It is asked again without packets for it, and is back with its answer. */
-	bench_discard(b);
-	bench_advance(b, 1500);
-	bench_learn(b, WAN, "198.51.100.99", PEER_MAC);
-	n = spread(b, false, now);
-	REQUIRE_MSG(n > 150 && n < 250, "%u of 400", n);
-	bench_destroy(b);
-}
-END_TEST
-
-START_TEST(a_gateway_behind_a_route_is_followed)
-{
-	struct bench *b = bench_start(router_config);
-
-	/* 10.0.0.0/8 is by dmz. */
-	route(b, "add", "172.16.0.0/12", "\"via\": \"10.9.9.9\"");
-	ck_assert_int_eq(way_of(b, "172.16.1.1"), DMZ);
-	route(b, "add", "10.9.0.0/16", via_wan);
-	ck_assert_int_eq(way_of(b, "172.16.1.1"), WAN);
-	route(b, "del", "10.9.0.0/16", "");
-	route(b, "del", "10.0.0.0/8", "");
-	ck_assert_int_eq(way_of(b, "172.16.1.1"), WAN); /* the default */
-	route(b, "replace", "default", via_dmz);
-	ck_assert_int_eq(way_of(b, "172.16.1.1"), DMZ);
-	route(b, "add", "10.9.9.9/32", via_wan);
-	ck_assert_int_eq(way_of(b, "172.16.1.1"), WAN);
-	bench_destroy(b);
-}
-END_TEST
+/* Lists, and what is shown */
 
 static const char several_config[] =
 	"links = (\n"
@@ -413,6 +252,120 @@ START_TEST(a_list_of_routes_is_done_up_to_the_first_that_fails)
 	json_decref(done);
 	ck_assert_int_eq(way_of(b, "10.1.1.1"), DMZ);
 	bench_destroy(b);
+}
+END_TEST
+
+/* Both families in one list */
+
+#define BOTH_CONFIG                                                                                \
+	"sysctl: { addrconf: { dad_transmits = 0; }; };\n"                                         \
+	"links = (\n"                                                                              \
+	"  { name = \"lan\"; device = \"net_ring_p0\"; mac = \"" LAN_MAC "\";\n"                   \
+	"    addresses = [ \"192.0.2.1/24\", \"2001:db8:1::1/64\" ]; },\n"                         \
+	"  { name = \"wan\"; device = \"net_ring_p1\"; mac = \"" WAN_MAC "\";\n"                   \
+	"    addresses = [ \"198.51.100.1/24\", \"2001:db8:2::1/64\" ]; },\n"                      \
+	"  { name = \"dmz\"; device = \"net_ring_p2\"; mac = \"" DMZ_MAC "\";\n"                   \
+	"    addresses = [ \"203.0.113.1/24\", \"2001:db8:3::1/64\" ]; }\n"                        \
+	");\n"                                                                                     \
+	"neighbors = (\n"                                                                          \
+	"  { to = \"198.51.100.10\"; lladdr = \"" PEER_MAC "\"; dev = \"wan\"; },\n"               \
+	"  { to = \"2001:db8:2::10\"; lladdr = \"" PEER_MAC "\"; dev = \"wan\"; },\n"              \
+	"  { to = \"203.0.113.10\"; lladdr = \"" DMZ_HOST "\"; dev = \"dmz\"; },\n"                \
+	"  { to = \"2001:db8:3::10\"; lladdr = \"" DMZ_HOST "\"; dev = \"dmz\"; }\n"               \
+	");\n"
+
+static const struct {
+	const char *to, *via, *addr; /* in it */
+	int way;
+} both[] = {
+	{ "10.1.0.0/16", "198.51.100.10", "10.1.2.3", WAN },
+	{ "2001:db8:a::/48", "2001:db8:3::10", "2001:db8:a::1", DMZ },
+	{ "2001:db8:b::/48", "2001:db8:2::10", "2001:db8:b::1", WAN },
+	{ "10.2.0.0/16", "203.0.113.10", "10.2.2.3", DMZ },
+	{ "::/0", "2001:db8:3::10", "2001:db8:ffff::1", DMZ },
+	{ "0.0.0.0/0", "198.51.100.10", "9.9.9.9", WAN },
+};
+
+static int way_of_either(struct bench *b, const char *dst)
+{
+	struct frame frame;
+	int way = -1;
+
+	if (strchr(dst, ':') == NULL)
+		return way_of(b, dst);
+	frame_ip6(&frame, &(struct ip6_spec){ .dst = dst });
+	bench_push(b, LAN, &frame);
+	for (int port = WAN; port <= DMZ; port++)
+		if (bench_count(b, (unsigned int)port) > 0)
+			way = port;
+	bench_discard(b);
+	return way;
+}
+
+/* All of `both` as items of a list, each made of a format with `to` and `via`. Heap. */
+static char *both_list(const char *before, const char *item, const char *after)
+{
+	char *text;
+	size_t len;
+	FILE *out = open_memstream(&text, &len);
+
+	fputs(before, out);
+	for (unsigned int i = 0; i < RTE_DIM(both); i++) {
+		char one[128];
+
+		snprintf(one, sizeof(one), item, both[i].to, both[i].via);
+		fprintf(out, "%s%s", i > 0 ? ", " : "", one);
+	}
+	fputs(after, out);
+	fclose(out);
+	return text;
+}
+
+static void both_expect(struct bench *b)
+{
+	struct drops drops = drops_take(b);
+
+	for (unsigned int i = 0; i < RTE_DIM(both); i++)
+		ck_assert_int_eq(way_of_either(b, both[i].addr), both[i].way);
+	drops_expect_none(b, &drops);
+}
+
+START_TEST(a_list_of_both_families_is_carried_by_both)
+{
+	char *config =
+		both_list(BOTH_CONFIG "routes = (\n", "{ to = \"%s\"; via = \"%s\"; }", ");\n");
+	char *list = both_list("{\"routes\": [", "{\"to\": \"%s\", \"via\": \"%s\"}", "]}");
+	struct bench *b = bench_start(config);
+	json_t *shown;
+
+	both_expect(b);
+	json_decref(bench_call(b, "route.del", list));
+	for (unsigned int i = 0; i < RTE_DIM(both); i++)
+		ck_assert_int_eq(way_of_either(b, both[i].addr), -1);
+	json_decref(bench_call(b, "route.add", list));
+	both_expect(b);
+	json_decref(bench_call(b, "route.replace", list));
+	both_expect(b);
+	/* What stands beside the list counts for both, too; an address only for its own family. */
+	json_decref(bench_call(b, "route.add",
+		"{\"routes\": [{\"to\": \"10.3.0.0/16\"}, {\"to\": \"2001:db8:c::/48\"}], "
+		"\"type\": \"blackhole\"}"));
+	ck_assert_int_eq(way_of_either(b, "10.3.0.1"), -1);
+	ck_assert_int_eq(way_of_either(b, "2001:db8:c::1"), -1);
+	ck_assert_uint_eq(bench_drops(b, "ip4_blackhole"), 1);
+	ck_assert_uint_eq(bench_drops(b, "ip6_blackhole"), 1);
+	bench_expect_error(b, "route.add",
+		"{\"routes\": [{\"to\": \"10.4.0.0/16\"}, {\"to\": \"2001:db8:d::/48\"}], "
+		"\"via\": \"198.51.100.10\"}",
+		"routes[1]");
+	shown = bench_call(b, "config.show", NULL);
+	bench_destroy(b);
+	b = bench_start(json_string_value(shown));
+	both_expect(b);
+	bench_destroy(b);
+	json_decref(shown);
+	free(config);
+	free(list);
 }
 END_TEST
 
@@ -649,18 +602,15 @@ PACKET_MAIN("routes", PLAIN_TEST(the_longest_prefix_decides),
 	LOOP_TEST(prefixes_end_where_they_end, lookups),
 	PLAIN_TEST(a_replaced_route_is_taken_by_the_next_packet_and_none_is_lost),
 	PLAIN_TEST(a_deleted_route_gives_way_to_what_lies_under_it),
-	LOOP_TEST(routes_may_refuse, refusing), PLAIN_TEST(the_lowest_metric_is_used),
+	LOOP_TEST(routes_may_refuse, refusing),
 	PLAIN_TEST(a_route_without_gateway_asks_for_each_host),
 	PLAIN_TEST(a_known_neighbour_does_not_outdo_a_route_to_it),
 	LOOP_TEST(what_cannot_be_is_refused_and_changes_nothing, refused),
 	LOOP_TEST(answers_have_the_shapes_of_iproute2, answers),
 	PLAIN_TEST(a_route_by_command_is_shown_with_all_that_was_said),
-	PLAIN_TEST(flows_are_spread_by_weight_and_stay_where_they_are),
-	PLAIN_TEST(fragments_of_a_datagram_go_one_way),
-	PLAIN_TEST(a_silent_next_hop_is_left_out_until_it_answers),
-	PLAIN_TEST(a_gateway_behind_a_route_is_followed),
 	PLAIN_TEST(what_config_show_prints_makes_the_same_routes),
 	PLAIN_TEST(a_list_of_routes_is_done_up_to_the_first_that_fails),
+	PLAIN_TEST(a_list_of_both_families_is_carried_by_both),
 	PLAIN_TEST(an_address_brings_its_network_and_takes_it_away),
 	PLAIN_TEST(a_broadcast_address_of_two_networks_goes_with_the_last),
 	PLAIN_TEST(networks_of_two_hosts_have_no_broadcast_address),

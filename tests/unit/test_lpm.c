@@ -2,7 +2,7 @@
 
 /*
  * The IPv4 LPM (lib/fib/lpm.h): its results against DPDK's rte_rib, which shares neither code nor
- * idea with it; the life of groups; and what concurrent readers get to see.
+ * idea with it; the life of groups; what concurrent readers get to see; and what a table costs.
  */
 #include "fib/lpm.h"
 
@@ -14,6 +14,7 @@
 #include <rte_pause.h>
 #include <rte_rib.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "suite.h"
@@ -524,6 +525,69 @@ START_TEST(readers_never_miss_a_route_that_is_replaced)
 }
 END_TEST
 
+/* Memory */
+
+/* Bytes of the process that are nobody else's: pages that were written to. */
+static size_t memory_used(void)
+{
+	FILE *file = fopen("/proc/self/smaps_rollup", "r");
+	char line[256];
+	size_t kib = 0;
+
+	ck_assert_ptr_nonnull(file);
+	while (fgets(line, sizeof(line), file) != NULL)
+		if (sscanf(line, "Anonymous: %zu kB", &kib) == 1)
+			break;
+	fclose(file);
+	ck_assert_uint_gt(kib, 0);
+	return kib << 10;
+}
+
+/* Routes everywhere, in all slots of the first level, and gone again. Groups are the pool's. */
+static void table_use(struct lpm *lpm)
+{
+	set4(lpm, 0, 0, 1);
+	set4(lpm, 0, 1, 2);
+	set4(lpm, 0x80000000, 1, 3);
+	ck_assert_uint_eq(lpm4_lookup(lpm, 0), 2);
+	ck_assert_uint_eq(lpm4_lookup(lpm, 0xffffffff), 3);
+	clear4(lpm, 0x80000000, 1, true, 0, 1);
+	clear4(lpm, 0, 1, true, 0, 1);
+	clear4(lpm, 0, 0, false, 0, 0);
+	for (uint32_t i = 0; i < 1 << 16; i++)
+		if (lpm4_lookup(lpm, i << 16 | 0x7f7f) != 0)
+			ck_abort_msg("something is left of its routes");
+}
+
+START_TEST(a_table_without_routes_costs_256_kib)
+{
+	enum {
+		TABLE_COST = 256 << 10,
+		N_TABLES = 16,	   /* a whole number of huge pages */
+		SLACK = 512 << 10, /* what the process needs beside them */
+	};
+	struct lpm_pool *pool;
+	struct lpm *lpm[N_TABLES];
+	size_t before, used;
+
+	ck_assert_int_eq(lpm_pool_create(N_TABLES, 1 << 20, retire_at_once, NULL, &pool), 0);
+	before = memory_used();
+	for (unsigned int i = 0; i < N_TABLES; i++)
+		ck_assert_int_eq(lpm_create(pool, 32, &lpm[i]), 0);
+	used = memory_used() - before;
+	ck_assert_msg(used <= SLACK, "%zu bytes for tables that nobody has used", used);
+	for (unsigned int i = 0; i < N_TABLES; i++)
+		table_use(lpm[i]);
+	used = memory_used() - before;
+	ck_assert_msg(used <= (size_t)N_TABLES * TABLE_COST + SLACK, "%zu bytes for %u tables",
+		used, N_TABLES);
+	for (unsigned int i = 0; i < N_TABLES; i++)
+		lpm_destroy(lpm[i]);
+	ck_assert_uint_eq(lpm_pool_used(pool), 0);
+	lpm_pool_destroy(pool);
+}
+END_TEST
+
 SUITE_MAIN("lpm4", PLAIN_TEST(random_changes_agree_with_rte_rib),
 	PLAIN_TEST(emptied_table_is_as_it_was_made), PLAIN_TEST(value_zero_hides_what_it_covers),
 	PLAIN_TEST(group_is_reused_only_after_the_retire_hook_ran),
@@ -531,4 +595,5 @@ SUITE_MAIN("lpm4", PLAIN_TEST(random_changes_agree_with_rte_rib),
 	PLAIN_TEST(tables_of_a_pool_do_not_see_each_other),
 	PLAIN_TEST(readers_see_old_or_new_while_groups_come_and_go),
 	PLAIN_TEST(readers_never_pair_an_old_slot_with_a_later_default),
-	PLAIN_TEST(readers_never_miss_a_route_that_is_replaced))
+	PLAIN_TEST(readers_never_miss_a_route_that_is_replaced),
+	PLAIN_TEST(a_table_without_routes_costs_256_kib))
