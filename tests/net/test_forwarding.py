@@ -10,7 +10,7 @@ import re
 
 import pytest
 
-from harness import LAN_MAC, WAN_MAC, base_conf
+import jumbo_lab
 from iperf import tcp_passes, udp_passes_whole
 
 
@@ -62,17 +62,9 @@ def test_tcp_streams_pass(router, direction):
 
 @pytest.fixture
 def jumbo(lab):
-    """Links of 9,000 bytes. net_tap sends no frame above 1,522 bytes, but net_pcap on a veth does."""
-    home = lab.namespace("gw")
-    for role in ("lan", "wan"):
-        home.ip("link", "add", role, "mtu", 9000, "type", "veth", "peer", "name", f"{role}0", "mtu", 9000)
-        home.ip("link", "set", role, "up")
-    links = [{"name": role, "device": f"net_pcap{i},rx_iface_in={role},tx_iface={role}", "mtu": 9000,
-              "mac": f"02:00:00:00:00:0{i + 1}", "addresses": [f"10.{i + 1}.0.1/24"], "promiscuous": False}
-             for i, role in enumerate(("lan", "wan"))]
-    lab.weir = lab.daemon(base_conf(links=links), netns=home).start()
-    lab.lan = lab.peer("lan", home, LAN_MAC, ["10.1.0.2/24"], "10.1.0.1")
-    lab.wan = lab.peer("wan", home, WAN_MAC, ["10.2.0.2/24"], "10.2.0.1")
+    jumbo_lab.start(lab, ["10.1.0.1/24", "10.2.0.1/24"])
+    for net, peer in ((1, lab.lan), (2, lab.wan)):
+        peer.ip_all([f"address add 10.{net}.0.2/24 dev {peer.dev}", f"route add default via 10.{net}.0.1"])
     return lab
 
 
