@@ -10,12 +10,12 @@ For IPv6 the same with 2001:db8:N::H in place of 10.N.0.H. What leaves for wan i
 port 8080 of the gateway's outside is forwarded to port 5201 of lan, port 8081 to that of inner.
 """
 from harness import wait_until
+from iperf import SERVER_PORT
 from nft_rules import Nft
 
 FAMILIES = (4, 6)
 WAN_MTU, FAR_MTU = 1400, 1300
 PORTS = {"lan": 8080, "inner": 8081}
-SERVER_PORT = 5201
 
 
 def address(family, net, host):

@@ -10,9 +10,9 @@ import pytest
 
 import switch_lab
 from harness import pings_go_on, program, run, wait_until
+from iperf import iperf3
 from switch_lab import (FAR, HOSTS, OUTSIDE, WAN, Bench, address, dynamic, frame, gateway, ids_of,
                         set_member, station, where)
-from test_gateway import iperf3
 from test_vlan import stream
 
 BRIDGE_MAC = "02:00:00:00:00:02"
@@ -64,7 +64,7 @@ def test_tcp_streams_pass_within_a_vlan(switch, one, other):
     before = switch.weir.ctl("conntrack", "count")
     # The trunk is slow: it is a part of the test.
     size = "4M" if "eth4" in (HOSTS[one][2], HOSTS[other][2]) else "20M"
-    _, theirs = iperf3(switch.hosts[one], switch.hosts[other], address(4, other), 5201, "-n", size)
+    _, theirs = iperf3(switch.hosts[one], switch.hosts[other], address(4, other), "-n", size)
     # What is in buffers when the client is through does not count.
     assert theirs["end"]["sum_received"]["bytes"] > 500_000
     assert theirs["start"]["accepted_connection"]["host"].removeprefix("::ffff:") == address(4, one)

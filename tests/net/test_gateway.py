@@ -9,15 +9,15 @@ path MTU discovery. Where Linux can say what is right, it does.
 
 For IPv6 the same with 2001:db8:N::H; gateway_lab.py has the rules.
 """
-import json
 import re
 import subprocess
 
 import pytest
 
-from gateway_lab import (FAMILIES, FAR_MTU, INNER, LAN, OUTER, OUTSIDE, PORTS, SERVER_PORT, WAN, WAN_MTU, WAN_TOO,
-                         address, linux_gateway, weir_gateway)
+from gateway_lab import (FAMILIES, FAR_MTU, INNER, LAN, OUTER, OUTSIDE, PORTS, WAN, WAN_MTU, WAN_TOO, address,
+                         linux_gateway, weir_gateway)
 from harness import wait_until
+from iperf import SERVER_PORT, iperf3
 from mappings import Mappings
 
 STUN_PORT = 3478
@@ -38,18 +38,6 @@ def linux(module_lab_of_its_own):
     return linux_gateway(module_lab_of_its_own)
 
 
-def iperf3(client, server, to, port, *words):
-    """What both ends report."""
-    log = server.popen("iperf3", "-s", "-1", "-J", "-p", SERVER_PORT, stdout=subprocess.PIPE)
-    # A probing connection would be taken for the one client: look, do not touch.
-    wait_until(lambda: f":{SERVER_PORT}" in server.exec("ss", "-Hltn").stdout, what="iperf3 listens")
-    ours = client.exec("iperf3", "-J", "-c", to, "-p", port, *words, check=False).stdout
-    reports = [json.loads(ours), json.loads(log.communicate(timeout=20)[0])]
-    for report in reports:
-        assert "error" not in report, report["error"]
-    return reports
-
-
 def drops(lab):
     return {reason: n for reason, n in lab.weir.drop_reasons().items() if reason not in NOISE}
 
@@ -67,7 +55,7 @@ def test_streams_pass(weir, is_forwarded, family, stream, direction):
         client, server, to, port, seen_as = weir.wan, weir.lan, OUTSIDE, PORTS["lan"], WAN
     else:
         client, server, to, port, seen_as = weir.lan, weir.wan, WAN, SERVER_PORT, OUTSIDE
-    ours, theirs = iperf3(client, server, to[family], port, *STREAMS[stream], *direction)
+    ours, theirs = iperf3(client, server, to[family], *STREAMS[stream], *direction, port=port)
     assert theirs["start"]["accepted_connection"]["host"].removeprefix("::ffff:") == seen_as[family]
     got = (ours if direction else theirs)["end"]
     if stream == "tcp":
@@ -237,7 +225,7 @@ def test_tcp_finds_its_path_mtu(weir, linux, is_forwarded, family):
         if is_forwarded:
             client, server, to, port = (lab.wan, lab.inner, OUTSIDE[family], PORTS["inner"])
         client.ip(f"-{family}", "route", "flush", "cache")
-        _, theirs = iperf3(client, server, to, port, "-n", "5M")
+        _, theirs = iperf3(client, server, to, "-n", "5M", port=port)
         # The client ends when it has handed over the last byte, not when that has come.
         assert theirs["end"]["sum_received"]["bytes"] > 200_000
         (route,) = client.ip_json("route", "get", to)

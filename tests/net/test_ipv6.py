@@ -15,7 +15,9 @@ import socket
 
 import pytest
 
+import jumbo_lab
 from harness import LAN_MAC, WAN_MAC, WEIR_LAN_MAC, run, wait_until
+from iperf import tcp_passes, udp_passes_whole
 
 LAN, WAN = "2001:db8:1::2", "2001:db8:2::2"
 WEIR_LAN, WEIR_WAN = "2001:db8:1::1", "2001:db8:2::1"
@@ -152,13 +154,14 @@ def test_tracepath_names_them_too(net):
     assert hops[0] == WEIR_WAN and hops[-1] == LAN, output
 
 
-def test_iperf3_moves_data_both_ways(net):
-    for words in ([], ["-R"]):
-        listener = net.wan.popen("iperf3", "-s", "-1")
-        wait_until(lambda: "5201" in net.wan.exec("ss", "-ltn").stdout, what="the server listens")
-        report = json.loads(net.lan.exec("iperf3", "-6", "-J", "-t", 1, "-c", WAN, *words).stdout)
-        assert report["end"]["sum_received"]["bytes"] > 1000000
-        listener.wait(30)
+@pytest.mark.parametrize("direction", [[], ["-R"]], ids=["there", "back"])
+def test_tcp_streams_pass(net, direction):
+    tcp_passes(net.lan, net.wan, WAN, *direction)
+
+
+@pytest.mark.parametrize("direction", [[], ["-R"]], ids=["there", "back"])
+def test_udp_streams_pass_whole(net, direction):
+    udp_passes_whole(net.lan, net.wan, WAN, *direction)
 
 
 @pytest.mark.parametrize("address", [WEIR_LAN, WEIR_WAN])
@@ -219,6 +222,39 @@ def test_the_mtu_of_a_path_is_told_and_learned(net):
         net.weir.ctl("link", "set", "dev", "wan", "mtu", 1500)
         net.wan.ip("link", "set", "wan0", "mtu", 1500)
         net.lan.ip("-6", "route", "flush", "cache")
+
+
+@pytest.fixture
+def jumbo(lab):
+    jumbo_lab.start(lab, [f"{WEIR_LAN}/64", f"{WEIR_WAN}/64"], sysctl={
+        "addrconf": {"addr_gen_mode": "eui64", "dad_transmits": 0}, "ipv6": {"icmp_ratelimit": 0}})
+    enable(lab.lan, LAN, WEIR_LAN)
+    enable(lab.wan, WAN, WEIR_WAN)
+    return lab
+
+
+def test_jumbo_frames_pass_from_end_to_end(jumbo):
+    """9,000 bytes lie in five packet buffers; one MTU a link, for both directions."""
+    captures = [peer.capture(jumbo.dir / f"{peer.dev}.pcap") for peer in (jumbo.lan, jumbo.wan)]
+    for to, size in [*((WAN, size) for size in (2000, 2048, 4096, 8951, 8952, 8953, 20000)),
+                     (WEIR_LAN, 8952), (WEIR_LAN, 20000)]:
+        # One at a time: of several, ping waits for the last no longer than for those before.
+        _, received, output = jumbo.lan.ping(to, "-s", size, "-M", "do" if size <= 8952 else "dont", count=1, wait=10)
+        assert received == 1, output
+    assert jumbo.weir.drops("link_oversize") == jumbo.weir.drops("ip6_too_big") == 0
+    before = jumbo.weir.quiet()
+    # Only one side is jumbo: told, never cut.
+    jumbo.weir.ctl("link", "set", "dev", "wan", "mtu", 1500)
+    assert "mtu=1500" in jumbo.lan.ping(WAN, "-M", "do", "-s", 8952, count=1, wait=10)[2]
+    # The sender cuts it then. Replies of 9,000 bytes are more than wan takes from its peer now.
+    assert jumbo.lan.ping(WAN, "-M", "dont", "-s", 8952, count=2, wait=1)[1] == 0
+    wait_until(lambda: jumbo.weir.drops("link_oversize") == 2, what="both replies are dropped")
+    after = jumbo.weir.quiet()
+    assert after["fragments"] == before["fragments"]
+    assert jumbo.weir.drops("ip6_too_big") == 1
+    assert after["difference"] == 0
+    for capture in captures:
+        capture.check()
 
 
 def test_an_address_of_the_router_is_found_duplicate_by_a_host(net):

@@ -16,6 +16,7 @@ from scapy.packet import Raw
 from scapy.utils import wrpcap
 
 from harness import LAN_MAC, WEIR_LAN_MAC, tshark_problems
+from path_tools import path_tools, traceroute_to_nowhere
 
 # Linux counts unreachable routes per sender, with limits of its own: each case has its own sender.
 SENDERS = [f"10.1.0.{n}" for n in range(11, 20)]
@@ -58,18 +59,9 @@ def prepare(lab):
 PING = ["ping", "-n", "-c", "2", "-i", "0.05", "-W", "1"]
 ROUND = [*PING, "-w", "2"]
 COMMANDS = {
-    "traceroute_udp": ["traceroute", "-n", "-w", "2", "-q", "2", "10.2.0.2"],
-    "traceroute_icmp": ["traceroute", "-n", "-I", "-w", "2", "-q", "2", "10.2.0.2"],
-    "traceroute_tcp": ["traceroute", "-n", "-T", "-w", "2", "-q", "2", "10.2.0.2"],
-    "traceroute_large": ["traceroute", "-n", "-w", "2", "-q", "1", "10.2.0.2", "1450"],
-    "traceroute_mtu": ["traceroute", "-n", "--mtu", "-w", "2", "-q", "1", "10.2.0.2"],
-    "traceroute_to_the_router": ["traceroute", "-n", "-w", "2", "-q", "2", "10.1.0.1"],
-    "traceroute_to_its_other_side": ["traceroute", "-n", "-w", "2", "-q", "2", "10.2.0.1"],
-    "traceroute_to_unreachable": ["traceroute", "-n", "-w", "1", "-q", "1", "-m", "3", "-s", SENDERS[0], "192.0.2.65"],
-    "traceroute_to_prohibited": ["traceroute", "-n", "-w", "1", "-q", "1", "-m", "3", "-s", SENDERS[1], "192.0.2.129"],
-    "tracepath": ["tracepath", "-n", "-m", "5", "10.2.0.2"],
-    "tracepath_long": ["tracepath", "-n", "-m", "5", "-l", "1500", "10.2.0.2"],
-    "tracepath_to_the_router": ["tracepath", "-n", "-m", "5", "10.2.0.1"],
+    **path_tools("10.2.0.2", "10.1.0.1", "10.2.0.1"),
+    "traceroute_to_unreachable": traceroute_to_nowhere(SENDERS[0], "192.0.2.65"),
+    "traceroute_to_prohibited": traceroute_to_nowhere(SENDERS[1], "192.0.2.129"),
     "ping_do_fits": [*PING, "-M", "do", "-s", str(WAN_MTU - 28), "10.2.0.2"],
     "ping_do_one_more": [*ROUND, "-M", "do", "-s", str(WAN_MTU - 27), "10.2.0.2"],
     "ping_do_whole": [*ROUND, "-M", "do", "-s", "1472", "10.2.0.2"],

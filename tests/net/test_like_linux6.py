@@ -1,11 +1,17 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """
-IPv6 fragments to the router itself, through weir and through a kernel in its place: what is made whole and
-answered, what is refused aloud, what in silence (RFC 8200 4.5, 5722, 6946, 6980, 7112).
+The same commands over IPv6 through weir and through a kernel in its place, and IPv6 fragments to the router
+itself: what is made whole and answered, what is refused aloud, what in silence (RFC 8200 4.5, 5722, 6946, 6980,
+7112).
 
-    lan                          weir, or Linux
-    2001:db8:1::2 [lan0] -- 2001:db8:1::1/64
+    lan                               weir, or Linux                         wan
+    2001:db8:1::2 [lan0] -- 2001:db8:1::1/64  2001:db8:2::1/64 -- [wan0] 2001:db8:2::2
+                       MTU 1500                             MTU 1400
+
+    routes: 2001:db8:a::/48 blackhole, 2001:db8:b::/48 unreachable, 2001:db8:c::/48 prohibit
 """
+import shlex
+
 import pytest
 from scapy.layers.inet import TCP, UDP
 from scapy.layers.inet6 import (ICMPv6EchoReply, ICMPv6EchoRequest, ICMPv6ND_NS, HBHOptUnknown, IPv6,
@@ -14,34 +20,110 @@ from scapy.layers.l2 import Ether
 from scapy.packet import Raw
 
 from harness import LAN_MAC, WEIR_LAN_MAC, wait_until
+from path_tools import path_tools, traceroute_to_nowhere
 
 LAN, ROUTER = "2001:db8:1::2", "2001:db8:1::1"
+WAN, OTHER_SIDE = "2001:db8:2::2", "2001:db8:2::1"
+ROUTES = {"2001:db8:a::/48": "blackhole", "2001:db8:b::/48": "unreachable", "2001:db8:c::/48": "prohibit"}
+WAN_MTU = 1400
 MARK = 0x7777
 
 
 @pytest.fixture(scope="module")
 def weir(module_lab):
+    """With everything that it sends captured, on both sides."""
     lab = module_lab.router(lan={"addresses": [f"{ROUTER}/64"]},
+                            wan={"addresses": [f"{OTHER_SIDE}/64"], "mtu": WAN_MTU},
                             sysctl={"addrconf": {"addr_gen_mode": "eui64", "dad_transmits": 0},
-                                    "ipv6": {"icmp_ratelimit": 0}})
-    lab.lan.enable_ip6("lan0", LAN)
+                                    "ipv6": {"icmp_ratelimit": 0}},
+                            routes=[{"to": to, "type": kind} for to, kind in ROUTES.items()])
+    lab.wan.ip("link", "set", "wan0", "mtu", WAN_MTU)
+    lab.captures = [peer.capture(lab.dir / f"{peer.dev}.pcap") for peer in (lab.lan, lab.wan)]
     prepare(lab)
     return lab
 
 
 @pytest.fixture(scope="module")
 def linux(module_lab_of_its_own):
-    lab = module_lab_of_its_own.linux_router()
-    lab.gateway.enable_ip6("lan", ROUTER)
-    lab.lan.enable_ip6("lan0", LAN)
-    lab.gateway.sysctl("net.ipv6.icmp.ratelimit=0")
+    lab = module_lab_of_its_own.linux_router(wan_mtu=WAN_MTU)
+    enable(lab.gateway, "lan", ROUTER)
+    enable(lab.gateway, "wan", OTHER_SIDE)
+    lab.gateway.sysctl("net.ipv6.icmp.ratelimit=0", "net.ipv6.conf.all.forwarding=1")
+    for to, kind in ROUTES.items():
+        lab.gateway.ip("-6", "route", "add", kind, to)
     prepare(lab)
     return lab
 
 
+def enable(host, dev, address):
+    """Link-local addresses, too, are usable at once."""
+    host.sysctl(f"net.ipv6.conf.{dev}.dad_transmits=0")
+    host.enable_ip6(dev, address)
+
+
 def prepare(lab):
-    """No answer has to wait for its next hop."""
-    wait_until(lambda: lab.lan.ping(ROUTER, count=1)[1] == 1, what="both know each other")
+    """Peers that answer everything, and no answer has to wait for its next hop."""
+    for peer, address, gateway in ((lab.lan, LAN, ROUTER), (lab.wan, WAN, OTHER_SIDE)):
+        enable(peer, peer.dev, address)
+        peer.ip("-6", "route", "add", "default", "via", gateway)
+        peer.sysctl("net.ipv6.icmp.ratelimit=0")
+    for to in (ROUTER, WAN):
+        wait_until(lambda to=to: lab.lan.ping(to, count=1, wait=0.3)[1] == 1, 30, "all know each other")
+
+
+# One at a time: an error ends it, however late it comes.
+PING = ["ping", "-6", "-n", "-c", "1", "-W", "20"]
+
+
+def twice(*words):
+    """The second is sent by what the first has learned."""
+    return ["sh", "-c", f"{shlex.join([*PING, *words])}; {shlex.join([*PING, *words])}"]
+
+
+COMMANDS = {
+    **path_tools(WAN, ROUTER, OTHER_SIDE),
+    "traceroute_to_prohibited": traceroute_to_nowhere(LAN, "2001:db8:c::1"),
+    "traceroute_to_no_route": traceroute_to_nowhere(LAN, "2001:db8:d::1"),
+    "ping_do_fits": [*PING, "-M", "do", "-s", str(WAN_MTU - 48), WAN],
+    "ping_do_one_more": twice("-M", "do", "-s", str(WAN_MTU - 47), WAN),
+    "ping_do_whole": twice("-M", "do", "-s", "1452", WAN),
+    "ping_do_too_large_here": [*PING, "-M", "do", "-s", "1453", WAN],
+    "ping_want_one_more": twice("-M", "want", "-s", str(WAN_MTU - 47), WAN),
+    "ping_want_large": twice("-M", "want", "-s", "5000", WAN),
+    "ping_dont_one_more": twice("-M", "dont", "-s", str(WAN_MTU - 47), WAN),
+    "ping_dont_large": twice("-M", "dont", "-s", "5000", WAN),
+    "ping_dont_largest": twice("-M", "dont", "-s", "65527", WAN),
+    "ping_the_router": [*PING, ROUTER],
+    "ping_its_other_side": [*PING, OTHER_SIDE],
+    "ping_its_other_side_in_many_fragments": [*PING, "-s", "65487", OTHER_SIDE],
+    "ping_prohibited": [*PING, "2001:db8:c::1"],
+    "ping_no_route": [*PING, "2001:db8:d::1"],
+    "ping_blackhole": [*PING, "-W", "1", "2001:db8:a::1"],
+    "ping_nobody": [*PING, "2001:db8:2::99"],
+    "ping_hop_limit_one": [*PING, "-t", "1", WAN],
+    "ping_hop_limit_one_to_the_router": [*PING, "-t", "1", ROUTER],
+    "ping_hop_limit_one_to_its_other_side": [*PING, "-t", "1", OTHER_SIDE],
+    "ping_hop_limit_two": [*PING, "-t", "2", WAN],
+    "ping_hop_limit_one_large": [*PING, "-t", "1", "-M", "do", "-s", "1452", WAN],
+    "ping_hop_limit_one_to_no_route": [*PING, "-t", "1", "2001:db8:d::1"],
+    "ping_traffic_class": [*PING, "-Q", "0xb8", WAN],
+}
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_command_sees_the_same(weir, linux, command):
+    assert weir.lan.sees(COMMANDS[command]) == linux.lan.sees(COMMANDS[command])
+
+
+def test_an_unreachable_route_is_called_a_reject_route(weir, linux):
+    """RFC 4443 3.1 has a code for it, 6. Linux says that there is no route, code 0."""
+    (ours_status, ours), (theirs_status, theirs) = (lab.lan.sees([*PING, "2001:db8:b::1"]) for lab in (weir, linux))
+    assert ours_status == theirs_status == 1
+    assert f"From {ROUTER} icmp_seq=1 Destination unreachable: No route" in theirs
+    assert ours == [line.replace("No route", "Unknown code 6") for line in theirs]
+    ours, theirs = (lab.lan.sees(traceroute_to_nowhere(LAN, "2001:db8:b::1")) for lab in (weir, linux))
+    assert theirs[1][1:] == [f"1 {ROUTER} !N"]
+    assert ours == (theirs[0], [line.replace("!N", "!<6>") for line in theirs[1]])
 
 
 def whole(*layers):
@@ -163,3 +245,11 @@ def test_the_time_of_fragments_that_wait_is_limited_alike(weir, linux):
 def test_a_ping_of_many_fragments_is_answered_alike(weir, linux, size):
     for lab in (weir, linux):
         assert lab.lan.ping(ROUTER, "-s", size)[:2] == (3, 3)
+
+
+def test_tshark_finds_nothing_wrong_with_what_weir_sent(weir):
+    """Last: all of the above."""
+    weir.weir.ctl("sysctl", "set", "ipv6.ip6frag_time", "1")  # what still waits goes
+    for capture in weir.captures:
+        capture.check()
+    assert weir.weir.quiet()["difference"] == 0

@@ -1,0 +1,27 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What users run to look at a path, for the tests that compare weir with a kernel in its place."""
+
+WAIT_S = "10"  # for answers that do come, on a busy machine
+
+
+def path_tools(peer, near, far):
+    """{name: command} from lan. The peer is wan's, near and far are the router's addresses on lan and on wan."""
+    family = "-6" if ":" in peer else "-4"
+    traceroute, tracepath = ["traceroute", family, "-n", "-w", WAIT_S], ["tracepath", family, "-n", "-m", "5"]
+    return {
+        "traceroute_udp": [*traceroute, "-q", "2", peer],
+        "traceroute_icmp": [*traceroute, "-I", "-q", "2", peer],
+        "traceroute_tcp": [*traceroute, "-T", "-q", "2", peer],
+        "traceroute_large": [*traceroute, "-q", "1", peer, "1450"],
+        "traceroute_mtu": [*traceroute, "--mtu", "-q", "1", peer],
+        "traceroute_to_the_router": [*traceroute, "-q", "2", near],
+        "traceroute_to_its_other_side": [*traceroute, "-q", "2", far],
+        "tracepath": [*tracepath, peer],
+        "tracepath_long": [*tracepath, "-l", "1500", peer],
+        "tracepath_to_the_router": [*tracepath, far],
+    }
+
+
+def traceroute_to_nowhere(sender, to):
+    """From one of lan's addresses to a destination that the router refuses."""
+    return ["traceroute", "-n", "-w", WAIT_S, "-q", "1", "-m", "3", "-s", sender, to]
