@@ -37,11 +37,13 @@ BOND_MAC = "02:00:00:00:0b:00"
 SLOW_GROUP = "01:80:c2:00:00:02"
 PARTNER = "02:00:00:00:55:01"
 NUMBER = struct.Struct("!I")
+# With DAD an address would be announced a second after the start, whatever fails.
+NO_DAD = {"addrconf": {"addr_gen_mode": "none", "dad_transmits": 0}}
 UP = 0x3f  # active, short timeout, aggregatable, in sync, collecting, distributing
 
 
-def bond_conf(address, **settings):
-    return {"name": "bond0", "type": "bond", "members": ["m0", "m1"], "addresses": [address], **settings}
+def bond_conf(*addresses, **settings):
+    return {"name": "bond0", "type": "bond", "members": ["m0", "m1"], "addresses": list(addresses), **settings}
 
 
 def n_active(weir):
@@ -227,13 +229,11 @@ def start_switch(lab, number):
 def switched(lab, mode):
     """lab.near with a bond, lab.far with a daemon at the end of each line, lab.switch with a kernel's bridge."""
     settings = {"active-backup": {"primary": "m0"}, "802.3ad": {"lacp_rate": "fast"}}.get(mode, {})
-    bond = bond_conf("10.2.0.1/24", mac=BOND_MAC, mode=mode, xmit_hash_policy="layer3+4", **settings)
-    bond["addresses"].append("2001:db8:2::1/64")
+    bond = bond_conf("10.2.0.1/24", "2001:db8:2::1/64", mac=BOND_MAC, mode=mode, xmit_hash_policy="layer3+4",
+                     **settings)
     home = lab.namespace("gw")
     lab.near = lab.daemon(base_conf(
-        # With DAD the address would be announced a second after the start, whatever fails.
-        sysctl={"addrconf": {"addr_gen_mode": "none", "dad_transmits": 0}},
-        memory={"hugepages": "auto", "mbufs": 8192},
+        sysctl=NO_DAD, memory={"hugepages": "auto", "mbufs": 8192},
         links=[link_conf("lan", 1, "10.1.0.1/24"), memif(lab, 0, "server", 1), memif(lab, 1, "server", 1), bond],
         neighbors=[{"to": "10.2.0.2", "lladdr": SWITCH_MAC, "dev": "bond0"}]), netns=home).start()
     lab.lan = lab.peer("lan", home, LAN_MAC, ["10.1.0.2/24"], "10.1.0.1")
@@ -327,8 +327,9 @@ SWITCH_MAC = "02:00:00:00:03:02"
 def taps(lab, **settings):
     """A daemon with a bond of two taps, both moved to a namespace of their own. It asks nobody where 10.3.0.2 is."""
     home = lab.namespace("gw")
-    conf = base_conf(links=[{"name": f"m{n}", "device": f"net_tap{n},iface=m{n}0", "mac": f"02:00:00:00:0b:0{n}"}
-                            for n in range(2)] + [bond_conf("10.3.0.1/24", **settings)],
+    conf = base_conf(sysctl=NO_DAD,
+                     links=[{"name": f"m{n}", "device": f"net_tap{n},iface=m{n}0", "mac": f"02:00:00:00:0b:0{n}"}
+                            for n in range(2)] + [bond_conf("10.3.0.1/24", "2001:db8:3::1/64", **settings)],
                      neighbors=[{"to": "10.3.0.2", "lladdr": SWITCH_MAC, "dev": "bond0"}])
     weir = lab.daemon(conf, netns=home).start()
     there = lab.namespace("sw")
@@ -336,6 +337,11 @@ def taps(lab, **settings):
         home.ip("link", "set", dev, "netns", there.name)
         there.ip("link", "set", dev, "up")
     return weir, there
+
+
+def capture_both(lab, there):
+    """What the bond sends by either member."""
+    return [there.capture(lab.dir / f"{dev}.pcap", dev) for dev in ("m00", "m10")]
 
 
 def bridged(switch, devs, own, bond):
@@ -356,10 +362,14 @@ def test_a_switch_hears_where_the_bond_is_after_a_fail_over(lab):
     assert wait_until(lambda: switch.ping("10.3.0.1", count=1)[1], 20, "a ping comes through") == 1
     assert fdb_dev(switch, BOND_MAC) == ["m00"]
     # Both know each other for good: it is what weir says of the fail-over that moves the address.
+    captures = capture_both(lab, switch)
     for state, dev in (("down", "m10"), ("up", "m00")):
         weir.ctl("link", "set", "m0", state)
         wait_until(lambda d=dev: fdb_dev(switch, BOND_MAC) == [d], 10, f"the bond is behind {dev}")
         assert switch.ping("10.3.0.1", count=5, interval=0.01)[:2] == (5, 5)
+    for capture in captures:
+        capture.check()
+        assert announced(capture.path) == [(BOND_MAC, "10.3.0.1"), (BOND_MAC, "2001:db8:3::1")]
     assert weir.quiet()["difference"] == 0
 
 
@@ -393,6 +403,14 @@ class Partner:
         self.wire.send(self.pdu(**changes))
 
 
+def partners_of(there):
+    return [Partner(there, dev, 1 + n) for n, dev in enumerate(("m00", "m10"))]
+
+
+def is_lacp(data):
+    return data[12:15] == b"\x88\x09\x01"
+
+
 def speak_until(partners, condition, what, timeout=30):
     def is_so():
         for partner in partners:
@@ -405,7 +423,8 @@ def speak_until(partners, condition, what, timeout=30):
 
 def test_a_partner_that_breaks_the_rules_harms_its_own_line_only(lab):
     weir, there = taps(lab, mode="802.3ad", lacp_rate="fast")
-    partners = [Partner(there, dev, 1 + n) for n, dev in enumerate(("m00", "m10"))]
+    captures = capture_both(lab, there)
+    partners = partners_of(there)
     partners[0].says["actor_state"] = UP & ~8
     speak_until(partners, lambda: n_active(weir) == 1, "the line whose end is in sync is used")
     assert member(weir, 0)["lacp"]["partner"]["system"] == PARTNER
@@ -443,4 +462,7 @@ def test_a_partner_that_breaks_the_rules_harms_its_own_line_only(lab):
     speak_until(partners, lambda: n_active(weir) == 2, "all is well again")
     for partner in partners:
         partner.wire.sock.close()
+    for capture in captures:
+        capture.check()
+        assert any(is_lacp(data) for data, _ in RawPcapReader(str(capture.path)))
     assert weir.quiet()["difference"] == 0
