@@ -40,6 +40,7 @@ NUMBER = struct.Struct("!I")
 # With DAD an address would be announced a second after the start, whatever fails.
 NO_DAD = {"addrconf": {"addr_gen_mode": "none", "dad_transmits": 0}}
 UP = 0x3f  # active, short timeout, aggregatable, in sync, collecting, distributing
+SHORT_TIMEOUT = 2
 
 
 def bond_conf(*addresses, **settings):
@@ -411,6 +412,17 @@ def is_lacp(data):
     return data[12:15] == b"\x88\x09\x01"
 
 
+def marker(number, src=PARTNER, kind=1):
+    """A marker, or the answer to it (kind 2), IEEE 802.1AX-2008 5.5."""
+    system = bytes.fromhex(PARTNER.replace(":", ""))
+    tlv = struct.pack("!BBH6sIH", kind, 16, 1 + number, system, 0xabcd0000 + number, 0)
+    return bytes(Ether(src=src, dst=SLOW_GROUP, type=0x8809)) + b"\x02\x01" + tlv + bytes(92)
+
+
+def is_answer(data, number):
+    return data[12:17] == b"\x88\x09\x02\x01\x02" and data[18:20] == struct.pack("!H", 1 + number)
+
+
 def speak_until(partners, condition, what, timeout=30):
     def is_so():
         for partner in partners:
@@ -465,4 +477,31 @@ def test_a_partner_that_breaks_the_rules_harms_its_own_line_only(lab):
     for capture in captures:
         capture.check()
         assert any(is_lacp(data) for data, _ in RawPcapReader(str(capture.path)))
+    assert weir.quiet()["difference"] == 0
+
+
+def test_slow_lacp_bears_silence_and_answers_markers(lab):
+    """Ends that may be silent for 90 s: three seconds, which are too long for fast ones, are nothing."""
+    weir, there = taps(lab, mode="802.3ad", lacp_rate="slow")
+    captures = capture_both(lab, there)
+    partners = partners_of(there)
+    for partner in partners:
+        partner.says["actor_state"] = UP & ~SHORT_TIMEOUT
+    speak_until(partners, lambda: n_active(weir) == 2, "both lines are used")
+    silent_since = time.monotonic()
+    for number, partner in enumerate(partners):
+        partner.wire.send(marker(number))
+        answer = bytes(partner.wire.expect(lambda frame, n=number: is_answer(bytes(frame), n)))
+        assert answer == marker(number, f"02:00:00:00:0b:0{number}", 2)
+        lacp = member(weir, number)["lacp"]
+        assert (lacp["counters"]["markers"], lacp["periodic"]) == (1, "slow_periodic")
+        partner.listen()
+        assert not partner.heard.actor_state & SHORT_TIMEOUT and partner.heard.partner_system == PARTNER
+    wait_until(lambda: time.monotonic() > silent_since + 3.5, what="both were silent for longer than three seconds")
+    for number, partner in enumerate(partners):
+        lacp = member(weir, number)["lacp"]
+        assert (lacp["receive"], lacp["counters"]["expired"], member(weir, number)["active"]) == ("current", 0, True)
+        partner.wire.sock.close()
+    for capture in captures:
+        capture.check()
     assert weir.quiet()["difference"] == 0
