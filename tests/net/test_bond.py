@@ -55,6 +55,11 @@ def await_active(weir, number):
     wait_until(lambda: n_active(weir) == number, 30, f"{number} members are active")
 
 
+def reaches(host, to):
+    """One echo at a time: of several, ping waits for the last no longer than for those before."""
+    return all(host.ping(to, count=1, wait=10)[1] == 1 for _ in range(5))
+
+
 # Two daemons
 
 
@@ -184,7 +189,7 @@ def test_a_line_between_two_daemons_fails_and_comes_back(pair, stream):
     assert n_active(pair.near) == 1
     # The other end is told by silence only: three seconds of it.
     await_active(pair.far, 1)
-    assert pair.lan.ping("10.2.0.2", count=20, interval=0.01)[:2] == (20, 20)
+    assert reaches(pair.lan, "10.2.0.2")
 
     pair.near.ctl("link", "set", "m0", "up")
     for weir in (pair.near, pair.far):
@@ -367,7 +372,7 @@ def test_a_switch_hears_where_the_bond_is_after_a_fail_over(lab):
     for state, dev in (("down", "m10"), ("up", "m00")):
         weir.ctl("link", "set", "m0", state)
         wait_until(lambda d=dev: fdb_dev(switch, BOND_MAC) == [d], 10, f"the bond is behind {dev}")
-        assert switch.ping("10.3.0.1", count=5, interval=0.01)[:2] == (5, 5)
+        assert reaches(switch, "10.3.0.1")
     for capture in captures:
         capture.check()
         assert announced(capture.path) == [(BOND_MAC, "10.3.0.1"), (BOND_MAC, "2001:db8:3::1")]
