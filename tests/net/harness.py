@@ -86,14 +86,14 @@ def tshark_problems(path):
 class Capture:
     """What comes in at a peer's device, in a file. Every frame must be one that tshark likes."""
 
-    def __init__(self, namespace, path):
+    def __init__(self, namespace, path, dev=None):
         self.path = path
         self.log = Path(f"{path}.log")
         with open(self.log, "wb") as log:
             # Without delay it keeps whole slots: they must be small for many to fit.
             self.tcpdump = namespace.popen(
                 "tcpdump", "-Z", "root", "-U", "--immediate-mode", "-s", 10000, "-B", 65536, "-Q", "in", "-n",
-                "-i", namespace.dev, "-w", path, stdout=log, stderr=log)
+                "-i", dev or namespace.dev, "-w", path, stdout=log, stderr=log)
         wait_until(lambda: "listening on" in self.log.read_text(), what="tcpdump listens")
 
     def stop(self):
@@ -210,9 +210,9 @@ class Namespace:
         text = re.sub(r"-?\d+ absolute|(?<=\t)-?\d+$", "TIME", text, flags=re.M)
         return done.returncode, [" ".join(line.split()) for line in text.splitlines() if line.strip()]
 
-    def capture(self, path):
-        """From now on, what comes in goes to a file, for Capture.check()."""
-        return Capture(self, path)
+    def capture(self, path, dev=None):
+        """From now on, what comes in, at the usual device or another one, goes to a file, for Capture.check()."""
+        return Capture(self, path, dev)
 
     def close(self):
         for child in self.background:

@@ -7,6 +7,9 @@ import re
 import subprocess
 
 import pytest
+from scapy.layers.inet6 import ICMPv6ND_NS
+from scapy.layers.l2 import ARP, Ether
+from scapy.utils import RawPcapReader
 
 import switch_lab
 from harness import pings_go_on, program, run, wait_until
@@ -187,6 +190,58 @@ def test_the_router_itself_can_be_pinged_and_no_more(switch, name):
     with host.udp_socket(address(4, name)) as sock:
         sock.sendto(b"anybody?", (router, 53))
     wait_until(lambda: switch.weir.drops("firewall_drop_input") == before + 1, what="it is dropped")
+
+
+# What the bridge sends
+
+
+# What has an address in a VLAN for a while only, and what nobody has.
+OWN = {(10, 4): "192.168.10.250", (10, 6): "fd00:10::250", (20, 4): "192.168.20.250", (20, 6): "fd00:20::250"}
+NOBODY = {(10, 4): "192.168.10.99", (10, 6): "fd00:10::99", (20, 4): "192.168.20.99", (20, 6): "fd00:20::99"}
+# Where a VLAN comes out, with which tags.
+OUTS = {10: {"eth1": (), "eth2": (), "eth4": ()}, 20: {"eth3": (), "eth4": (20,)}}
+
+
+def said(path):
+    """{(who asks, bridge or host, about which address, with which tags)} by ARP or neighbour discovery in a capture."""
+    found = set()
+    for data, _ in RawPcapReader(str(path)):
+        seen = Ether(data)
+        who = "bridge" if seen.src == BRIDGE_MAC else "host"
+        if ARP in seen and seen[ARP].op == 1:
+            found.add((who, seen[ARP].pdst, ids_of(data)))
+        if ICMPv6ND_NS in seen:
+            found.add((who, seen[ICMPv6ND_NS].tgt, ids_of(data)))
+    return found
+
+
+def make_it_talk(switch, vlan, family, name):
+    """Has the bridge announce an address or probe for it, and ask for a host; has the host ask for nobody."""
+    dev, host = f"br0.{vlan}", switch.hosts[name]
+    switch.weir.ctl("addr", "add", f"{OWN[vlan, family]}/{24 if family == 4 else 64}", "dev", dev)
+    switch.weir.weirctl("neigh", "del", address(family, name), "dev", dev)
+    assert reaches(host, FAR if family == 4 else WAN[6])
+    host.ping(NOBODY[vlan, family], count=1, wait=0.1)
+
+
+def test_tshark_likes_what_the_bridge_says_and_what_it_floods(switch):
+    captures = {port: cable.capture(switch.dir / f"said-{port}.pcap") for port, cable in switch.cables.items()}
+    wanted = {port: set() for port in captures}
+    try:
+        for (vlan, family), own in OWN.items():
+            name = "office1" if vlan == 10 else "guest1"
+            make_it_talk(switch, vlan, family, name)
+            for port, tags in OUTS[vlan].items():
+                wanted[port] |= {("bridge", own, tags), ("bridge", address(family, name), tags)}
+                if port != HOSTS[name][2]:
+                    wanted[port].add(("host", NOBODY[vlan, family], tags))
+        for port, capture in captures.items():
+            wait_until(lambda p=port, c=capture: wanted[p] <= said(c.path), what=f"{port}: {wanted[port]}")
+            capture.check()
+            assert {vid for *_, tags in said(capture.path) for vid in tags} == ({20} if port == "eth4" else set())
+    finally:
+        for (vlan, family), own in OWN.items():
+            switch.weir.weirctl("addr", "del", f"{own}/{24 if family == 4 else 64}", "dev", f"br0.{vlan}")
 
 
 # Stations
