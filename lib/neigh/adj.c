@@ -134,11 +134,9 @@ void adj_retire(struct dp *dp, uint32_t index)
 
 void adj_publish(struct neigh_table *table, const struct neigh *neigh, const struct link *link)
 {
-	struct adj *adj = &table->adjs[neigh->adj];
-	union adj_front front = { .vec = *(const adj_vec *)(const void *)adj };
+	union adj_front front;
 
-	/* A header stays when it is not valid any more: who has just seen that it is may still send by it. */
-	front.state = 0;
+	memset(&front, 0, sizeof(front));
 	if (neigh_is_valid(neigh)) {
 		memcpy(&front.ether.dst_addr, &neigh->lladdr, sizeof(neigh->lladdr));
 		memcpy(&front.ether.src_addr, &link->mac, sizeof(link->mac));
@@ -148,7 +146,7 @@ void adj_publish(struct neigh_table *table, const struct neigh *neigh, const str
 		if (neigh->state == NEIGH_STALE)
 			front.state |= ADJ_TELL_USE;
 	}
-	*(volatile adj_vec *)adj = front.vec;
+	*(volatile adj_vec *)&table->adjs[neigh->adj] = front.vec;
 }
 
 void adj_set_mtu(struct neigh_table *table, uint32_t index, uint16_t mtu)

@@ -26,10 +26,11 @@ static inline void adj_store_header(
 static __rte_always_inline bool adj_rewrite_known(
 	struct pkt_meta *meta, void *l3, const struct adj *adj)
 {
-	/* Then there is a header, this neighbour's own, whatever becomes of it meanwhile: see adj_publish(). */
-	if (unlikely(__atomic_load_n(&adj->state, __ATOMIC_ACQUIRE) != ADJ_RESOLVED))
+	__m128i header = _mm_load_si128((const __m128i *)(const void *)adj);
+
+	if (unlikely(_mm_extract_epi8(header, offsetof(struct adj, state)) != ADJ_RESOLVED))
 		return false;
-	adj_store_header(meta, l3, adj, _mm_load_si128((const __m128i *)(const void *)adj));
+	adj_store_header(meta, l3, adj, header);
 	return true;
 }
 
