@@ -66,14 +66,19 @@ static inline uint32_t multipath_ports(const struct rte_mbuf *m, unsigned int of
 	return ports;
 }
 
+/* Once more: with one seed in a hundred what differs in one byte only would share its low bits. */
+static inline uint64_t multipath_mix_again(const struct multipath *mp, uint64_t hash)
+{
+	return hash_mix(hash ^ mp->seed[1], mp->seed[0] | 1);
+}
+
 /* Addresses and protocol as they are in the packet, in network order. */
 static inline uint64_t multipath_hash4(
 	const struct multipath *mp, uint32_t src_be, uint32_t dst_be, uint64_t l4)
 {
 	uint64_t hash = hash_mix(((uint64_t)src_be << 32 | dst_be) ^ mp->seed[0], l4 ^ mp->seed[1]);
 
-	/* Once more: with some seeds addresses that differ in one byte would share their low bits. */
-	return hash_mix(hash ^ mp->seed[1], mp->seed[0] | 1);
+	return multipath_mix_again(mp, hash);
 }
 
 static inline uint64_t multipath_hash6(
@@ -85,7 +90,7 @@ static inline uint64_t multipath_hash6(
 	memcpy(dst, dst_addr, sizeof(dst));
 	hash = hash_mix(src[0] ^ mp->seed[0], src[1] ^ mp->seed[1]);
 	hash = hash_mix(dst[0] ^ hash, dst[1] ^ mp->seed[1]);
-	return hash_mix(l4 ^ hash, mp->seed[0]);
+	return multipath_mix_again(mp, hash_mix(l4 ^ hash, mp->seed[0]));
 }
 
 /* The adjacency that a group has for this packet. ip: its header, checked by parse. */
