@@ -4,7 +4,7 @@
  * The thread that drives a worker on its lcore: passes, quiescent reports, and idling. It returns
  * when the control thread sets `stop`.
  *
- * Idle: IDLE_SPIN_NS after the last packet it pauses between passes, after IDLE_PAUSE_NS it
+ * Idle: after IDLE_SPINS passes without a packet it pauses between passes, after IDLE_PAUSES it
  * sleeps, first for IDLE_SLEEP_MIN_NS, then twice as long each time up to IDLE_SLEEP_MAX_NS. Once
  * there, it asks the sources to wake it (rx interrupts, descriptors of taps): where all of them can
  * it sleeps until something comes, else it goes on with short sleeps. Mail, injected and handed-over
@@ -26,8 +26,8 @@
 #include "dp/dp.h"
 
 enum {
-	IDLE_SPIN_NS = 10000,
-	IDLE_PAUSE_NS = 100000,
+	IDLE_SPINS = 256,
+	IDLE_PAUSES = 2048,
 	IDLE_SLEEP_MIN_NS = 5000,
 	IDLE_SLEEP_MAX_NS = 160000,
 	IDLE_ARMED_NS = 100000000, /* with everything armed */
@@ -40,8 +40,7 @@ struct loop {
 	struct worker *w;
 	uint64_t last; /* TSC at the start of the pass before */
 	bool was_busy;
-	uint64_t idle_since; /* TSC of the first pass that found nothing; 0: none yet */
-	uint64_t spin_cycles, pause_cycles;
+	uint32_t n_empty; /* passes without a packet, in a row */
 	uint32_t sleep_ns;
 	uint32_t n_missed; /* armed sleeps in a row that slept through packets */
 };
@@ -168,14 +167,10 @@ static bool idle_sleep(struct loop *loop)
 
 static bool idle_step(struct loop *loop)
 {
-	uint64_t idle;
-
-	if (loop->idle_since == 0)
-		loop->idle_since = loop->last;
-	idle = loop->last - loop->idle_since;
-	if (idle < loop->spin_cycles)
+	loop->n_empty++;
+	if (loop->n_empty < IDLE_SPINS)
 		return false;
-	if (idle < loop->pause_cycles || idle_ns_to_due(loop->w) == 0) {
+	if (loop->n_empty < IDLE_PAUSES || idle_ns_to_due(loop->w) == 0) {
 		rte_pause();
 		return false;
 	}
@@ -185,19 +180,13 @@ static bool idle_step(struct loop *loop)
 int worker_loop(void *arg)
 {
 	struct worker *w = arg;
-	struct loop loop = {
-		.w = w,
-		.last = rte_rdtsc(),
-		.sleep_ns = IDLE_SLEEP_MIN_NS,
-		.spin_cycles = IDLE_SPIN_NS * w->dp->tsc_hz / 1000000000,
-		.pause_cycles = IDLE_PAUSE_NS * w->dp->tsc_hz / 1000000000,
-	};
+	struct loop loop = { .w = w, .last = rte_rdtsc(), .sleep_ns = IDLE_SLEEP_MIN_NS };
 
 	/* Without this the kernel rounds every sleep up by 50 us. */
 	prctl(PR_SET_TIMERSLACK, 1UL);
 	while (!atomic_load_explicit(&w->stop, memory_order_relaxed)) {
 		if (likely(loop_pass(&loop)) || (w->is_adaptive && idle_step(&loop))) {
-			loop.idle_since = 0;
+			loop.n_empty = 0;
 			loop.sleep_ns = IDLE_SLEEP_MIN_NS;
 		}
 	}
