@@ -60,25 +60,19 @@ static inline const uint32_t *lpm_group_slot(const struct lpm *lpm, uint32_t ent
 	return &lpm->groups[(size_t)(entry & LPM_VALUE) << 8 | byte];
 }
 
-/* The entry that decides about addr (host order); 0: the default does. */
-static inline uint32_t lpm4_entry(const struct lpm *lpm, uint32_t addr)
+/* The slot of the first level. first: 32 bits of the address, host order. */
+static inline const uint32_t *lpm_root_slot(const struct lpm *lpm, uint32_t first)
 {
-	uint32_t entry = lpm_load(&lpm->root[addr >> 16]);
-
-	if (entry & LPM_IS_GROUP) {
-		entry = lpm_load(lpm_group_slot(lpm, entry, (uint8_t)(addr >> 8)));
-		if (unlikely(entry & LPM_IS_GROUP))
-			entry = lpm_load(lpm_group_slot(lpm, entry, (uint8_t)addr));
-	}
-	return entry;
+	return &lpm->root[first >> 16];
 }
 
-static inline const uint32_t *lpm6_root_slot(const struct lpm *lpm, const uint8_t *addr)
+/* Those bits of an IPv6 address. */
+static inline uint32_t lpm6_first(const uint8_t *addr)
 {
-	uint16_t first;
+	uint32_t first;
 
 	memcpy(&first, addr, sizeof(first));
-	return &lpm->root[rte_be_to_cpu_16(first)];
+	return rte_be_to_cpu_32(first);
 }
 
 /* From an entry on down, whose next byte of the address this is. */
@@ -89,9 +83,22 @@ static inline uint32_t lpm6_descend(const struct lpm *lpm, uint32_t entry, const
 	return entry;
 }
 
+/* The entry that decides about addr (host order); 0: the default does. */
+static inline uint32_t lpm4_entry(const struct lpm *lpm, uint32_t addr)
+{
+	uint32_t entry = lpm_load(lpm_root_slot(lpm, addr));
+
+	if (entry & LPM_IS_GROUP) {
+		entry = lpm_load(lpm_group_slot(lpm, entry, (uint8_t)(addr >> 8)));
+		if (unlikely(entry & LPM_IS_GROUP))
+			entry = lpm_load(lpm_group_slot(lpm, entry, (uint8_t)addr));
+	}
+	return entry;
+}
+
 static inline uint32_t lpm6_entry(const struct lpm *lpm, const uint8_t *addr)
 {
-	return lpm6_descend(lpm, lpm_load(lpm6_root_slot(lpm, addr)), addr + 2);
+	return lpm6_descend(lpm, lpm_load(lpm_root_slot(lpm, lpm6_first(addr))), addr + 2);
 }
 
 /* The default, and how often it has changed: what a lookup compares with in the end. */
@@ -138,16 +145,16 @@ static inline uint32_t lpm6_lookup(const struct lpm *lpm, const uint8_t *addr)
  * A lookup in three steps, for a burst whose cache lines are to come meanwhile: lpm_begin() before all of them,
  * lpm_approach() asks for the slot of the first level, lpm_seek() reads it and asks for the one that mostly has
  * the answer, lpm4_take() or lpm6_take() reads that. All in one pass, so that no group is used again meanwhile. The
- * answer is one that the address had in between, as with a plain lookup. first: 32 bits of the address, host order.
+ * answer is one that the address had in between, as with a plain lookup.
  */
 static inline void lpm_approach(const struct lpm *lpm, uint32_t first)
 {
-	rte_prefetch0(&lpm->root[first >> 16]);
+	rte_prefetch0(lpm_root_slot(lpm, first));
 }
 
 static inline const uint32_t *lpm_seek(const struct lpm *lpm, uint32_t first)
 {
-	const uint32_t *slot = &lpm->root[first >> 16];
+	const uint32_t *slot = lpm_root_slot(lpm, first);
 	uint32_t entry = lpm_load(slot);
 
 	if (entry & LPM_IS_GROUP) {
@@ -163,7 +170,7 @@ static inline __attribute__((always_inline)) uint32_t lpm4_take(
 	uint32_t entry = lpm_load(slot);
 
 	if (entry & LPM_IS_GROUP) {
-		if (unlikely(slot == &lpm->root[addr >> 16]))
+		if (unlikely(slot == lpm_root_slot(lpm, addr)))
 			return lpm4_lookup(lpm, addr); /* it has got a group since */
 		entry = lpm_load(lpm_group_slot(lpm, entry, (uint8_t)addr));
 	}
@@ -178,22 +185,13 @@ static inline __attribute__((always_inline)) uint32_t lpm6_take(
 	uint32_t entry = lpm_load(slot);
 
 	if (entry & LPM_IS_GROUP) {
-		if (unlikely(slot == lpm6_root_slot(lpm, addr)))
+		if (unlikely(slot == lpm_root_slot(lpm, lpm6_first(addr))))
 			return lpm6_lookup(lpm, addr);
 		entry = lpm6_descend(lpm, entry, addr + 3);
 	}
 	if (unlikely(lpm_begin(lpm) != begin))
 		return lpm6_lookup(lpm, addr);
 	return lpm_answer(entry, begin);
-}
-
-/* The first bits of an IPv6 address, as above. */
-static inline uint32_t lpm6_first(const uint8_t *addr)
-{
-	uint32_t first;
-
-	memcpy(&first, addr, sizeof(first));
-	return rte_be_to_cpu_32(first);
 }
 
 /* Asks for the cache line that a lookup will wait for: reads the first level, so not for free. */
