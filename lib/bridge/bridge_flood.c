@@ -21,7 +21,7 @@ struct bridge_targets {
 };
 
 static bool flood_reaches(const struct bridge_worker *bw, const struct bridge_frame *f,
-	uint16_t ifindex, uint32_t len)
+	uint16_t ifindex, const struct rte_mbuf *m)
 {
 	const struct bridge_port *out = &bw->ports[ifindex];
 	bool is_group = (f->dst & MAC_GROUP_BIT) != 0;
@@ -36,7 +36,7 @@ static bool flood_reaches(const struct bridge_worker *bw, const struct bridge_fr
 		return false;
 	if (f->in != NULL && (out->flags & f->in->flags & BRIDGE_ISOLATED))
 		return false;
-	return len <= (uint32_t)out->mtu + BRIDGE_OVERHEAD;
+	return bridge_fits(m, out);
 }
 
 /* Groups reach the bridge's own link, if it has one in that VLAN. */
@@ -52,7 +52,7 @@ static bool flood_is_ours(
 }
 
 static void flood_find(struct worker *w, const struct bridge_worker *bw,
-	const struct bridge_frame *f, uint32_t len, struct bridge_targets *targets)
+	const struct bridge_frame *f, const struct rte_mbuf *m, struct bridge_targets *targets)
 {
 	/* Pairs with the release in bridge.c. */
 	const struct bridge_members *members =
@@ -61,7 +61,7 @@ static void flood_find(struct worker *w, const struct bridge_worker *bw,
 	targets->n = 0;
 	targets->is_ours = flood_is_ours(w, bw, f);
 	for (unsigned int i = 0; i < members->n; i++)
-		if (flood_reaches(bw, f, members->ifindex[i], len))
+		if (flood_reaches(bw, f, members->ifindex[i], m))
 			targets->ifindex[targets->n++] = members->ifindex[i];
 }
 
@@ -163,7 +163,7 @@ unsigned int bridge_flood(struct worker *w, struct bridge_worker *bw, struct sta
 	struct pkt_meta *meta = pkt_meta(m);
 	struct bridge_targets targets;
 
-	flood_find(w, bw, f, m->pkt_len, &targets);
+	flood_find(w, bw, f, m, &targets);
 	if (targets.n == 0)
 		return targets.is_ours ? bridge_deliver(w, bw, m, meta, f)
 				       : bridge_drop(w, meta, f, BRIDGE_DROP_NOBODY);

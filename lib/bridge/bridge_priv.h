@@ -17,7 +17,8 @@ enum {
 		1,	    /* of members without VLANs of their own, where their bridge filters */
 	BRIDGE_NEWS = 4096, /* stations per worker that wait to be learned; a power of two */
 	BRIDGE_TOLD = 256,  /* stations that a worker knows to have told of lately */
-	BRIDGE_OVERHEAD = 18, /* of a frame, beyond what an MTU counts: with one tag, as in Linux */
+	/* Of a frame, beyond what an MTU counts: with one tag, as in Linux, whether it has one or not. */
+	BRIDGE_OVERHEAD = 18,
 };
 
 /* A MAC address as keys and frames have it: the first six bytes of a little-endian word. */
@@ -179,6 +180,15 @@ unsigned int bridge_drop(struct worker *w, struct pkt_meta *meta, const struct b
 /* bridge_flood.c */
 unsigned int bridge_flood(struct worker *w, struct bridge_worker *bw, struct stage_node *node,
 	struct rte_mbuf *m, const struct bridge_frame *f);
+
+/* Is a frame no larger than what the member sends? Its tags do not count, however many these are. */
+static inline bool bridge_fits(const struct rte_mbuf *m, const struct bridge_port *out)
+{
+	uint16_t type_be;
+
+	return likely(m->pkt_len <= (uint32_t)out->mtu + BRIDGE_OVERHEAD) ||
+	       m->pkt_len <= out->mtu + vlan_find_payload(m, VLAN_TAGS_MAX, &type_be);
+}
 
 #define MAC_GROUP_BIT UINT64_C(1) /* of an address as frames and keys have it */
 

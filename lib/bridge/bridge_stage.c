@@ -111,7 +111,7 @@ unsigned int bridge_send(struct worker *w, struct bridge_worker *bw, struct rte_
 	if (unlikely(out->flags & BRIDGE_ISOLATED) && f->in != NULL &&
 		(f->in->flags & BRIDGE_ISOLATED))
 		return bridge_drop(w, meta, f, BRIDGE_DROP_ISOLATED);
-	if (unlikely(m->pkt_len > (uint32_t)out->mtu + BRIDGE_OVERHEAD))
+	if (unlikely(!bridge_fits(m, out)))
 		return bridge_drop(w, meta, f, BRIDGE_DROP_TOO_BIG);
 	if (!bridge_keeps_tag(f, m, out)) {
 		drop = frame_set_tag(f, m, bridge_wants_tag(f, out));

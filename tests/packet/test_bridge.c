@@ -313,6 +313,40 @@ START_TEST(what_a_member_cannot_send_is_not_sent_by_it)
 }
 END_TEST
 
+/* Tags do not count. Filtering or not, the station known or not. */
+START_TEST(full_frames_are_switched_with_their_tags)
+{
+	static const uint16_t tags[] = { RTE_ETHER_TYPE_QINQ, RTE_ETHER_TYPE_VLAN,
+		RTE_ETHER_TYPE_QINQ, RTE_ETHER_TYPE_QINQ }; /* innermost first */
+
+	for (unsigned int i = 0; i < 2 * (RTE_DIM(tags) + 1); i++) {
+		unsigned int n_tags = i / 2, n_spare = n_tags < 2 ? 4 - 4 * n_tags : 0;
+		struct bench *b = bridge_start(
+			ALL_MEMBERS, i % 2 == 0 ? NULL : "vlan_filtering = true;", NULL);
+		struct frame frame, longer;
+
+		station_frame(&frame, STATION_A, STATION_B, 1500);
+		/* As in Linux there is room for a tag, also where there is none. */
+		station_frame(&longer, STATION_A, STATION_B, 1501 + n_spare);
+		/* Not that of a VLAN of the bridge. */
+		for (unsigned int k = 0; k < n_tags; k++) {
+			bool is_outer = k == n_tags - 1;
+
+			frame_tag(&frame, is_outer ? RTE_ETHER_TYPE_QINQ : tags[k], 5);
+			frame_tag(&longer, is_outer ? RTE_ETHER_TYPE_QINQ : tags[k], 5);
+		}
+		station_send(b, E0, &frame, TO_E1 | TO_E2 | TO_E3);
+		station_fails(b, E0, &longer, "bridge_nobody");
+		station_says(b, E1, STATION_B, STATION_A, TO_E0);
+		station_send(b, E0, &frame, TO_E1);
+		/* Both stations are known by now. */
+		station_send(b, E0, &frame, TO_E1);
+		station_fails(b, E0, &longer, "bridge_too_big");
+		bench_destroy(b);
+	}
+}
+END_TEST
+
 START_TEST(frames_in_pieces_come_out_whole)
 {
 	static const uint16_t pieces[] = { 14, 15, 64, 700 };
@@ -462,6 +496,7 @@ PACKET_MAIN("bridge", PLAIN_TEST(a_station_is_asked_for_everywhere_until_it_is_k
 	PLAIN_TEST(a_frame_without_a_header_is_dropped),
 	PLAIN_TEST(with_nobody_else_there_is_nobody_to_ask),
 	PLAIN_TEST(what_a_member_cannot_send_is_not_sent_by_it),
+	PLAIN_TEST(full_frames_are_switched_with_their_tags),
 	PLAIN_TEST(frames_in_pieces_come_out_whole),
 	PLAIN_TEST(shared_frames_are_passed_on_and_not_written_to),
 	PLAIN_TEST(without_buffers_a_flood_ends_and_nothing_leaks),
