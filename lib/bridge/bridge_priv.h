@@ -137,7 +137,8 @@ struct bridge_state {
 	X(BRIDGE_DROP_VLAN_OUT, "bridge_vlan_out",                                                 \
 		"of a VLAN that the member which the station is behind does not send")             \
 	X(BRIDGE_DROP_DOUBLE_TAG, "bridge_double_tag",                                             \
-		"tagged for the member's own untagged VLAN, with another tag behind")              \
+		"a customer tag behind that of the member's own untagged VLAN, or behind service " \
+		"tags without an id")                                                              \
 	X(BRIDGE_DROP_SAME_PORT, "bridge_same_port",                                               \
 		"the station is behind the member that the frame came from")                       \
 	X(BRIDGE_DROP_ISOLATED, "bridge_isolated", "from one isolated member to another")          \

@@ -56,11 +56,14 @@ static __rte_always_inline uint16_t bridge_quick_vid(
 	const struct rte_ether_hdr *ether = rte_pktmbuf_mtod(m, const struct rte_ether_hdr *);
 	uint16_t vid;
 
-	if (likely(ether->ether_type != RTE_BE16(RTE_ETHER_TYPE_VLAN)))
+	if (likely(!vlan_is_tag(ether->ether_type)))
 		return way->vid;
 	if (unlikely(m->data_len < VLAN_HEADER_LEN))
 		return 0;
 	vid = vlan_tci(m) & VLAN_VID_MASK;
+	/* Payload; but one without an id may have a customer tag behind it. */
+	if (ether->ether_type == RTE_BE16(RTE_ETHER_TYPE_QINQ))
+		return vid != 0 ? way->vid : 0;
 	return vid != way->vid && bridge_vlans_have(way->in->vlans, vid) ? vid : 0;
 }
 

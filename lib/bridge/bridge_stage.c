@@ -45,12 +45,32 @@ static __rte_always_inline void frame_read_macs(struct bridge_frame *f, const st
 	f->src = src >> 16;
 }
 
+/*
+ * Would a customer tag count that is no VLAN's here, once what is in front of it has gone: a tag of the frame's own
+ * VLAN, and service tags without an id, which say a priority only and are taken off by whom the frame reaches?
+ */
+static bool frame_hides_tag(const struct bridge_frame *f, struct rte_mbuf *m)
+{
+	uint32_t at = RTE_ETHER_HDR_LEN + (f->is_tagged ? VLAN_TAG_LEN : 0);
+
+	for (unsigned int n = 0; n < VLAN_TAGS_MAX; n++, at += VLAN_TAG_LEN) {
+		uint16_t type_be = *rte_pktmbuf_mtod_offset(m, const unaligned_uint16_t *, at - 2);
+
+		if (type_be == RTE_BE16(RTE_ETHER_TYPE_VLAN))
+			return true;
+		if (type_be != RTE_BE16(RTE_ETHER_TYPE_QINQ) || !parse_has(m, at + VLAN_TAG_LEN))
+			return false;
+		if ((rte_be_to_cpu_16(*rte_pktmbuf_mtod_offset(m, const unaligned_uint16_t *, at)) &
+			    VLAN_VID_MASK) != 0)
+			return false;
+	}
+	return true;
+}
+
 /* Finds the VLAN. BRIDGE_N_DROPS: the member takes it. */
 static __rte_noinline enum bridge_drop frame_read_vlan(
 	struct bridge_frame *f, struct rte_mbuf *m, const struct bridge_port *in)
 {
-	const struct rte_vlan_hdr *tag = (const struct rte_vlan_hdr *)(pkt_ether(m) + 1);
-
 	f->vid = in->pvid;
 	f->is_tagged = false;
 	if (pkt_ether(m)->ether_type == RTE_BE16(RTE_ETHER_TYPE_VLAN)) {
@@ -59,10 +79,10 @@ static __rte_noinline enum bridge_drop frame_read_vlan(
 		f->is_tagged = true;
 		if ((vlan_tci(m) & VLAN_VID_MASK) != 0)
 			f->vid = vlan_tci(m) & VLAN_VID_MASK;
-		/* On the way out that tag goes, and what a stranger wrote behind it would count. */
-		if (f->vid == in->pvid && vlan_is_tag(tag->eth_proto))
-			return BRIDGE_DROP_DOUBLE_TAG;
 	}
+	/* On the way out that tag goes, and what a stranger wrote behind it would count. */
+	if (f->vid == in->pvid && frame_hides_tag(f, m))
+		return BRIDGE_DROP_DOUBLE_TAG;
 	return bridge_vlans_have(in->vlans, f->vid) ? BRIDGE_N_DROPS : BRIDGE_DROP_VLAN;
 }
 
@@ -122,14 +142,6 @@ unsigned int bridge_send(struct worker *w, struct bridge_worker *bw, struct rte_
 	return BRIDGE_TX;
 }
 
-/* Behind the tag of the bridge's own VLAN, which goes, another one would count as that of a link on it. */
-static bool frame_hides_tag(const struct bridge_frame *f, const struct rte_mbuf *m)
-{
-	const struct rte_vlan_hdr *tag = (const struct rte_vlan_hdr *)(pkt_ether(m) + 1);
-
-	return f->is_tagged && f->vid == f->bridge->pvid && vlan_is_tag(tag->eth_proto);
-}
-
 /* What was sent to a member's address is for the link that it reached, as in Linux. */
 static enum bridge_drop frame_set_dst(
 	const struct bridge_worker *bw, struct rte_mbuf *m, uint16_t ifindex)
@@ -151,7 +163,8 @@ unsigned int bridge_deliver(struct worker *w, struct bridge_worker *bw, struct r
 
 	/* Tags say there which VLAN's link it is: all but the bridge's own come with one. */
 	if (f->bridge->is_filtering && (f->is_tagged || !is_own_vlan)) {
-		if (frame_hides_tag(f, m))
+		/* Behind the tag of the bridge's own VLAN another one would count as that of a link on it. */
+		if (is_own_vlan && frame_hides_tag(f, m))
 			return bridge_drop(w, meta, f, BRIDGE_DROP_DOUBLE_TAG);
 		drop = frame_set_tag(f, m, !is_own_vlan);
 		if (drop != BRIDGE_N_DROPS)
