@@ -62,7 +62,8 @@ class Vlan:
     def answer_arp(self, wire, frame):
         """The host says where it is."""
         if self.has(frame) and ARP in frame and frame[ARP].op == 1 and frame[ARP].pdst == self.host:
-            assert (frame.dst, frame.src, frame[ARP].hwsrc) == (BROADCAST, self.mac, self.mac)
+            # All are asked, or it alone, whether it is still there.
+            assert frame.dst in (BROADCAST, HOST_MAC) and (frame.src, frame[ARP].hwsrc) == (self.mac, self.mac)
             wire.send(self.frame(ARP(op=2, hwsrc=HOST_MAC, psrc=self.host, hwdst=self.mac, pdst=self.gateway)))
 
     def converse(self, wire, frame, is_answer):
