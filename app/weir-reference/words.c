@@ -53,7 +53,7 @@ static const char *type_example(const struct field *field, enum field_type type)
 		return "64kb";
 	case FIELD_RATE:
 		return "100mbit";
-	case FIELD_CPUS:
+	case FIELD_SET:
 		return "1-3";
 	case FIELD_INT:
 	case FIELD_STRING:

@@ -19,8 +19,8 @@ enum hugepages_mode { HUGEPAGES_AUTO, HUGEPAGES_OFF };
 
 struct workers_conf {
 	struct object_head head;
-	struct cpu_list lcores; /* empty: every CPU but the first */
-	int idle;		/* enum idle_mode */
+	struct number_set lcores; /* empty: every CPU but the first */
+	int idle;		  /* enum idle_mode */
 };
 
 struct memory_conf {

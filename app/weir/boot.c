@@ -33,7 +33,7 @@ enum {
 
 static const struct field workers_fields[] = {
 	{ .name = "lcores",
-		.type = FIELD_CPUS,
+		.type = FIELD_SET,
 		.offset = offsetof(struct workers_conf, lcores),
 		.help = "CPUs that run a worker each; every one but the first when left out" },
 	{ .name = "idle",
@@ -167,23 +167,18 @@ struct module boot_module = {
 
 /* CPUs */
 
-static bool cpu_list_has(const struct cpu_list *list, int cpu)
-{
-	return list->mask[cpu / 64] >> (cpu % 64) & 1;
-}
-
 /* Chooses the CPU of each worker. */
 static int plan_cpus(
 	const struct workers_conf *conf, const cpu_set_t *allowed, struct boot_plan *plan)
 {
-	static const struct cpu_list none;
+	static const struct number_set none;
 	bool is_default = memcmp(&conf->lcores, &none, sizeof(none)) == 0;
 	int first = -1;
 
 	for (int cpu = 0; cpu < 256 && plan->n_workers < WORKER_MAX; cpu++) {
 		bool is_allowed = CPU_ISSET(cpu, allowed);
 
-		if (!is_default && cpu_list_has(&conf->lcores, cpu) && !is_allowed) {
+		if (!is_default && number_set_has(&conf->lcores, (uint8_t)cpu) && !is_allowed) {
 			log_err("boot",
 				"workers.lcores names a CPU that this machine does not give cpu=%d",
 				cpu);
@@ -193,7 +188,7 @@ static int plan_cpus(
 			continue;
 		if (first < 0)
 			first = cpu;
-		if (is_default ? cpu != first : cpu_list_has(&conf->lcores, cpu))
+		if (is_default ? cpu != first : number_set_has(&conf->lcores, (uint8_t)cpu))
 			plan->cpus[plan->n_workers++] = cpu;
 	}
 	if (plan->n_workers == 0)

@@ -15,15 +15,15 @@
 
 /* Workers */
 
-static bool cpu_is_listed(const struct cpu_list *list, int cpu)
+static bool cpu_is_listed(const struct number_set *list, int cpu)
 {
-	return cpu < 256 && (list->mask[cpu / 64] >> (cpu % 64) & 1);
+	return cpu < 256 && number_set_has(list, (uint8_t)cpu);
 }
 
 /* The CPUs that workers will run on: those configured, else all but the first. */
 static void worker_cpus(const struct visit *v, cpu_set_t *out)
 {
-	static const struct cpu_list none;
+	static const struct number_set none;
 	const struct workers_conf *conf = conf_section(v->doctor->config, "workers")->objects[0];
 	bool is_default = memcmp(&conf->lcores, &none, sizeof(none)) == 0, is_first = true;
 	cpu_set_t online;

@@ -2,7 +2,8 @@
 
 /*
  * Tunables as one section of the configuration and three commands, made from the modules' groups.
- * Control thread only. A group's values are copied as bytes, so groups hold scalars, no strings.
+ * Control thread only. A group's values are copied as bytes, so groups hold scalars and other such groups,
+ * no strings.
  */
 #include "dp/sysctl.h"
 
@@ -171,7 +172,8 @@ static const struct object sysctl_get_args = {
 				.flags = FIELD_REQUIRED | FIELD_POSITIONAL,
 				.offset = offsetof(struct sysctl_args, name),
 				.complete = "sysctl.show:name",
-				.help = "GROUP.NAME, such as ipv4.default_ttl" },
+				.help = "GROUP.NAME, such as ipv4.default_ttl or "
+					"ipv6.icmp.ratelimit" },
 			{ .type = FIELD_END },
 		},
 };
@@ -186,7 +188,8 @@ static const struct object sysctl_set_args = {
 				.flags = FIELD_REQUIRED | FIELD_POSITIONAL,
 				.offset = offsetof(struct sysctl_args, name),
 				.complete = "sysctl.show:name",
-				.help = "GROUP.NAME, such as ipv4.default_ttl" },
+				.help = "GROUP.NAME, such as ipv4.default_ttl or "
+					"ipv6.icmp.ratelimit" },
 			{ .name = "value",
 				.type = FIELD_STRING,
 				.flags = FIELD_REQUIRED | FIELD_POSITIONAL,
@@ -200,37 +203,67 @@ static const struct object sysctl_set_args = {
 struct sysctl_find {
 	const char *name;
 	const struct sysctl_group *group;
+	void *values;		     /* the group's */
+	const struct object *object; /* the group, or one within it */
+	size_t offset;		     /* of that in the group */
 	const struct field *field;
-	void *values;
 };
+
+/* The rest of a name after that of an object; NULL: it is another's. */
+static const char *sysctl_name_below(const char *name, const char *object)
+{
+	size_t len = strlen(object);
+
+	return strncmp(name, object, len) == 0 && name[len] == '.' ? name + len + 1 : NULL;
+}
+
+static bool sysctl_find_field(
+	struct sysctl_find *find, const struct object *object, size_t offset, const char *name)
+{
+	for (const struct field *f = object->fields; f->type != FIELD_END; f++) {
+		const char *below = sysctl_name_below(name, f->name);
+
+		if (f->type == FIELD_GROUP && below != NULL)
+			return sysctl_find_field(find, f->object, offset + f->offset, below);
+		if (f->type == FIELD_GROUP || strcmp(f->name, name) != 0)
+			continue;
+		find->object = object;
+		find->offset = offset;
+		find->field = f;
+		return true;
+	}
+	return false;
+}
 
 static int sysctl_find_in(const struct sysctl_group *group, void *values, void *ctx)
 {
 	struct sysctl_find *find = ctx;
-	size_t len = strlen(group->name);
+	const char *below = sysctl_name_below(find->name, group->name);
 
-	if (strncmp(find->name, group->name, len) != 0 || find->name[len] != '.')
-		return 0;
-	for (const struct field *f = group->object->fields; f->type != FIELD_END; f++) {
-		if (strcmp(f->name, find->name + len + 1) == 0) {
-			find->group = group;
-			find->field = f;
-			find->values = values;
-			return 1;
-		}
+	find->group = group;
+	find->values = values;
+	return below != NULL && sysctl_find_field(find, group->object, 0, below);
+}
+
+static void sysctl_show_object(
+	json_t *rows, const char *path, const struct object *object, const void *values)
+{
+	for (const struct field *f = object->fields; f->type != FIELD_END; f++) {
+		char *name = mem_printf("%s.%s", path, f->name);
+
+		if (f->type == FIELD_GROUP)
+			sysctl_show_object(rows, name, f->object, (const char *)values + f->offset);
+		else
+			json_array_append_new(
+				rows, json_pack("{s:s, s:o, s:s}", "name", name, "value",
+					      schema_field_json(f, values), "help", f->help));
+		free(name);
 	}
-	return 0;
 }
 
 static int sysctl_show_group(const struct sysctl_group *group, void *values, void *ctx)
 {
-	json_t *rows = ctx;
-
-	for (const struct field *f = group->object->fields; f->type != FIELD_END; f++)
-		json_array_append_new(
-			rows, json_pack("{s:o, s:o, s:s}", "name",
-				      json_sprintf("%s.%s", group->name, f->name), "value",
-				      schema_field_json(f, values), "help", f->help));
+	sysctl_show_object(ctx, group->name, group->object, values);
 	return 0;
 }
 
@@ -248,7 +281,7 @@ static int sysctl_get(struct call *call, const void *args)
 	if (sysctl_each(call->ctx, sysctl_find_in, &find) == 0)
 		return call_fail(call, -ENOENT, "%s: no such sysctl", a->name);
 	call->result = json_pack("[{s:s, s:o}]", "name", a->name, "value",
-		schema_field_json(find.field, find.values));
+		schema_field_json(find.field, (const char *)find.values + find.offset));
 	return 0;
 }
 
@@ -259,7 +292,8 @@ static int sysctl_fail(
 	char *text = diag_text(diag);
 
 	if (is_bad)
-		err = call_refuse(call, "%s.%s", find->group->name, text);
+		err = call_refuse(call, "%.*s%s",
+			(int)(strlen(find->name) - strlen(find->field->name)), find->name, text);
 	else
 		call_fail(call, err, "%s", text);
 	free(text);
@@ -280,7 +314,8 @@ static int sysctl_set(struct call *call, const void *args)
 	diag_init(&diag, NULL);
 	wanted = mem_zalloc(find.group->object->size);
 	memcpy(wanted, find.values, find.group->object->size);
-	err = schema_set_text(find.group->object, wanted, find.field->name, a->value, &diag);
+	err = schema_set_text(
+		find.object, (char *)wanted + find.offset, find.field->name, a->value, &diag);
 	is_bad = err < 0;
 	if (!is_bad)
 		err = sysctl_put(call->ctx, find.group, find.values, wanted, &diag);

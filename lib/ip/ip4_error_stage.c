@@ -56,21 +56,6 @@ static bool error_is_allowed(
 	return !is_icmp_error_type(*type);
 }
 
-/* Within the limits? Those of Linux: they hold for the types of icmp_ratemask, and never for PMTU. */
-static bool error_is_within_rate(
-	struct worker *w, struct ip_worker *ip_worker, struct rte_mbuf *m, struct pkt_meta *meta)
-{
-	const struct ip4_sysctl *sysctl = ip_worker->sysctl;
-	uint32_t to_be = pkt_ip4(m, meta)->src_addr;
-
-	if (!(sysctl->icmp_ratemask & UINT32_C(1) << meta->icmp_type))
-		return true;
-	if (meta->icmp_type == ICMP_DEST_UNREACH && meta->icmp_code == ICMP_FRAG_NEEDED)
-		return true;
-	return icmp_rate_allow(
-		w, &ip_worker->icmp_rate, &sysctl->icmp, &to_be, sizeof(to_be), meta->ns);
-}
-
 /*
  * RFC 1812 4.3.2.4, and what Linux does: from the address that was asked, or from one of the link
  * that the error leaves by (0: ip4_output chooses it), or of the link that the packet came in by.
@@ -128,7 +113,8 @@ static enum ip_error_end error_answer(
 
 	if (!error_is_allowed(ip_worker, m, meta))
 		return IP_ERROR_FORBIDDEN;
-	if (!error_is_within_rate(w, ip_worker, m, meta))
+	if (!icmp4_rate_allow(w, ip_worker, meta->icmp_type, meta->icmp_code,
+		    pkt_ip4(m, meta)->src_addr, meta->ns))
 		return IP_ERROR_LIMITED;
 	error = error_build(w, ip_worker, m, meta);
 	if (error == NULL)

@@ -50,6 +50,11 @@ static unsigned int local_echo(
 	struct rte_ipv4_hdr *ip;
 	uint32_t addr;
 
+	if (ip_worker->sysctl->icmp_echo_ignore_all)
+		return ip_drop(meta, ICMP_DROP_ECHO_IGNORED);
+	if (!icmp4_rate_allow(
+		    w, ip_worker, ICMP_ECHOREPLY, 0, pkt_ip4(m, meta)->src_addr, meta->ns))
+		return ip_drop(meta, ICMP_DROP_ECHO_LIMITED);
 	if (!pkt_writable(m))
 		return ip_drop(meta, IP_DROP_SHARED);
 	reply_set_options(w, ip_worker, m, meta);
@@ -76,8 +81,7 @@ static unsigned int local_icmp(
 
 	if (checksum_mbuf_sum(m, meta->l4_off, len) != 0xffff)
 		return ip_drop(meta, ICMP_DROP_BAD_CHECKSUM);
-	if (icmp->icmp_type != RTE_IP_ICMP_ECHO_REQUEST || icmp->icmp_code != 0 ||
-		ip_worker->sysctl->icmp_echo_ignore_all)
+	if (icmp->icmp_type != RTE_IP_ICMP_ECHO_REQUEST || icmp->icmp_code != 0)
 		return ip_drop(meta, ICMP_DROP_UNHANDLED);
 	return local_echo(w, ip_worker, m, meta);
 }

@@ -7,6 +7,44 @@
 #include "dp/trace.h"
 #include "ip/ip_priv.h"
 
+static const struct field icmp6_sysctl_fields[] = {
+	{ .name = "ratelimit",
+		.type = FIELD_INT,
+		.flags = FIELD_RUNTIME,
+		.offset = offsetof(struct icmp6_sysctl, ratelimit),
+		.min = 0,
+		.max = 3600000,
+		.def = "1000",
+		.help = "milliseconds between ICMPv6 messages to one destination, after a burst of "
+			"six; 0: no limit" },
+	{ .name = "ratemask",
+		.type = FIELD_SET,
+		.flags = FIELD_RUNTIME,
+		.offset = offsetof(struct icmp6_sysctl, ratemask),
+		.def = "0-1,3-127",
+		.help = "ICMPv6 types that are limited, by this and by ipv4.icmp_msgs_per_sec" },
+	{ .name = "echo_ignore_all",
+		.type = FIELD_BOOL,
+		.flags = FIELD_RUNTIME,
+		.offset = offsetof(struct icmp6_sysctl, echo_ignore_all),
+		.def = "false",
+		.help = "do not answer echo requests" },
+	{ .name = "echo_ignore_multicast",
+		.type = FIELD_BOOL,
+		.flags = FIELD_RUNTIME,
+		.offset = offsetof(struct icmp6_sysctl, echo_ignore_multicast),
+		.def = "false",
+		.help = "do not answer echo requests to groups" },
+	{ .type = FIELD_END },
+};
+
+static const struct object icmp6_sysctl_object = {
+	.name = "icmp",
+	.help = "ICMPv6",
+	.size = sizeof(struct icmp6_sysctl),
+	.fields = icmp6_sysctl_fields,
+};
+
 static const struct field ip6_sysctl_fields[] = {
 	{ .name = "hop_limit",
 		.type = FIELD_INT,
@@ -16,33 +54,6 @@ static const struct field ip6_sysctl_fields[] = {
 		.max = 255,
 		.def = "64",
 		.help = "hop limit of packets made here" },
-	{ .name = "icmp_msgs_per_sec",
-		.type = FIELD_INT,
-		.flags = FIELD_RUNTIME,
-		.offset = offsetof(struct ip6_sysctl, icmp.msgs_per_sec),
-		.min = 0,
-		.max = 1000000,
-		.def = "1000",
-		.help = "ICMPv6 errors sent per second at most; 0 sends none" },
-	{ .name = "icmp_msgs_burst",
-		.type = FIELD_INT,
-		.flags = FIELD_RUNTIME,
-		.offset = offsetof(struct ip6_sysctl, icmp.msgs_burst),
-		.min = 1,
-		.max = 100000,
-		.def = "50",
-		.help = "ICMPv6 errors sent at once at most" },
-	/* Linux: 1000, divided by up to 16 for destinations behind a short prefix. */
-	{ .name = "icmp_ratelimit",
-		.type = FIELD_INT,
-		.flags = FIELD_RUNTIME,
-		.offset = offsetof(struct ip6_sysctl, icmp.ratelimit),
-		.min = 0,
-		.max = 1000000,
-		.def = "100",
-		.help = "milliseconds between two ICMPv6 errors to one destination, after 6 at "
-			"once; "
-			"0: no limit. Packet Too Big is free of it" },
 	{ .name = "ip6frag_time",
 		.type = FIELD_INT,
 		.flags = FIELD_RUNTIME,
@@ -51,18 +62,6 @@ static const struct field ip6_sysctl_fields[] = {
 		.max = 3600,
 		.def = "60",
 		.help = "seconds that fragments to us wait for the others" },
-	{ .name = "icmp_echo_ignore_all",
-		.type = FIELD_BOOL,
-		.flags = FIELD_RUNTIME,
-		.offset = offsetof(struct ip6_sysctl, icmp_echo_ignore_all),
-		.def = "false",
-		.help = "do not answer echo requests" },
-	{ .name = "icmp_echo_ignore_multicast",
-		.type = FIELD_BOOL,
-		.flags = FIELD_RUNTIME,
-		.offset = offsetof(struct ip6_sysctl, icmp_echo_ignore_multicast),
-		.def = "false",
-		.help = "do not answer echo requests to groups" },
 	{ .name = "fib_multipath_hash_policy",
 		.type = FIELD_INT,
 		.flags = FIELD_RUNTIME,
@@ -72,6 +71,11 @@ static const struct field ip6_sysctl_fields[] = {
 		.def = "0",
 		.help = "what chooses among several next hops: 0 addresses, flow label and "
 			"protocol, 1 addresses, protocol and ports" },
+	{ .name = "icmp",
+		.type = FIELD_GROUP,
+		.offset = offsetof(struct ip6_sysctl, icmp),
+		.object = &icmp6_sysctl_object,
+		.help = "ICMPv6" },
 	{ .type = FIELD_END },
 };
 
@@ -92,7 +96,6 @@ void ip6_worker_init(struct dp *dp, struct worker *w)
 	ip_worker->fib6[NS_DEFAULT] = fib6_table(dp, NS_DEFAULT);
 	ip_worker->forward6_stage = (uint8_t)worker_stage_index(w, "ip6_forward");
 	ip_worker->output6_stage = (uint8_t)worker_stage_index(w, "ip6_output");
-	icmp_rate_init(&ip_worker->icmp6_rate, (uint32_t)rte_rand());
 }
 
 uint32_t ip6_multipath_select(const struct ip_worker *ip_worker, uint32_t value, struct rte_mbuf *m)

@@ -7,7 +7,7 @@
  * RFC 4443 2.4: no error about an ICMPv6 error or a redirect (e.1, e.2), nor about a packet to a
  * group or by link-layer multicast (e.3 to e.5) unless it is Packet Too Big or an unknown option,
  * nor to a source that is no single host (e.6). As much of the packet as fits into the minimum MTU is
- * quoted (c). The rate is limited (f) as icmp_rate.c has it, but for Packet Too Big.
+ * quoted (c). The rate is limited (f) as icmp_rate.c has it.
  */
 #include "dp/trace.h"
 #include "ip/ip_priv.h"
@@ -64,16 +64,6 @@ static bool error_is_allowed(struct rte_mbuf *m, const struct pkt_meta *meta)
 	return !error_is_about_error(m, meta);
 }
 
-/* RFC 4443 2.4 (f). A lost Packet Too Big stalls a connection: only the common limit holds for it. */
-static bool error_is_within_rate(
-	struct worker *w, struct ip_worker *ip_worker, struct rte_mbuf *m, struct pkt_meta *meta)
-{
-	const uint8_t *to = pkt_ip6(m, meta)->src_addr;
-
-	return icmp_rate_allow(w, &ip_worker->icmp6_rate, &ip_worker->sysctl6->icmp,
-		meta->icmp_type == ICMP6_PACKET_TOO_BIG ? NULL : to, 16, meta->ns);
-}
-
 /* The answer, complete but for checksum and perhaps source, which depends on the route back. */
 static struct rte_mbuf *error_build(struct worker *w, struct ip_worker *ip_worker,
 	const struct rte_mbuf *m, const struct pkt_meta *meta)
@@ -110,7 +100,7 @@ static enum ip_error_end error_answer(
 
 	if (!error_is_allowed(m, meta))
 		return IP_ERROR_FORBIDDEN;
-	if (!error_is_within_rate(w, ip_worker, m, meta))
+	if (!icmp6_rate_allow(w, ip_worker, meta->icmp_type, pkt_ip6(m, meta)->src_addr, meta->ns))
 		return IP_ERROR_LIMITED;
 	error = error_build(w, ip_worker, m, meta);
 	if (error == NULL)

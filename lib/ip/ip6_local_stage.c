@@ -32,15 +32,19 @@ static void reply_strip_headers(struct pkt_meta *meta)
 	ip->payload_len = rte_cpu_to_be_16((uint16_t)(meta->l3_len - sizeof(*ip)));
 }
 
-static unsigned int local_echo(struct worker *w, const struct ip_worker *ip_worker,
-	struct rte_mbuf *m, struct pkt_meta *meta)
+static unsigned int local_echo(
+	struct worker *w, struct ip_worker *ip_worker, struct rte_mbuf *m, struct pkt_meta *meta)
 {
+	const struct icmp6_sysctl *sysctl = &ip_worker->sysctl6->icmp;
 	struct rte_icmp_hdr *icmp = pkt_l4(m, meta);
 	struct rte_ipv6_hdr *ip = pkt_ip6(m, meta);
 	uint8_t addr[16];
 
-	if (ip6_is_multicast(ip->dst_addr) && ip_worker->sysctl6->icmp_echo_ignore_multicast)
-		return ip_drop(meta, ICMP6_DROP_UNHANDLED);
+	if (sysctl->echo_ignore_all ||
+		(sysctl->echo_ignore_multicast && ip6_is_multicast(ip->dst_addr)))
+		return ip_drop(meta, ICMP6_DROP_ECHO_IGNORED);
+	if (!icmp6_rate_allow(w, ip_worker, ICMP6_ECHO_REPLY, ip->src_addr, meta->ns))
+		return ip_drop(meta, ICMP6_DROP_ECHO_LIMITED);
 	if (!pkt_writable(m))
 		return ip_drop(meta, IP_DROP_SHARED);
 	reply_strip_headers(meta);
@@ -58,8 +62,8 @@ static unsigned int local_echo(struct worker *w, const struct ip_worker *ip_work
 	return ip_leave_own(w, ip_worker, m, meta, LOCAL_OUTPUT);
 }
 
-static unsigned int local_icmp(struct worker *w, const struct ip_worker *ip_worker,
-	struct rte_mbuf *m, struct pkt_meta *meta, const struct ip6_headers *headers)
+static unsigned int local_icmp(struct worker *w, struct ip_worker *ip_worker, struct rte_mbuf *m,
+	struct pkt_meta *meta, const struct ip6_headers *headers)
 {
 	const struct rte_icmp_hdr *icmp = pkt_l4(m, meta);
 
@@ -71,7 +75,7 @@ static unsigned int local_icmp(struct worker *w, const struct ip_worker *ip_work
 		return ip_drop(meta, IP6_DROP_UNSPECIFIED_SOURCE);
 	switch (icmp->icmp_type) {
 	case ICMP6_ECHO_REQUEST:
-		if (icmp->icmp_code != 0 || ip_worker->sysctl6->icmp_echo_ignore_all)
+		if (icmp->icmp_code != 0)
 			return ip_drop(meta, ICMP6_DROP_UNHANDLED);
 		return local_echo(w, ip_worker, m, meta);
 	case MLD_LISTENER_QUERY:
@@ -100,7 +104,7 @@ static unsigned int local_port(struct rte_mbuf *m, struct pkt_meta *meta)
 	return LOCAL_ERROR;
 }
 
-static unsigned int local_upper_layer(struct worker *w, const struct ip_worker *ip_worker,
+static unsigned int local_upper_layer(struct worker *w, struct ip_worker *ip_worker,
 	struct rte_mbuf *m, struct pkt_meta *meta, const struct ip6_headers *headers)
 {
 	enum parse_error err = parse_l4(m, meta);
@@ -128,7 +132,7 @@ static unsigned int local_upper_layer(struct worker *w, const struct ip_worker *
 static unsigned int local_one(
 	struct worker *w, void *ctx, struct rte_mbuf *m, struct pkt_meta *meta)
 {
-	const struct ip_worker *ip_worker = ctx;
+	struct ip_worker *ip_worker = ctx;
 	struct ip6_headers headers;
 
 	switch (ip6_headers_check(ip_worker, meta, meta->l4_off - meta->l3_off, &headers)) {

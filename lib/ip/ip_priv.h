@@ -69,6 +69,10 @@
 	X(IP6_DROP_L4_BAD_CHECKSUM, "ip6_l4_bad_checksum",                                         \
 		"UDP or TCP to us, with a wrong checksum or none")                                 \
 	X(ICMP6_DROP_BAD_CHECKSUM, "icmp6_bad_checksum", "ICMPv6 to us with a wrong checksum")     \
+	X(ICMP6_DROP_ECHO_IGNORED, "icmp6_echo_ignored",                                           \
+		"an ICMPv6 echo request to us, which are not to be answered")                      \
+	X(ICMP6_DROP_ECHO_LIMITED, "icmp6_echo_limited",                                           \
+		"an ICMPv6 echo request to us, and the reply would be beyond the rate limit")      \
 	X(ICMP6_DROP_UNHANDLED, "icmp6_unhandled", "ICMPv6 to us that asks for nothing")           \
 	X(ICMP6_DROP_ND_FRAGMENT, "icmp6_nd_fragment",                                             \
 		"neighbour discovery with a fragment header (RFC 6980)")                           \
@@ -114,6 +118,10 @@
 	X(IP4_DROP_L4_TRUNCATED, "l4_truncated", "to us, with a cut off L4 header")                \
 	X(IP4_DROP_L4_BAD_LEN, "l4_bad_len", "to us, with a wrong L4 length")                      \
 	X(ICMP_DROP_BAD_CHECKSUM, "icmp_bad_checksum", "ICMP to us with a wrong checksum")         \
+	X(ICMP_DROP_ECHO_IGNORED, "icmp_echo_ignored",                                             \
+		"an ICMP echo request to us, which are not to be answered")                        \
+	X(ICMP_DROP_ECHO_LIMITED, "icmp_echo_limited",                                             \
+		"an ICMP echo request to us, and the reply would be beyond the rate limit")        \
 	X(ICMP_DROP_UNHANDLED, "icmp_unhandled", "ICMP to us that asks for nothing")               \
 	X(IP_DROP_SHARED, "ip_shared", "to us, but somebody else still reads its bytes")           \
 	IP6_DROPS(X)
@@ -122,34 +130,36 @@
 enum ip_drop { IP_DROPS(IP_DROP_ENUM) IP_N_DROPS };
 #undef IP_DROP_ENUM
 
-/* How many ICMP errors may be sent; for each family by itself. */
-struct icmp_limits {
-	int64_t msgs_per_sec, msgs_burst; /* whole appliance */
-	int64_t ratelimit;		  /* ms between errors to one destination; 0: no limit */
-};
-
 /* Tunables `sysctl: { ipv4: {...} }`, with Linux's names and meanings. */
 struct ip4_sysctl {
 	struct object_head head;
 	int64_t default_ttl;
-	struct icmp_limits icmp;
-	int64_t icmp_ratemask; /* bit i: the limits hold for type i */
-	int64_t ipfrag_time;   /* s */
+	int64_t icmp_msgs_per_sec, icmp_msgs_burst; /* whole appliance, both families */
+	int64_t icmp_ratelimit; /* ms between errors to one destination; 0: no limit */
+	int64_t icmp_ratemask;	/* bit i: the limits hold for type i */
+	int64_t ipfrag_time;	/* s */
 	bool icmp_echo_ignore_all;
 	bool icmp_echo_ignore_broadcasts;
 	bool icmp_errors_use_inbound_ifaddr;
 	int64_t fib_multipath_hash_policy; /* enum multipath_policy */
 };
 
+/* Tunables `sysctl: { ipv6: { icmp: {...} } }`, likewise. */
+struct icmp6_sysctl {
+	struct object_head head;
+	int64_t ratelimit;	    /* as icmp_ratelimit */
+	struct number_set ratemask; /* types that the limits hold for */
+	bool echo_ignore_all;
+	bool echo_ignore_multicast;
+};
+
 /* Tunables `sysctl: { ipv6: {...} }`, likewise. */
 struct ip6_sysctl {
 	struct object_head head;
 	int64_t hop_limit;
-	struct icmp_limits icmp;
-	int64_t ip6frag_time; /* s */
-	bool icmp_echo_ignore_all;
-	bool icmp_echo_ignore_multicast;
+	int64_t ip6frag_time;		   /* s */
 	int64_t fib_multipath_hash_policy; /* enum multipath_policy */
+	struct icmp6_sysctl icmp;
 };
 extern const struct object ip6_sysctl_object;
 
@@ -160,8 +170,8 @@ struct ip_state {
 	uint64_t next_expiry_ns; /* when to have workers look for fragments that waited too long */
 };
 
-/* Token buckets of ICMP errors (icmp_rate.c), in TSC cycles. */
-enum { ICMP_PEERS = 512 };
+/* Token buckets of ICMP errors of both families (icmp_rate.c), in TSC cycles. */
+enum { ICMP_PEERS = 1024 };
 
 struct icmp_bucket {
 	uint64_t credit, refilled;
@@ -193,7 +203,6 @@ struct ip_worker {
 	const struct ip6_sysctl *sysctl6;
 	struct ns_own6 *const *own6;	/* by namespace, published pointers */
 	const struct lpm *fib6[NS_MAX]; /* by namespace */
-	struct icmp_rate icmp6_rate;
 	struct ip_reassembly reassembly[IP_N_REASSEMBLIES];
 };
 
@@ -254,12 +263,11 @@ static inline void ip4_set_error(
 	ip_set_error(meta, type, code, info, ip_module.drop_base + reason);
 }
 
-/*
- * May one more ICMP error go to the address (of addr_len bytes, 4 or 16; NULL: only the common limit
- * counts)? Counts it, if so. Worker.
- */
-bool icmp_rate_allow(const struct worker *w, struct icmp_rate *rate,
-	const struct icmp_limits *limits, const void *addr, uint32_t addr_len, uint16_t ns);
+/* May one more ICMP message of that kind go to that address? Counts it, if it is limited. Worker. */
+bool icmp4_rate_allow(const struct worker *w, struct ip_worker *ip_worker, uint8_t type,
+	uint8_t code, uint32_t to_be, uint16_t ns);
+bool icmp6_rate_allow(const struct worker *w, struct ip_worker *ip_worker, uint8_t type,
+	const uint8_t *to, uint16_t ns);
 void icmp_rate_init(struct icmp_rate *rate, uint32_t seed);
 
 /*

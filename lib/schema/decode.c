@@ -28,7 +28,7 @@ static const char *const type_words[] = {
 	[FIELD_TIME] = "a time such as \"400ms\"",
 	[FIELD_SIZE] = "a size such as \"32kb\"",
 	[FIELD_RATE] = "a rate such as \"10mbit\"",
-	[FIELD_CPUS] = "a list of CPUs such as \"1-3,5\"",
+	[FIELD_SET] = "ranges of 0 to 255 such as \"1-3,5\"",
 	[FIELD_GROUP] = "a group { ... }",
 	[FIELD_LIST] = "a list",
 };
@@ -121,9 +121,9 @@ static int parse_int(const char *text, int64_t *out)
 	return 0;
 }
 
-static int parse_cpus(const char *text, struct cpu_list *out)
+static int parse_set(const char *text, struct number_set *out)
 {
-	struct cpu_list list = { 0 };
+	struct number_set set = { 0 };
 	unsigned long first, last;
 	char *end;
 
@@ -139,15 +139,15 @@ static int parse_cpus(const char *text, struct cpu_list *out)
 		}
 		if (first > last || last > 255)
 			return -EINVAL;
-		for (unsigned long cpu = first; cpu <= last; cpu++)
-			list.mask[cpu / 64] |= UINT64_C(1) << (cpu % 64);
+		for (unsigned long i = first; i <= last; i++)
+			set.mask[i / 64] |= UINT64_C(1) << (i % 64);
 		if (*end == '\0')
 			break;
 		if (*end != ',')
 			return -EINVAL;
 		text = end + 1;
 	}
-	*out = list;
+	*out = set;
 	return 0;
 }
 
@@ -240,8 +240,12 @@ static int decode_text(const struct place *place, const struct field *field, enu
 	case FIELD_SIZE:
 	case FIELD_RATE:
 		return decode_unit(place, field, type, text, out);
-	case FIELD_CPUS:
-		err = parse_cpus(text, out);
+	case FIELD_SET:
+		/* Where a default is, nothing is another value than none given. */
+		if (*text == '\0' && field->def != NULL)
+			*(struct number_set *)out = (struct number_set){ 0 };
+		else
+			err = parse_set(text, out);
 		break;
 	case FIELD_END:
 	case FIELD_GROUP:
@@ -287,7 +291,7 @@ static int decode_scalar(const struct place *place, const struct field *field, e
 		}
 		/* A bare number has the base unit; a CPU may be one too. */
 		if (type != FIELD_TIME && type != FIELD_SIZE && type != FIELD_RATE &&
-			type != FIELD_CPUS && !(field->flags & FIELD_DIGITS))
+			type != FIELD_SET && !(field->flags & FIELD_DIGITS))
 			break;
 		snprintf(text, sizeof(text), "%" PRId64, node->integer);
 		return decode_text(place, field, type, text, out);
@@ -395,7 +399,7 @@ static int decode_field(
 	case FIELD_TIME:
 	case FIELD_SIZE:
 	case FIELD_RATE:
-	case FIELD_CPUS:
+	case FIELD_SET:
 	case FIELD_REST:
 		break;
 	}

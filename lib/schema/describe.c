@@ -115,8 +115,8 @@ size_t field_item_size(const struct field *field)
 	case FIELD_SIZE:
 	case FIELD_RATE:
 		return sizeof(uint64_t);
-	case FIELD_CPUS:
-		return sizeof(struct cpu_list);
+	case FIELD_SET:
+		return sizeof(struct number_set);
 	case FIELD_END:
 	case FIELD_GROUP:
 	case FIELD_LIST:
@@ -151,8 +151,8 @@ const char *field_type_name(enum field_type type)
 		return "size";
 	case FIELD_RATE:
 		return "rate";
-	case FIELD_CPUS:
-		return "cpus";
+	case FIELD_SET:
+		return "ranges";
 	case FIELD_GROUP:
 		return "group";
 	case FIELD_LIST:

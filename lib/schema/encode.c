@@ -24,7 +24,7 @@ static const char *enum_name(const struct field *field, int value)
 	return NULL;
 }
 
-static void cpus_text(const struct cpu_list *list, char *buf, size_t size)
+static void set_text(const struct number_set *set, char *buf, size_t size)
 {
 	size_t len = 0;
 
@@ -32,9 +32,9 @@ static void cpus_text(const struct cpu_list *list, char *buf, size_t size)
 	for (int first = 0; first < 256; first++) {
 		int last = first;
 
-		if (!(list->mask[first / 64] >> (first % 64) & 1))
+		if (!number_set_has(set, (uint8_t)first))
 			continue;
-		while (last + 1 < 256 && (list->mask[(last + 1) / 64] >> ((last + 1) % 64) & 1))
+		while (last + 1 < 256 && number_set_has(set, (uint8_t)(last + 1)))
 			last++;
 		len += (size_t)snprintf(buf + len, size - len, last > first ? "%s%d-%d" : "%s%d",
 			len > 0 ? "," : "", first, last);
@@ -83,9 +83,9 @@ static const char *scalar_text(
 		return units_size_text(*(const uint64_t *)value, buf);
 	case FIELD_RATE:
 		return units_rate_text(*(const uint64_t *)value, buf);
-	case FIELD_CPUS:
-		cpus_text(value, buf, SCALAR_TEXT_MAX);
-		return buf[0] == '\0' ? NULL : buf;
+	case FIELD_SET:
+		set_text(value, buf, SCALAR_TEXT_MAX);
+		return buf[0] == '\0' && field->def == NULL ? NULL : buf;
 	case FIELD_END:
 	case FIELD_GROUP:
 	case FIELD_LIST:
@@ -287,7 +287,7 @@ static bool is_default(const struct field *field, const void *value)
 	fields[0].flags &= ~(unsigned int)FIELD_REQUIRED;
 	fields[1] = (struct field){ .type = FIELD_END };
 	one = (struct object){ .name = "default",
-		.size = sizeof(struct object_head) + sizeof(struct cpu_list),
+		.size = sizeof(struct object_head) + sizeof(struct number_set),
 		.fields = fields };
 	diag_init(&diag, NULL);
 	defaults = schema_decode(&one, NULL, "", &diag);

@@ -30,10 +30,10 @@ enum field_type {
 	FIELD_TIME,   /* uint64_t ns, min..max in ns */
 	FIELD_SIZE,   /* uint64_t bytes, min..max */
 	FIELD_RATE,   /* uint64_t bit/s, min..max */
-	FIELD_CPUS,   /* struct cpu_list, text as "1-3,5" */
-	FIELD_GROUP,  /* an embedded struct described by .object */
-	FIELD_LIST,   /* struct field_list of .object structs, or of scalars of type .item */
-	FIELD_REST,   /* char *: all remaining words of a command line, joined by spaces */
+	FIELD_SET, /* struct number_set, text as "1-3,5"; may be empty where that is not the default */
+	FIELD_GROUP,   /* an embedded struct described by .object */
+	FIELD_LIST,    /* struct field_list of .object structs, or of scalars of type .item */
+	FIELD_REST,    /* char *: all remaining words of a command line, joined by spaces */
 	FIELD_PENDING, /* in the contract, not yet in weir: refused with an error that says so */
 };
 
@@ -86,9 +86,16 @@ struct field_list {
 	unsigned int n;
 };
 
-struct cpu_list {
-	uint64_t mask[4]; /* CPUs 0..255 */
+/* Of the numbers 0 to 255, such as CPUs. */
+struct number_set {
+	uint64_t mask[4];
 };
+
+/* One load: of a set that another thread changes a reader sees each number as it was or is. */
+static inline bool number_set_has(const struct number_set *set, uint8_t number)
+{
+	return __atomic_load_n(&set->mask[number / 64], __ATOMIC_RELAXED) >> (number % 64) & 1;
+}
 
 struct object_head {
 	int line;	/* where the object stands in the file; 0 for JSON */

@@ -62,7 +62,7 @@ def weir_gateway(lab, **sections):
     lab.router(lan=lan, wan={**wan, "mtu": WAN_MTU}, firewall=FIREWALL,
                routes=[{"to": to, "via": via} for to, via in ROUTES],
                sysctl={"addrconf": {"addr_gen_mode": "none", "dad_transmits": 0}, "ipv4": NO_LIMITS,
-                       "ipv6": NO_LIMITS}, **sections)
+                       "ipv6": {"icmp": {"ratelimit": 0}}}, **sections)
     lab.wan.ip("link", "set", lab.wan.dev, "mtu", WAN_MTU)
     return with_peers(lab)
 

@@ -163,4 +163,5 @@ def weir_system(firewall):
 
 
 NO_LIMITS = {"icmp_ratelimit": 0, "icmp_msgs_per_sec": 1000000, "icmp_msgs_burst": 100000}
-WEIR_SYSCTLS = {"addrconf": {"addr_gen_mode": "none", "dad_transmits": 0}, "ipv4": NO_LIMITS, "ipv6": NO_LIMITS}
+WEIR_SYSCTLS = {"addrconf": {"addr_gen_mode": "none", "dad_transmits": 0}, "ipv4": NO_LIMITS,
+                "ipv6": {"icmp": {"ratelimit": 0}}}

@@ -215,7 +215,7 @@ WRONG = {
     "policer_of_a_bridge": (BRIDGE + policers('link = "br0"; rate = "1mbit"; burst = "9kb";'), 3, "policers[0].link",
                             "its members"),
     "wrong_idle": (LINKS + 'workers: { idle = "lazy"; };', 3, "workers.idle", "adaptive"),
-    "wrong_lcores": (LINKS + 'workers: { lcores = "one"; };', 3, "workers.lcores", "CPUs"),
+    "wrong_lcores": (LINKS + 'workers: { lcores = "one"; };', 3, "workers.lcores", "ranges of 0 to 255"),
     "wrong_hugepages": (LINKS + 'memory: { hugepages = "maybe"; };', 3, "memory.hugepages", "auto"),
 }
 

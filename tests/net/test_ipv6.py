@@ -49,7 +49,7 @@ def is_usable(weir, local):
 def net(module_lab):
     module_lab.router(lan={"addresses": ["10.1.0.1/24", f"{WEIR_LAN}/64"]},
                       wan={"addresses": ["10.2.0.1/24", f"{WEIR_WAN}/64"]},
-                      sysctl={"addrconf": {"addr_gen_mode": "eui64"}, "ipv6": {"icmp_ratelimit": 0}})
+                      sysctl={"addrconf": {"addr_gen_mode": "eui64"}, "ipv6": {"icmp": {"ratelimit": 0}}})
     captures = [capture(module_lab, peer) for peer in (module_lab.lan, module_lab.wan)]
     enable(module_lab.lan, LAN, WEIR_LAN)
     enable(module_lab.wan, WAN, WEIR_WAN)
@@ -227,7 +227,7 @@ def test_the_mtu_of_a_path_is_told_and_learned(net):
 @pytest.fixture
 def jumbo(lab):
     jumbo_lab.start(lab, [f"{WEIR_LAN}/64", f"{WEIR_WAN}/64"], sysctl={
-        "addrconf": {"addr_gen_mode": "eui64", "dad_transmits": 0}, "ipv6": {"icmp_ratelimit": 0}})
+        "addrconf": {"addr_gen_mode": "eui64", "dad_transmits": 0}, "ipv6": {"icmp": {"ratelimit": 0}}})
     enable(lab.lan, LAN, WEIR_LAN)
     enable(lab.wan, WAN, WEIR_WAN)
     return lab

@@ -22,7 +22,7 @@ from scapy.packet import Raw
 from harness import LAN_MAC, WEIR_LAN_MAC, wait_until
 from path_tools import path_tools, traceroute_to_nowhere
 
-LAN, ROUTER = "2001:db8:1::2", "2001:db8:1::1"
+LAN, OTHER, ROUTER = "2001:db8:1::2", "2001:db8:1::77", "2001:db8:1::1"
 WAN, OTHER_SIDE = "2001:db8:2::2", "2001:db8:2::1"
 ROUTES = {"2001:db8:a::/48": "blackhole", "2001:db8:b::/48": "unreachable", "2001:db8:c::/48": "prohibit"}
 WAN_MTU = 1400
@@ -35,7 +35,7 @@ def weir(module_lab):
     lab = module_lab.router(lan={"addresses": [f"{ROUTER}/64"]},
                             wan={"addresses": [f"{OTHER_SIDE}/64"], "mtu": WAN_MTU},
                             sysctl={"addrconf": {"addr_gen_mode": "eui64", "dad_transmits": 0},
-                                    "ipv6": {"icmp_ratelimit": 0}},
+                                    "ipv6": {"icmp": {"ratelimit": 0}}},
                             routes=[{"to": to, "type": kind} for to, kind in ROUTES.items()])
     lab.wan.ip("link", "set", "wan0", "mtu", WAN_MTU)
     lab.captures = [peer.capture(lab.dir / f"{peer.dev}.pcap") for peer in (lab.lan, lab.wan)]
@@ -186,8 +186,8 @@ def is_mark(frame, number):
     return ICMPv6EchoReply in frame and (frame[ICMPv6EchoReply].id, frame[ICMPv6EchoReply].seq) == (MARK, number)
 
 
-def answers(lab, frames):
-    """What came of the frames before the answers to two pings."""
+def seen_after(lab, frames):
+    """All that came of the frames before the answers to two pings."""
     got = []
     with lab.lan.wire() as lan:
         lan.send(*frames)
@@ -196,7 +196,12 @@ def answers(lab, frames):
             lan.send(Ether(src=LAN_MAC, dst=WEIR_LAN_MAC) / IPv6(src=LAN, dst=ROUTER)
                      / ICMPv6EchoRequest(id=MARK, seq=number))
             got += lan.until(lambda f, n=number: is_mark(f, n))
-    return [fields(f) for f in got if IPv6 in f and f[IPv6].nh == 58 and is_told(f)]
+    return got
+
+
+def answers(lab, frames):
+    """What they are told by ICMPv6."""
+    return [fields(f) for f in seen_after(lab, frames) if IPv6 in f and f[IPv6].nh == 58 and is_told(f)]
 
 
 def is_timeout(frame, number):
@@ -239,6 +244,35 @@ def test_the_time_of_fragments_that_wait_is_limited_alike(weir, linux):
             told.append(fields(seen[-1]))
     assert told[0] == told[1]
     assert (told[0]["type"], told[0]["code"]) == (3, 1)
+
+
+def errors_in_a_burst(lab, n):
+    """How many of n packets to no route are answered."""
+    probe = Ether(src=LAN_MAC, dst=WEIR_LAN_MAC) / IPv6(src=OTHER, dst="2001:db8:d::1") / UDP(sport=4000, dport=9000)
+    return len([f for f in seen_after(lab, [probe] * n) if IPv6 in f and bytes(f[IPv6])[40:42] == b"\1\0"])
+
+
+def test_a_burst_of_errors_is_limited_alike(weir, linux):
+    """After the first six there is one in 10 s; what the mask does not have is not limited."""
+    got = {}
+    for name, lab in (("weir", weir), ("linux", linux)):
+        # Nobody there had an error yet, and the router knows the way.
+        lab.lan.ip("address", "add", f"{OTHER}/64", "dev", lab.lan.dev, "preferred_lft", 0, "nodad")
+        assert lab.lan.ping(ROUTER, "-I", OTHER)[:2] == (3, 3)
+        for mask in ("0-1,3-127", "0,2-127"):
+            set_icmp6(lab, ratemask=mask, ratelimit=10000)
+            got[name, mask] = errors_in_a_burst(lab, 20)
+        set_icmp6(lab, ratemask="0-1,3-127", ratelimit=0)
+    assert got == {("weir", "0-1,3-127"): 6, ("linux", "0-1,3-127"): 6,
+                   ("weir", "0,2-127"): 20, ("linux", "0,2-127"): 20}
+
+
+def set_icmp6(lab, **values):
+    for name, value in values.items():
+        if lab.weir is None:
+            lab.gateway.sysctl(f"net.ipv6.icmp.{name}={value}")
+        else:
+            lab.weir.ctl("sysctl", "set", f"ipv6.icmp.{name}", str(value))
 
 
 @pytest.mark.parametrize("size", [1453, 4000, 60000])

@@ -5,7 +5,7 @@
 
 const char router6_config[] =
 	"memory: { hugepages = \"off\"; };\n"
-	"sysctl: { addrconf: { dad_transmits = 0; }; ipv6: { icmp_ratelimit = 0; }; };\n"
+	"sysctl: { addrconf: { dad_transmits = 0; }; ipv6: { icmp: { ratelimit = 0; }; }; };\n"
 	"links = (\n"
 	"  { name = \"lan\"; device = \"net_ring_p0\"; mac = \"" LAN_MAC "\";\n"
 	"    addresses = [ \"192.0.2.1/24\", \"" LAN6 "/64\" ]; },\n"

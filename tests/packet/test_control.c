@@ -224,6 +224,16 @@ static const struct {
 	{ "neigh.flush", "{\"nud\": \"asleep\"}", "nud" },
 	{ "sysctl.get", "{\"name\": \"ipv4.nil\"}", "no such sysctl" },
 	{ "sysctl.get", "{\"name\": \"nil\"}", "no such sysctl" },
+	{ "sysctl.get", "{\"name\": \"ipv6.icmp\"}", "no such sysctl" },
+	{ "sysctl.get", "{\"name\": \"ipv6.icmp.nil\"}", "no such sysctl" },
+	{ "sysctl.get", "{\"name\": \"ipv6.icmp_ratelimit\"}", "no such sysctl" },
+	{ "sysctl.set", "{\"name\": \"ipv6.icmp\", \"value\": \"1\"}", "no such sysctl" },
+	{ "sysctl.set", "{\"name\": \"ipv6.icmp.ratelimit\", \"value\": \"-1\"}",
+		"ipv6.icmp.ratelimit: -1 is" },
+	{ "sysctl.set", "{\"name\": \"ipv6.icmp.ratemask\", \"value\": \"0-256\"}",
+		"ipv6.icmp.ratemask: must be ranges of 0 to 255" },
+	{ "sysctl.set", "{\"name\": \"ipv6.icmp.ratemask\", \"value\": \"3-1\"}",
+		"ipv6.icmp.ratemask: must be ranges of 0 to 255" },
 	{ "sysctl.get", "{\"name\": \"\"}", "no such sysctl" },
 	{ "sysctl.set", "{\"name\": \"ipv4.default_ttl\", \"value\": \"0\"}",
 		"ipv4.default_ttl: 0 is" },
@@ -373,6 +383,9 @@ START_TEST(a_sysctl_that_was_set_is_shown)
 		{ "neigh.base_reachable_time", "90s", "\"90s\"" },
 		{ "neigh.retrans_time", "250ms", "\"250ms\"" },
 		{ "neigh.unres_qlen", "0x10", "16" },
+		{ "ipv6.icmp.ratelimit", "250", "250" },
+		{ "ipv6.icmp.ratemask", "127,3-126,129,0,1", "\"0-1,3-127,129\"" },
+		{ "ipv6.icmp.ratemask", "", "\"\"" },
 	};
 	struct bench *b = bench_start(router_config);
 

@@ -586,6 +586,39 @@ static void nd_no_buffer(struct bench *b)
 	send_shared(b, &frame, false);
 }
 
+static void icmp_echo_ignored(struct bench *b)
+{
+	bench_sysctl(b, "ipv4.icmp_echo_ignore_all", "true");
+	send_ip4(
+		b, &(struct ip4_spec){ .dst = "192.0.2.1", .proto = IPPROTO_ICMP, .icmp_type = 8 });
+}
+
+/* Linux limits echo replies, too, where the mask has them. */
+static void icmp_echo_limited(struct bench *b)
+{
+	bench_sysctl(b, "ipv4.icmp_ratemask", "1");
+	bench_sysctl(b, "ipv4.icmp_msgs_per_sec", "0");
+	send_ip4(
+		b, &(struct ip4_spec){ .dst = "192.0.2.1", .proto = IPPROTO_ICMP, .icmp_type = 8 });
+}
+
+static void icmp6_echo_ignored(struct bench *b)
+{
+	bench_sysctl(b, "ipv6.icmp.echo_ignore_all", "true");
+	send_ip6(
+		b, &(struct ip6_spec){
+			   .dst = LAN6, .proto = IPPROTO_ICMPV6, .icmp_type = ICMP6_ECHO_REQUEST });
+}
+
+static void icmp6_echo_limited(struct bench *b)
+{
+	bench_sysctl(b, "ipv6.icmp.ratemask", "129");
+	bench_sysctl(b, "ipv4.icmp_msgs_per_sec", "0");
+	send_ip6(
+		b, &(struct ip6_spec){
+			   .dst = LAN6, .proto = IPPROTO_ICMPV6, .icmp_type = ICMP6_ECHO_REQUEST });
+}
+
 /* Nine extension headers, and two of 264 bytes. */
 static void ip6_ext_too_many(struct bench *b)
 {
@@ -734,6 +767,8 @@ static const struct {
 	BROKEN(l4_truncated, "ip4_local", 2, 2, "\x00\x1b", true, "192.0.2.1"),
 	BROKEN(l4_bad_len, "ip4_local", 24, 2, "\x00\x09", true, "192.0.2.1"),
 	BROKEN(icmp_bad_checksum, "ip4_local", 22, 2, "\x00\x00", true, "192.0.2.1", IPPROTO_ICMP),
+	CAUSE(icmp_echo_ignored, "ip4_local"),
+	CAUSE(icmp_echo_limited, "ip4_local"),
 	IP4(icmp_unhandled, "ip4_local", .dst = "192.0.2.1", ICMP = 13),
 	CAUSE(ip_shared, "ip4_local"),
 	CAUSE(flow_fragment_bad, "flow_fragment"),
@@ -806,6 +841,8 @@ static const struct {
 	CAUSE6(ip6_no_source, "ip6_output"),
 	IP6(ip6_l4_bad_checksum, "ip6_local", .dst = LAN6),
 	IP6(icmp6_bad_checksum, "ip6_local", .dst = LAN6, ICMP6 = ICMP6_ECHO_REQUEST),
+	CAUSE6(icmp6_echo_ignored, "ip6_local"),
+	CAUSE6(icmp6_echo_limited, "ip6_local"),
 	IP6(icmp6_unhandled, "ip6_local", .dst = LAN6, ICMP6 = ICMP6_ECHO_REPLY),
 	IP6(icmp6_mld, "ip6_local", .dst = "ff02::1", ICMP6 = MLD_LISTENER_QUERY),
 };

@@ -171,7 +171,7 @@ static const struct {
 } unanswered[] = {
 	{ "wrong checksum", "icmp_bad_checksum", 8, 0, false, 1 },
 	{ "echo with a code", "icmp_unhandled", 8, 1, false, 0 },
-	{ "echo_ignore_all", "icmp_unhandled", 8, 0, true, 0 },
+	{ "echo_ignore_all", "icmp_echo_ignored", 8, 0, true, 0 },
 	{ "a wrong checksum comes first", "icmp_bad_checksum", 8, 0, true, 1 },
 	{ "echo reply", "icmp_unhandled", 0, 0, false, 0 },
 	{ "redirect", "icmp_unhandled", 5, 1, false, 0 },

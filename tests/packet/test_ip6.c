@@ -215,7 +215,7 @@ START_TEST(echoes_can_be_switched_off)
 	struct ip6_spec spec = { .dst = "ff02::1", .proto = IPPROTO_ICMPV6, .icmp_type = 128 };
 	struct frame frame;
 
-	bench_sysctl(b, "ipv6.icmp_echo_ignore_multicast", "true");
+	bench_sysctl(b, "ipv6.icmp.echo_ignore_multicast", "true");
 	frame_ip6(&frame, &spec);
 	bench_push(b, LAN, &frame);
 	bench_expect_nothing(b);
@@ -223,10 +223,10 @@ START_TEST(echoes_can_be_switched_off)
 	frame_ip6(&frame, &spec);
 	bench_push(b, LAN, &frame);
 	ck_assert_uint_eq(bench_count(b, LAN), 1);
-	bench_sysctl(b, "ipv6.icmp_echo_ignore_all", "true");
+	bench_sysctl(b, "ipv6.icmp.echo_ignore_all", "true");
 	bench_push(b, LAN, &frame);
 	bench_expect_nothing(b);
-	ck_assert_uint_eq(bench_drops(b, "icmp6_unhandled"), 2);
+	ck_assert_uint_eq(bench_drops(b, "icmp6_echo_ignored"), 2);
 	bench_destroy(b);
 }
 END_TEST
@@ -432,7 +432,7 @@ START_TEST(rfc4443_errors_to_one_destination_are_limited)
 	struct bench *b = bench_start(router6_config);
 	struct frame frame;
 
-	bench_sysctl(b, "ipv6.icmp_ratelimit", "1000");
+	bench_sysctl(b, "ipv6.icmp.ratelimit", "1000");
 	for (unsigned int i = 0; i < 20; i++) {
 		frame_ip6(&frame, &(struct ip6_spec){ .hop_limit = 1 });
 		bench_push(b, LAN, &frame);
@@ -442,7 +442,8 @@ START_TEST(rfc4443_errors_to_one_destination_are_limited)
 	frame_ip6(&frame, &(struct ip6_spec){ .hop_limit = 1, .src = "2001:db8:1::11" });
 	bench_push(b, LAN, &frame);
 	ck_assert_uint_eq(bench_count(b, LAN), 1); /* asks for it */
-	/* Packet Too Big is not held back. */
+	/* Packet Too Big is not held back, by neither limit. */
+	bench_sysctl(b, "ipv4.icmp_msgs_per_sec", "0");
 	json_decref(bench_call(b, "link.set", "{\"dev\": \"dmz\", \"mtu\": 1280}"));
 	for (unsigned int i = 0; i < 20; i++) {
 		frame_ip6(
@@ -454,21 +455,84 @@ START_TEST(rfc4443_errors_to_one_destination_are_limited)
 }
 END_TEST
 
+/* How many errors 20 packets from src get, from whichever link it is on. */
+static unsigned int count_errors6(struct bench *b, const char *src)
+{
+	struct frame frame;
+
+	for (unsigned int i = 0; i < 20; i++) {
+		frame_ip6(&frame, &(struct ip6_spec){ .hop_limit = 1, .src = src });
+		bench_push(b, LAN, &frame);
+	}
+	return bench_count(b, DMZ);
+}
+
+/* Linux's icmp.ratemask: its types are limited, by both limits, and no others. */
+static const struct {
+	const char *mask;
+	unsigned int n;
+} masks[] = {
+	{ "0-1,3-127", 6 },
+	{ "3", 6 },
+	{ "0-255", 6 },
+	{ "0-2,4-255", 20 },
+	{ "", 20 },
+};
+
+START_TEST(only_the_types_of_the_mask_are_limited)
+{
+	struct bench *b = bench_start(router6_config);
+
+	bench_sysctl(b, "ipv6.icmp.ratelimit", "3600000");
+	bench_sysctl(b, "ipv6.icmp.ratemask", masks[_i].mask);
+	ck_assert_uint_eq(count_errors6(b, "2001:db8:f::1"), masks[_i].n);
+	bench_sysctl(b, "ipv4.icmp_msgs_per_sec", "0");
+	ck_assert_uint_eq(count_errors6(b, "2001:db8:f::2"), masks[_i].n == 20 ? 20 : 0);
+	bench_destroy(b);
+}
+END_TEST
+
+START_TEST(packet_too_big_and_echo_replies_can_be_limited)
+{
+	struct bench *b = bench_start(router6_config);
+	struct frame too_big, echo;
+
+	bench_sysctl(b, "ipv6.icmp.ratelimit", "3600000");
+	bench_sysctl(b, "ipv6.icmp.ratemask", "2,129");
+	json_decref(bench_call(b, "link.set", "{\"dev\": \"dmz\", \"mtu\": 1280}"));
+	frame_ip6(&too_big, &(struct ip6_spec){ .dst = "2001:db8:f::1", .payload_len = 1300 });
+	frame_ip6(&echo, &(struct ip6_spec){ .src = "2001:db8:1::11",
+				 .dst = LAN6,
+				 .proto = IPPROTO_ICMPV6,
+				 .icmp_type = ICMP6_ECHO_REQUEST });
+	json_decref(bench_call(b, "neigh.add",
+		"{\"to\": \"2001:db8:1::11\", \"lladdr\": \"" HOST_MAC "\", \"dev\": \"lan\"}"));
+	for (unsigned int i = 0; i < 20; i++)
+		bench_push(b, LAN, &too_big);
+	ck_assert_uint_eq(bench_count(b, LAN), 6);
+	for (unsigned int i = 0; i < 20; i++)
+		bench_push(b, LAN, &echo);
+	ck_assert_uint_eq(bench_count(b, LAN), 6);
+	ck_assert_uint_eq(bench_drops(b, "icmp6_echo_limited"), 14);
+	bench_destroy(b);
+}
+END_TEST
+
 START_TEST(rfc4443_errors_to_all_together_are_limited)
 {
 	struct bench *b = bench_start(router6_config);
 	struct frame frame;
 	char src[IP_ADDR_TEXT_MAX];
 
-	bench_sysctl(b, "ipv6.icmp_msgs_per_sec", "1");
-	bench_sysctl(b, "ipv6.icmp_msgs_burst", "5");
+	bench_sysctl(b, "ipv4.icmp_msgs_per_sec", "1");
+	bench_sysctl(b, "ipv4.icmp_msgs_burst", "5");
 	for (unsigned int i = 0; i < 20; i++) {
 		snprintf(src, sizeof(src), "2001:db8:f::%x", i);
 		frame_ip6(&frame, &(struct ip6_spec){ .hop_limit = 1, .src = src });
 		bench_push(b, LAN, &frame);
 	}
 	ck_assert_uint_eq(bench_count(b, DMZ), 5);
-	bench_sysctl(b, "ipv6.icmp_msgs_per_sec", "0");
+	bench_sysctl(b, "ipv4.icmp_msgs_per_sec", "0");
 	bench_push(b, LAN, &frame);
 	bench_expect_nothing(b);
 	bench_destroy(b);
@@ -753,7 +817,7 @@ START_TEST(the_short_way_and_the_long_way_judge_ip6_alike)
 	struct drops drops[3];
 
 	srand(6);
-	bench_sysctl(b, "ipv6.icmp_msgs_per_sec", "0");
+	bench_sysctl(b, "ipv4.icmp_msgs_per_sec", "0");
 	for (unsigned int round = 0; round < 10000; round++) {
 		frame_ip6(&frame, &(struct ip6_spec){ .payload_len = (uint16_t)(rand() % 40),
 					  .proto = round % 4 == 0 ? 253 : 0,
@@ -800,6 +864,8 @@ PACKET_MAIN("ip6", PLAIN_TEST(a_closed_tcp_port_answers_by_a_reset),
 	LOOP_TEST(rfc4443_about_some_packets_nobody_is_told, silent),
 	PLAIN_TEST(rfc4443_packet_too_big_is_told_whatever_the_frame_was),
 	PLAIN_TEST(rfc4443_errors_to_one_destination_are_limited),
+	LOOP_TEST(only_the_types_of_the_mask_are_limited, masks),
+	PLAIN_TEST(packet_too_big_and_echo_replies_can_be_limited),
 	PLAIN_TEST(rfc4443_errors_to_all_together_are_limited),
 	PLAIN_TEST(rfc4861_a_neighbour_that_does_not_answer_is_unreachable),
 	LOOP_TEST(rfc4291_what_is_no_source_address_is_dropped, martians),

@@ -16,7 +16,7 @@
 #include "nat/nat.h"
 
 static const char trace_config[] =
-	"sysctl: { addrconf: { dad_transmits = 0; }; ipv6: { icmp_ratelimit = 0; }; };\n"
+	"sysctl: { addrconf: { dad_transmits = 0; }; ipv6: { icmp: { ratelimit = 0; }; }; };\n"
 	"links = ( { name = \"lan\"; device = \"net_ring_p0\"; steering = \"software\";\n"
 	"    mac = \"" LAN_MAC "\"; addresses = [ \"192.0.2.1/24\", \"" LAN6 "/64\" ]; },\n"
 	"  { name = \"wan\"; device = \"net_ring_p1\"; mac = \"" WAN_MAC "\"; mtu = 1280;\n"

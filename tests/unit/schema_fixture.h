@@ -68,7 +68,7 @@ struct all {
 	struct ip_prefix f_prefix, d_prefix;
 	struct mac_addr f_mac, d_mac;
 	uint64_t f_time, d_time, r_time, f_size, d_size, f_rate, d_rate;
-	struct cpu_list f_cpus, d_cpus;
+	struct number_set f_cpus, d_cpus;
 	struct inner group;
 	struct plain plain;
 	struct field_list objects, ints, strings, bools, enums, macs, prefixes, addrs, times, cpus,
@@ -123,8 +123,8 @@ static const struct field all_fields[] = {
 		AT(d_rate),
 		.def = "1mbit",
 		.flags = FIELD_NO_SHOW },
-	{ .name = "f_cpus", .type = FIELD_CPUS, AT(f_cpus) },
-	{ .name = "d_cpus", .type = FIELD_CPUS, AT(d_cpus), .def = "1-3" },
+	{ .name = "f_cpus", .type = FIELD_SET, AT(f_cpus) },
+	{ .name = "d_cpus", .type = FIELD_SET, AT(d_cpus), .def = "1-3" },
 	{ .name = "group", .type = FIELD_GROUP, AT(group), .object = &inner_object },
 	{ .name = "plain", .type = FIELD_GROUP, AT(plain), .object = &plain_object },
 	{ .name = "objects", .type = FIELD_LIST, AT(objects), .object = &inner_object },
@@ -136,7 +136,7 @@ static const struct field all_fields[] = {
 	{ .name = "prefixes", .type = FIELD_LIST, AT(prefixes), .item = FIELD_PREFIX },
 	{ .name = "addrs", .type = FIELD_LIST, AT(addrs), .item = FIELD_ADDR },
 	{ .name = "times", .type = FIELD_LIST, AT(times), .item = FIELD_TIME },
-	{ .name = "cpus", .type = FIELD_LIST, AT(cpus), .item = FIELD_CPUS },
+	{ .name = "cpus", .type = FIELD_LIST, AT(cpus), .item = FIELD_SET },
 	{ .name = "d_list", .type = FIELD_LIST, AT(d_list), .item = FIELD_STRING, .def = "one" },
 	{ .name = "later", .type = FIELD_PENDING, .def = "nothing" },
 	{ .type = FIELD_END },
