@@ -313,12 +313,12 @@ struct link_show {
 	json_t *rows;
 };
 
-/* As Linux has them (RFC 2863). */
+/* As Linux has them (RFC 2863): bridges and bonds stand on nothing, in this sense. */
 static const char *link_operstate(const struct link *link)
 {
 	if (link->is_up && link->is_running)
 		return "UP";
-	return link->is_up && link->ops != &port_ops ? "LOWERLAYERDOWN" : "DOWN";
+	return link->is_up && link->lower != NULL ? "LOWERLAYERDOWN" : "DOWN";
 }
 
 static void link_put_master(json_t *row, const struct link *link)

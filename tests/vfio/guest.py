@@ -120,7 +120,7 @@ class Guest:
                  "-nodefaults", "-display", "none", "-no-reboot", "-serial", "file:console",
                  "-device", "intel-iommu,caching-mode=on,aw-bits=48",
                  "-kernel", next((VFIO / "kernel/boot").glob("vmlinuz-*")), "-initrd", VFIO / "initramfs.cpio",
-                 "-append", f"console=ttyS0 intel_iommu=on iommu=pt panic=-1 quiet WEIR_TREE={TREE}",
+                 "-append", f"console=ttyS0 intel_iommu=on iommu=pt no_timer_check panic=-1 quiet WEIR_TREE={TREE}",
                  "-virtfs", "local,path=/,mount_tag=outside,security_model=none,readonly=on,multidevs=remap",
                  "-qmp", "unix:monitor,server=on,wait=off",
                  "-chardev", "socket,id=agent,path=agent,server=on,wait=off",

@@ -28,23 +28,21 @@ links = (
 ROUTER_MACS = {"a": "52:54:00:00:00:0a", "b": "02:00:00:00:00:0b"}
 
 
-class Router:
-    def __init__(self, guest, more=""):
-        """more: configuration on top of TEXT."""
+class Daemon:
+    """weir inside, with that configuration."""
+
+    def __init__(self, guest, text):
         self.guest = guest
-        self.text = TEXT + more
-        self.hosts = {name: Host(guest.cables[name], name) for name in PORTS}
+        self.text = text
 
     def start(self):
-        """Until both carriers are there."""
+        """Until it answers."""
         guest = self.guest
         guest.sh(f"cat >{CONF} <<'END'\n{self.text}\nEND\nrm -f /tmp/weir.status")
         guest.sh(f"(build=$PWD/{BUILD}; cd /tmp; $build/app/weir/weir -c {CONF} >{LOG} 2>&1; "
                  "echo $? >/tmp/weir.status) </dev/null >/dev/null 2>&1 &")
         guest.wait(f"[ -e /tmp/weir.status ] || {self.weirctl('link show')}", START_SECONDS)
         assert guest.run("[ -e /tmp/weir.status ]")[0] != 0, f"weir has ended:\n{self.log()}"
-        for name in PORTS:
-            self.wait_operstate(name, "UP")
 
     def stop(self):
         """(exit code, log)"""
@@ -79,6 +77,21 @@ class Router:
 
     def dropped(self, reason):
         return sum(row["packets"] for row in self.ctl("drop show") if row["reason"] == reason)
+
+
+class Router(Daemon):
+    """On both NICs."""
+
+    def __init__(self, guest, more=""):
+        """more: configuration on top of TEXT."""
+        super().__init__(guest, TEXT + more)
+        self.hosts = {name: Host(guest.cables[name], name) for name in PORTS}
+
+    def start(self):
+        """Until both carriers are there."""
+        super().start()
+        for name in PORTS:
+            self.wait_operstate(name, "UP")
 
     def set_carrier(self, name, is_up):
         self.guest.qmp("set_link", name=f"nic-{name}", up=is_up)
