@@ -19,8 +19,6 @@
 #include "dp/sysctl.h"
 #include "dp/worker_loop.h"
 
-#define DP_LOAD_NS UINT64_C(1000000000)
-
 static int dp_register_modules(struct dp *dp)
 {
 	unsigned int n = 0;
@@ -395,9 +393,21 @@ void dp_stop(struct dp *dp)
 	}
 }
 
+/* Counters of a running worker are a burst old or not: this one may go back by as much. */
+static uint64_t packets_kept(const struct worker *w)
+{
+	uint64_t n = w->stats.rx;
+
+	for (unsigned int i = 0; i < w->dp->n_workers; i++)
+		n -= w->refused_by[i];
+	return n;
+}
+
 static void dp_take_load(struct dp *dp)
 {
-	if (dp->now_ns < dp->load_ns + DP_LOAD_NS)
+	uint64_t ns = dp->now_ns - dp->load_ns;
+
+	if (ns < DP_LOAD_NS)
 		return;
 	dp->load_ns = dp->now_ns;
 	for (unsigned int i = 0; i < dp->n_workers; i++) {
@@ -405,10 +415,13 @@ static void dp_take_load(struct dp *dp)
 		struct worker_load *load = &dp->load[i];
 		uint64_t busy = w->busy_cycles - load->busy_cycles;
 		uint64_t loop = w->loop_cycles - load->loop_cycles;
+		uint64_t packets = RTE_MAX(packets_kept(w), load->packets) - load->packets;
 
 		load->busy_cycles += busy;
 		load->loop_cycles += loop;
 		load->busy = loop > 0 ? (double)RTE_MIN(busy, loop) / (double)loop : 0;
+		load->packets += packets;
+		load->rate = 1e9 * (double)packets / (double)ns;
 	}
 }
 

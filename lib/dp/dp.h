@@ -19,10 +19,14 @@ typedef void rcu_free_fn(void *ptr, uint64_t arg);
 struct rcu_retired;  /* rcu.c */
 struct mail_backlog; /* mailbox.c */
 
-/* How busy a worker was in the last second, as the control thread sees it. */
+#define DP_LOAD_NS UINT64_C(1000000000)
+
+/* What a worker did in the last DP_LOAD_NS, as the control thread sees it. */
 struct worker_load {
 	uint64_t busy_cycles, loop_cycles; /* the worker's counters then */
-	double busy;			   /* share of its time, 0 to 1 */
+	uint64_t packets; /* received, without those that no other worker had room for */
+	double busy;	  /* share of its time, 0 to 1 */
+	double rate;	  /* packets a second */
 };
 
 struct dp {

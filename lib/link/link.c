@@ -439,6 +439,7 @@ static int link_init(struct dp *dp)
 		rte_free(state->steer);
 		return -ENOMEM;
 	}
+	state->rebalance.step = 1;
 	return 0;
 }
 

@@ -19,6 +19,16 @@ struct vlan_table {
 	uint16_t link[2][VLAN_IDS]; /* by vlan_tpid_index() */
 };
 
+/* What `worker rebalance` remembers from one time to the next. */
+struct rebalance {
+	uint64_t bucket_seen[STEER_BUCKETS]; /* packets by bucket */
+	uint64_t refused_seen[WORKER_MAX];   /* those that found no room with a worker */
+	uint8_t owner[STEER_BUCKETS];	     /* the best division so far */
+	double rate; /* packets a second by it, all workers; 0: it is not known or the present one */
+	double step;	   /* part of all packets that may move at once, 0 to 1 */
+	uint64_t moved_ns; /* when buckets were moved last */
+};
+
 /* Control state of the module. */
 struct link_state {
 	struct link *links[LINK_MAX]; /* by ifindex; [0] unused */
@@ -27,10 +37,9 @@ struct link_state {
 	uint16_t last;		  /* ifindex that was given last: the longest free one is next */
 	uint64_t next_carrier_ns; /* when to look for carriers again */
 	struct steer *steer;	  /* what workers read */
-	uint64_t bucket_seen[STEER_BUCKETS]; /* packets at the last rebalance */
-	uint64_t refused_seen[WORKER_MAX];   /* those that found no room with a worker, then */
-	const struct bucket_mover *mover;    /* NULL: nobody keeps state by bucket */
-	bool is_tracked[LINK_NS_MAX];	     /* by namespace */
+	struct rebalance rebalance;
+	const struct bucket_mover *mover; /* NULL: nobody keeps state by bucket */
+	bool is_tracked[LINK_NS_MAX];	  /* by namespace */
 };
 
 /* What a worker polls. Immutable once published; replaced as a whole, the old one retired. */
@@ -218,6 +227,8 @@ extern const struct counter link_worker_counters[]; /* link.c */
 extern const struct object steer_rebalance_object;
 extern const struct column steer_rebalance_columns[];
 int steer_rebalance(struct call *call, const void *args);
+bool steer_may_move(struct dp *dp, unsigned int bucket);
+void steer_move(struct dp *dp, unsigned int bucket, unsigned int to);
 
 /* Datapath: drops a received frame; meta->in_link is known. */
 static inline unsigned int link_drop_received(

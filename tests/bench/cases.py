@@ -219,10 +219,16 @@ def bond(args, directory):
 
 def rebalance(weir):
     """Until nothing moves any more: the poller of the only queue has less time for flows."""
-    for _ in range(12):
+    for _ in range(20):
         time.sleep(1.3)
         if not weir.call("worker.rebalance"):
             return
+
+
+# Every packet is one of a connection; each flow of the load becomes one.
+TRACKED = """firewall: { forward: { policy = "drop"; rules = ( { proto = "udp"; action = "accept"; } ); }; };
+sysctl: { conntrack: { max = 16384; max_ipv6 = 64; }; };
+"""
 
 
 def workers(args, directory):
@@ -230,27 +236,37 @@ def workers(args, directory):
     one = Load(args, directory, 4, "64", args.frames)
     two = Load(args, directory, 4, "64", args.frames, n_queues=2, name="two")
     sink = "net_null0,no-rx=1"  # it has a transmit queue for every worker
-    # Buffers go round through all of the pool when one worker takes them and another frees them:
-    # with more of them than the caches hold, both wait for memory.
-    pool = {"mbufs": 16384}
-    single = Daemon(args, directory, "single", one, table, devices=[one.device, sink], **pool)
-    both = Daemon(args, directory, "both", two, table, lcores="0-1",
-                  devices=[{"device": two.device, "queues": 2}, sink], **pool)
-    steered = Daemon(args, directory, "steered", one, table, lcores="0-1",
-                     devices=[{"device": one.device, "steering": "software"}, sink], **pool)
+
+    def daemon(name, load, device, **settings):
+        # Buffers go round through all of the pool when one worker takes them and another frees them:
+        # with more of them than the caches hold, both wait for memory.
+        return Daemon(args, directory, name, load, table, devices=[device, sink], mbufs=16384, **settings)
+
+    behind_one = {"device": one.device, "steering": "software"}
+    single = daemon("single", one, one.device)
+    both = daemon("both", two, {"device": two.device, "queues": 2}, lcores="0-1")
+    steered = daemon("steered", one, behind_one, lcores="0-1")
+    tracked = daemon("tracked", one, one.device, more=TRACKED)
+    steered_tracked = daemon("steered_tracked", one, behind_one, lcores="0-1", more=TRACKED)
     figures = lab.rounds(args.rounds, single.measure, both.measure,
-                         lambda: steered.measure(rebalance, may_drop=1.0))
-    cycles = steered.last["cycles"]
-    return {"load": f"{args.frames} frames of 64 bytes, {args.routes} routes",
-            "one worker, Mpps": lab.summary(figures[0]),
-            "two workers, a queue each, Mpps": lab.summary(figures[1]),
-            "two to one": lab.ratios(figures[1], figures[0]),
-            "two workers behind one queue, Mpps": lab.summary(figures[2]),
-            "steered to one": lab.ratios(figures[2], figures[0]),
-            "hand-over, cycles per packet": {"steer": cycles.get("steer"), "handover": cycles.get("handover")},
-            "steered workers": {f"worker {row['worker']}": f"{row['busy_percent']} % busy, {row['buckets']} buckets, "
-                                f"handed over {row['handed_over']}, taken over {row['taken_over']}"
-                                for row in steered.last["workers"]}}
+                         lambda: steered.measure(rebalance, may_drop=1.0), tracked.measure,
+                         lambda: steered_tracked.measure(rebalance, may_drop=1.0))
+    result = {"load": f"{args.frames} frames of 64 bytes, {args.routes} routes",
+              "one worker, Mpps": lab.summary(figures[0]),
+              "two workers, a queue each, Mpps": lab.summary(figures[1]),
+              "two to one": lab.ratios(figures[1], figures[0]),
+              "one worker, connections tracked, Mpps": lab.summary(figures[3])}
+    for name, run, mpps, alone in (("", steered, figures[2], figures[0]),
+                                   (", connections tracked", steered_tracked, figures[4], figures[3])):
+        cycles = run.last["cycles"]
+        result[f"two workers behind one queue{name}, Mpps"] = lab.summary(mpps)
+        result[f"steered to one{name}"] = lab.ratios(mpps, alone)
+        result[f"hand-over{name}, cycles per packet"] = {stage: cycles.get(stage) for stage in ("steer", "handover")}
+        result[f"steered workers{name}"] = {
+            f"worker {row['worker']}": f"{row['busy_percent']} % busy, {row['buckets']} buckets, "
+                                       f"handed over {row['handed_over']}, taken over {row['taken_over']}"
+            for row in run.last["workers"]}
+    return result
 
 
 class Pressure:

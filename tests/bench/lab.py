@@ -118,10 +118,11 @@ def hops(family):
     return [f"10.0.0.{i + 2}" if family == 4 else f"fd00::{i + 2:x}" for i in range(N_NEXT_HOPS)]
 
 
-def write_config(path, socket_path, devices, routes, rng, lcores="1", idle="poll", family=4, mbufs=65536, routes6=()):
+def write_config(path, socket_path, devices, routes, rng, lcores="1", idle="poll", family=4, mbufs=65536, routes6=(),
+                 more=""):
     """
     devices: device strings, or dicts of link settings, also of VLANs on p0. The one with "hops", else the last
-    one, has the next hops. routes6: of IPv6, besides those of IPv4.
+    one, has the next hops. routes6: of IPv6, besides those of IPv4. more: sections as text.
     """
     tables = [(family, routes), *([(6, routes6)] if routes6 else [])]
     with open(path, "w", encoding="utf-8") as out:
@@ -145,6 +146,7 @@ def write_config(path, socket_path, devices, routes, rng, lcores="1", idle="poll
         out.write("routes = (\n" + ",\n".join(
             f'  {{ to = "{prefix}"; via = "{rng.choice(hops(kind))}"; }}'
             for kind, table in tables for prefix in ["0.0.0.0/0" if kind == 4 else "::/0", *table]) + "\n);\n")
+        out.write(more)
 
 
 # Programs

@@ -8,6 +8,7 @@
  */
 #include "kit.h"
 
+#include "link/link.h"
 #include "link/steer.h"
 
 enum { N_FLOWS = 40, N_PACKETS = 50 };
@@ -241,6 +242,100 @@ START_TEST(rebalancing_takes_back_what_found_no_room)
 }
 END_TEST
 
+/* As if both had been measured for a second: the poller has no time left, the other one has. */
+static json_t *rebalance_at(struct bench *b, double rate)
+{
+	send_flows(b);
+	bench_run(b);
+	bench_discard(b);
+	bench_advance(b, 2 * DP_LOAD_NS / 1000000);
+	b->dp->load[0].busy = 1.0;
+	b->dp->load[1].busy = 0.7;
+	b->dp->load[0].rate = rate;
+	return bench_call(b, "worker.rebalance", NULL);
+}
+
+static unsigned int buckets_of(const struct bench *b, unsigned int worker)
+{
+	const struct steer *steer = link_steer(b->dp);
+	unsigned int n = 0;
+
+	for (unsigned int i = 0; i < STEER_BUCKETS; i++)
+		n += steer->owner[i] == worker;
+	return n;
+}
+
+/* Returns how many buckets it moved, all of them to that worker. */
+static unsigned int moved_to(json_t *rows, int worker)
+{
+	unsigned int n = (unsigned int)json_array_size(rows);
+
+	for (size_t i = 0; i < n; i++)
+		ck_assert_int_eq(json_int_at(json_array_get(rows, i), "to"), worker);
+	json_decref(rows);
+	return n;
+}
+
+/* The poller is busy whatever it gives away: what all get done tells whether that was good. */
+START_TEST(rebalancing_takes_back_what_made_things_worse)
+{
+	struct bench *b = bench_steered(2);
+	unsigned int had = buckets_of(b, 0), first, next;
+
+	first = moved_to(rebalance_at(b, 1000000), 1);
+	ck_assert_uint_gt(first, 1);
+	/* Less, but that is noise: on. */
+	next = moved_to(rebalance_at(b, 990000), 1);
+	ck_assert_uint_gt(next, 0);
+	ck_assert_uint_eq(buckets_of(b, 0), had - first - next);
+	/* Worse: all that was given away since the best comes back. */
+	ck_assert_uint_eq(moved_to(rebalance_at(b, 900000), 0), first + next);
+	ck_assert_uint_eq(buckets_of(b, 0), had);
+	/* In smaller steps from then on, until a bucket is too much. */
+	do {
+		first = next;
+		next = moved_to(rebalance_at(b, 1000000), 1);
+		ck_assert_uint_le(next, first);
+		ck_assert_uint_eq(moved_to(rebalance_at(b, next > 0 ? 900000 : 1000000), 0), next);
+		ck_assert_uint_eq(buckets_of(b, 0), had);
+	} while (next > 0);
+	/* A worker with time left: nothing is at its limit, as in the beginning. */
+	send_flows(b);
+	bench_run(b);
+	bench_discard(b);
+	b->dp->load[0].busy = 0.9;
+	b->dp->load[1].busy = 0.1;
+	ck_assert_uint_gt(moved_to(bench_call(b, "worker.rebalance", NULL), 1), 1);
+	bench_destroy(b);
+}
+END_TEST
+
+START_TEST(rebalancing_goes_on_while_more_gets_done)
+{
+	struct bench *b = bench_steered(2);
+	unsigned int had = buckets_of(b, 0), n;
+
+	json_decref(rebalance_at(b, 1000000));
+	json_decref(rebalance_at(b, 1100000));
+	n = buckets_of(b, 0);
+	json_decref(rebalance_at(b, 1200000));
+	ck_assert_uint_lt(buckets_of(b, 0), n);
+	n = buckets_of(b, 0);
+	json_decref(rebalance_at(b, 1300000));
+	/* The last step only was for the worse. */
+	json_decref(rebalance_at(b, 1000000));
+	ck_assert_uint_eq(buckets_of(b, 0), n);
+	ck_assert_uint_lt(n, had);
+	/* What is told by hand is not taken back. */
+	json_decref(rebalance_at(b, 1300000));
+	json_decref(bench_call(b, "worker.rebalance", "{\"bucket\": 3, \"worker\": 0}"));
+	n = buckets_of(b, 0);
+	json_decref(rebalance_at(b, 1000000));
+	ck_assert_uint_le(buckets_of(b, 0), n);
+	bench_destroy(b);
+}
+END_TEST
+
 START_TEST(an_owner_that_does_not_run_costs_drops_by_name_only)
 {
 	struct bench *b = bench_steered(2);
@@ -345,6 +440,8 @@ PACKET_MAIN("steer", PLAIN_TEST(packets_in_the_wrong_queue_reach_their_owner_in_
 	PLAIN_TEST(a_moved_bucket_is_the_other_workers_from_then_on),
 	PLAIN_TEST(rebalancing_takes_load_from_the_busiest),
 	PLAIN_TEST(rebalancing_takes_back_what_found_no_room),
+	PLAIN_TEST(rebalancing_takes_back_what_made_things_worse),
+	PLAIN_TEST(rebalancing_goes_on_while_more_gets_done),
 	PLAIN_TEST(an_owner_that_does_not_run_costs_drops_by_name_only),
 	PLAIN_TEST(frames_of_all_sizes_keep_their_bytes_and_their_order),
 	PLAIN_TEST(frames_wait_in_the_ring_while_their_owner_has_no_buffers),
