@@ -132,7 +132,7 @@ static void worker_destroy(struct dp *dp, struct worker *w)
 		rte_free(w->slot[i]);
 	}
 	rte_ring_free(w->inject);
-	rte_ring_free(w->handover);
+	handover_destroy(w);
 	rte_ring_free(w->mail_in);
 	rte_ring_free(w->mail_out);
 	rte_free(w->drops);
@@ -203,16 +203,13 @@ static int worker_init(struct dp *dp, struct worker *w)
 {
 	w->inject =
 		worker_ring_create(w, "inject", sizeof(void *), WORKER_RING_SIZE, RING_F_SC_DEQ);
-	w->handover = worker_ring_create(w, "handover", sizeof(struct handover),
-		WORKER_HANDOVER_SIZE, RING_F_MP_HTS_ENQ | RING_F_SC_DEQ);
 	w->mail_in = worker_ring_create(
 		w, "mail_in", sizeof(struct mail), WORKER_MAIL_SIZE, RING_F_SP_ENQ | RING_F_SC_DEQ);
 	w->mail_out = worker_ring_create(w, "mail_out", sizeof(struct mail), WORKER_MAIL_SIZE,
 		RING_F_SP_ENQ | RING_F_SC_DEQ);
 	w->drops = rte_zmalloc(
 		"drops", dp->n_reasons * dp->n_stages * sizeof(*w->drops), RTE_CACHE_LINE_SIZE);
-	if (w->inject == NULL || w->handover == NULL || w->mail_in == NULL || w->mail_out == NULL ||
-		w->drops == NULL)
+	if (w->inject == NULL || w->mail_in == NULL || w->mail_out == NULL || w->drops == NULL)
 		return -ENOMEM;
 	worker_link_nodes(dp, w);
 	return worker_init_modules(dp, w);
@@ -229,6 +226,8 @@ static int worker_create(struct dp *dp, unsigned int id, const struct dp_conf *c
 	w->is_adaptive = conf->is_adaptive;
 	w->sample_cost = worker_sample_cost();
 	err = worker_init_sleep(w);
+	if (err == 0)
+		err = handover_create(w, conf->n_workers);
 	return err < 0 ? err : worker_init(dp, w);
 }
 
@@ -296,15 +295,12 @@ err_destroy:
 /* Frees what waits in a worker's rings, as dropped. Nobody reads its trace any more. */
 static void worker_empty_rings(struct worker *w)
 {
-	struct handover slot;
 	struct rte_mbuf *m;
 
 	w->trace = NULL;
 	while (w->inject != NULL && rte_ring_dequeue(w->inject, (void **)&m) == 0)
 		worker_free_dropped(w, m, &dp_module, DP_DROP_STOPPED, 0);
-	while (w->handover != NULL && rte_ring_dequeue_elem(w->handover, &slot, sizeof(slot)) == 0)
-		worker_free_dropped(
-			w, slot.frame_len > 0 ? NULL : slot.m, &dp_module, DP_DROP_STOPPED, 0);
+	handover_empty(w);
 }
 
 int dp_scratch_create(struct dp *dp, unsigned int id, struct worker **out)
@@ -481,8 +477,7 @@ void dp_totals(const struct dp *dp, struct dp_totals *out)
 		sum->tx += w->stats.tx;
 		sum->punted += w->stats.punted;
 		sum->consumed += w->stats.consumed;
-		sum->held +=
-			w->stats.held + rte_ring_count(w->inject) + rte_ring_count(w->handover);
+		sum->held += w->stats.held + rte_ring_count(w->inject) + handover_waiting(w);
 		for (unsigned int j = 0; j < dp->n_reasons * dp->n_stages; j++)
 			out->dropped += w->drops[j];
 	}

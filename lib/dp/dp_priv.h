@@ -13,33 +13,15 @@
 
 enum { POOL_CACHE_SIZE = 256 }; /* mbufs each lcore keeps at hand: a few bursts */
 
-/*
- * What lies in a hand-over ring. A small frame that nobody has looked at yet lies there itself: that
- * is one cache line which goes from core to core, where a packet is three there and three back. Its
- * buffer stays with the worker that received it; who takes it has buffers of its own.
- */
-enum { HANDOVER_FRAME_MAX = 60 }; /* the smallest Ethernet frame, without FCS */
-
-struct handover {
-	union {
-		struct rte_mbuf *m;
-		uint8_t frame[HANDOVER_FRAME_MAX];
-	} __rte_packed;	   /* or there were a gap behind it */
-	uint16_t port;	   /* that it came in by */
-	uint8_t frame_len; /* 0: it is a packet */
-	uint8_t stage;	   /* where it goes on */
-};
-static_assert(sizeof(struct handover) == RTE_CACHE_LINE_SIZE, "one cache line");
-
-/* A slot of those that were reserved in, or are about to leave, a ring. */
-static inline struct handover *handover_slot(const struct rte_ring_zc_data *zc, unsigned int i)
-{
-	return i < zc->n1 ? (struct handover *)zc->ptr1 + i
-			  : (struct handover *)zc->ptr2 + (i - zc->n1);
-}
-
 /* worker.c: the least that two looks at the clock are apart */
 uint32_t worker_sample_cost(void);
+
+/* handover.c */
+int handover_create(struct worker *w, unsigned int n_workers);
+void handover_destroy(struct worker *w);
+uint32_t handover_waiting(const struct worker *w);
+void handover_empty(struct worker *w);
+void handover_publish(struct worker *w);
 
 /* rcu.c */
 int rcu_init(struct dp *dp);

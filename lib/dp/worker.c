@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "dp/dp_priv.h"
+#include "dp/handover.h"
 #include "dp/trace.h"
 
 static void node_run(struct worker *w, struct stage_node *node)
@@ -70,6 +71,8 @@ unsigned int worker_pass(struct worker *w)
 
 	for (i = 0; i < w->n_sources; i++)
 		node_run(w, &w->nodes[i]);
+	if ((w->given | w->told) != 0)
+		handover_publish(w);
 	entered = LANE_ROOM - w->room - w->spare;
 	while (w->pending != 0) {
 		i = (unsigned int)__builtin_ctzll(w->pending);
@@ -97,92 +100,6 @@ void worker_inject(struct worker *to, struct worker *from, struct rte_mbuf *m, u
 	}
 	if (to != from)
 		worker_wake(to);
-}
-
-/* May its bytes go instead of it, and its buffer straight back to the pool? Not if it is empty. */
-static inline bool handover_is_small(const struct worker *from, const struct rte_mbuf *m)
-{
-	return m->pkt_len - 1 < HANDOVER_FRAME_MAX && m->nb_segs == 1 && m->ol_flags == 0 &&
-	       rte_mbuf_refcnt_read(m) == 1 && m->pool == from->pool;
-}
-
-static inline void handover_put_frame(struct handover *slot, const struct rte_mbuf *m)
-{
-	/* All of the line: there are as many bytes in any packet buffer. */
-	memcpy(slot->frame, rte_pktmbuf_mtod(m, const void *), sizeof(slot->frame));
-	slot->port = m->port;
-	slot->frame_len = (uint8_t)m->pkt_len;
-}
-
-/* Returns how many found room. */
-static __rte_always_inline unsigned int hand_over(struct worker *to, struct worker *from,
-	unsigned int stage, struct rte_mbuf **pkts, unsigned int n, const bool are_frames)
-{
-	void *freed[LANE_ROOM];
-	unsigned int sent, n_freed = 0;
-	struct rte_ring_zc_data zc;
-
-	sent = rte_ring_enqueue_zc_burst_elem_start(
-		to->handover, sizeof(struct handover), n, &zc, NULL);
-	for (unsigned int i = 0; i < sent; i++)
-		__builtin_prefetch(handover_slot(&zc, i), 1);
-	for (unsigned int i = 0; i < sent; i++) {
-		struct handover *slot = handover_slot(&zc, i);
-
-		slot->stage = (uint8_t)stage;
-		if (are_frames && likely(handover_is_small(from, pkts[i]))) {
-			handover_put_frame(slot, pkts[i]);
-			freed[n_freed++] = pkts[i];
-		} else {
-			slot->m = pkts[i];
-			slot->frame_len = 0;
-		}
-	}
-	if (sent > 0)
-		rte_ring_enqueue_zc_elem_finish(to->handover, sent);
-	if (n_freed > 0)
-		rte_mempool_put_bulk(from->pool, freed, n_freed);
-	from->handed_over += sent;
-	worker_wake(to);
-	return sent;
-}
-
-static inline void drop_unsent(const struct worker *to, struct worker *from, unsigned int stage,
-	struct rte_mbuf **pkts, unsigned int n)
-{
-	if (likely(n == 0))
-		return;
-	from->refused_by[to->id] += n;
-	for (unsigned int i = 0; i < n; i++)
-		worker_free_dropped(from, pkts[i], &dp_module, DP_DROP_HANDOVER_FULL, stage);
-}
-
-void worker_hand_over(struct worker *to, struct worker *from, unsigned int stage,
-	struct rte_mbuf **pkts, unsigned int n)
-{
-	unsigned int sent = hand_over(to, from, stage, pkts, n, false);
-
-	drop_unsent(to, from, stage, pkts + sent, n - sent);
-}
-
-bool worker_try_hand_over(
-	struct worker *to, struct worker *from, unsigned int stage, struct rte_mbuf *m)
-{
-	return hand_over(to, from, stage, &m, 1, false) == 1;
-}
-
-void worker_hand_over_frames(struct worker *to, struct worker *from, unsigned int stage,
-	struct rte_mbuf **pkts, unsigned int n)
-{
-	unsigned int sent;
-
-	/* A trace needs the metadata to go along. */
-	if (unlikely(from->trace != NULL)) {
-		worker_hand_over(to, from, stage, pkts, n);
-		return;
-	}
-	sent = hand_over(to, from, stage, pkts, n, true);
-	drop_unsent(to, from, stage, pkts + sent, n - sent);
 }
 
 void worker_free_dropped(struct worker *w, struct rte_mbuf *m, const struct module *module,

@@ -18,13 +18,15 @@
 enum {
 	WORKER_MAX = 64,
 	MODULE_MAX = 32,
-	WORKER_INJECTS_MAX = 16,     /* times that one packet may re-enter */
-	WORKER_INJECT_BURST = 64,    /* re-entering packets taken per pass */
-	WORKER_HANDOVER_BURST = 64,  /* packets of other workers taken per pass */
-	WORKER_RING_SIZE = 4096,     /* inject */
-	WORKER_HANDOVER_SIZE = 4096, /* cache lines: what a worker may be away for */
-	WORKER_MAIL_SIZE = 1024,     /* mails each way */
-	WORKER_SAMPLE_EVERY = 64,    /* passes between two that measure every stage */
+	WORKER_INJECTS_MAX = 16,    /* times that one packet may re-enter */
+	WORKER_INJECT_BURST = 64,   /* re-entering packets taken per pass */
+	WORKER_HANDOVER_BURST = 64, /* packets of other workers taken per pass */
+	WORKER_RING_SIZE = 4096,    /* inject */
+	/* Slots of all hand-over queues of a worker, but no fewer than the least in each: what it may be away for. */
+	WORKER_HANDOVER_SIZE = 4096,
+	WORKER_HANDOVER_LEAST = 256,
+	WORKER_MAIL_SIZE = 1024,  /* mails each way */
+	WORKER_SAMPLE_EVERY = 64, /* passes between two that measure every stage */
 };
 
 /* A message by value, so that nobody has to free it. fn runs on the receiving side. */
@@ -41,10 +43,13 @@ struct worker_stats {
 	int64_t held; /* a gauge: in this worker's neighbour queues and qdiscs */
 };
 
+struct handover_queue; /* handover.h */
 struct trace;
 
 struct worker {
 	uint64_t pending; /* bit i: the lane of stage i has packets */
+	uint64_t given;	  /* bit i: something for worker i is written and not yet published */
+	uint64_t told;	  /* bit i: it is, and worker i may sleep */
 	uint64_t now;	  /* TSC at the start of the pass */
 	uint64_t
 		due; /* TSC when something that waits here has to go on; UINT64_MAX: nothing has to */
@@ -62,7 +67,6 @@ struct worker {
 	struct dp *dp;		      /* read-only here: tables published by the control thread */
 	struct rte_mempool *pool;
 	struct rte_ring *inject;   /* packets that enter at meta->start_stage; many producers */
-	struct rte_ring *handover; /* struct handover: what other workers give; many producers */
 	struct rte_ring *mail_in;  /* control thread to worker */
 	struct rte_ring *mail_out; /* worker to control thread */
 	struct worker_stats stats;
@@ -81,6 +85,10 @@ struct worker {
 	/* Read by others for every burst that they hand over: a line of its own, seldom written. */
 	_Atomic bool is_asleep __rte_cache_aligned; /* cleared by itself or by who wakes it */
 	int wake_fd;				    /* eventfd: written by worker_wake() */
+	uint16_t n_givers;			    /* workers, itself included */
+	uint16_t first_giver; /* whose queue is looked at first in the next pass */
+	/* What each of them gives it; NULL: itself. */
+	struct handover_queue **handover;
 	void *slot[MODULE_MAX] __rte_cache_aligned; /* by module id */
 	struct stage_node nodes[];
 } __rte_cache_aligned;

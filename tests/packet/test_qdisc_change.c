@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #include "base/mem.h"
+#include "dp/handover.h"
 
 #define SLOW_TBF                                                                                   \
 	"{ link = \"wan\"; kind = \"tbf\"; rate = \"8mbit\"; burst = \"2kb\"; limit = 1000000; "
@@ -238,7 +239,7 @@ START_TEST(what_is_on_its_way_to_a_qdisc_that_goes_away_is_sent)
 			.dst_mac = WAN_MAC, .src = "198.51.100.10", .dst = "192.0.2.10" });
 	bench_send(b, WAN, &frame);
 	worker_pass(other);
-	ck_assert_uint_eq(rte_ring_count(owner->handover), 1);
+	ck_assert_uint_eq(handover_count(owner->handover[other->id]), 1);
 	json_decref(bench_call_only(b, "qdisc.del", "{\"dev\": \"lan\"}"));
 	bench_run(b);
 	numbered_expect(b, LAN, 1, 1);

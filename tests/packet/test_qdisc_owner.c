@@ -7,6 +7,8 @@
 #include "kit_qdisc.h"
 
 #include <rte_cycles.h>
+
+#include "dp/handover.h"
 #define UNLIMITED                                                                                  \
 	"{ link = \"dmz\"; kind = \"fq_codel\"; limit = 3000; target = \"9s\"; interval = "        \
 	"\"9s\"; }"
@@ -93,7 +95,7 @@ START_TEST(what_the_owner_has_no_room_for_is_dropped_by_name)
 	struct bench *b = qdisc_start_with(NULL, UNLIMITED, 2, 16384);
 	struct worker *owner = b->dp->workers[0], *other = b->dp->workers[1];
 	struct drops drops = drops_take(b);
-	unsigned int room = rte_ring_free_count(owner->handover), n = 0;
+	unsigned int room = handover_room(owner->handover[other->id], UINT32_MAX), n = 0;
 
 	while (n < room + 10) {
 		for (unsigned int i = 0; i < 500 && n < room + 10; i++, n++)

@@ -8,6 +8,7 @@
  */
 #include "kit.h"
 
+#include "dp/handover.h"
 #include "link/link.h"
 #include "link/steer.h"
 
@@ -341,6 +342,7 @@ START_TEST(an_owner_that_does_not_run_costs_drops_by_name_only)
 	struct bench *b = bench_steered(2);
 	struct dp_totals totals;
 	struct frame frame;
+	unsigned int n;
 
 	make_packet(&frame, flow_of_worker_1(), 0);
 	for (unsigned int i = 0; i < 2; i++) {
@@ -351,10 +353,16 @@ START_TEST(an_owner_that_does_not_run_costs_drops_by_name_only)
 	}
 	dp_totals(b->dp, &totals);
 	ck_assert_int_eq(totals.difference, 0);
-	ck_assert_int_eq(totals.stats.held, WORKER_HANDOVER_SIZE - 1);
-	ck_assert_uint_eq(bench_drops(b, "handover_full"), 5000 - (WORKER_HANDOVER_SIZE - 1));
+	ck_assert_int_eq(totals.stats.held, WORKER_HANDOVER_SIZE);
+	ck_assert_uint_eq(bench_drops(b, "handover_full"), 5000 - WORKER_HANDOVER_SIZE);
+	/* The wire has room for fewer: taken in between. */
+	for (unsigned int i = 0; i < 3; i++) {
+		worker_pass(b->dp->workers[1]);
+		worker_pass(b->dp->workers[0]);
+	}
+	n = bench_count(b, WAN);
 	bench_run(b);
-	ck_assert_uint_eq(bench_count(b, WAN), WORKER_HANDOVER_SIZE - 1);
+	ck_assert_uint_eq(n + bench_count(b, WAN), WORKER_HANDOVER_SIZE);
 	bench_destroy(b);
 }
 END_TEST
@@ -412,10 +420,60 @@ START_TEST(frames_wait_in_the_ring_while_their_owner_has_no_buffers)
 	while ((all[n] = rte_pktmbuf_alloc(b->dp->pool)) != NULL)
 		n++;
 	ck_assert_uint_eq(worker_pass(b->dp->workers[1]), 0);
-	ck_assert_uint_eq(rte_ring_count(b->dp->workers[1]->handover), N_WAITING);
+	ck_assert_uint_eq(handover_count(b->dp->workers[1]->handover[0]), N_WAITING);
 	rte_pktmbuf_free_bulk(all, n);
 	bench_run(b);
 	ck_assert_uint_eq(bench_count(b, WAN), N_WAITING);
+	bench_destroy(b);
+}
+END_TEST
+
+/* Of all slots ever used only the low 32 bits are counted. */
+START_TEST(a_queue_goes_on_when_its_counts_wrap)
+{
+	struct bench *b = bench_steered(2);
+
+	for (unsigned int to = 0; to < 2; to++) {
+		struct handover_queue *queue = b->dp->workers[to]->handover[1 - to];
+
+		queue->written = queue->published = queue->taken = queue->taken_seen =
+			UINT32_MAX - N_PACKETS;
+	}
+	send_flows(b);
+	bench_run(b);
+	expect_flows(b);
+	ck_assert_uint_lt(b->dp->workers[1]->handover[0]->written, N_FLOWS * N_PACKETS);
+	bench_destroy(b);
+}
+END_TEST
+
+/* Two workers give a third more than it takes in a pass: it takes from both. */
+START_TEST(no_giver_waits_for_another_to_have_nothing)
+{
+	struct bench *b = bench_steered(3);
+	struct worker *taker = b->dp->workers[2];
+	struct frame frame;
+	unsigned int flow = 0;
+
+	while (flow_bucket(flow) % 3 != 2)
+		flow++;
+	make_packet(&frame, flow, 0);
+	for (unsigned int i = 0; i < 4 * WORKER_HANDOVER_BURST; i++) {
+		bench_send(b, LAN, &frame);
+		bench_send(b, WAN, &frame);
+	}
+	for (unsigned int giver = 0; giver < 2; giver++)
+		while (worker_pass(b->dp->workers[giver]) > 0)
+			;
+	ck_assert_uint_eq(handover_count(taker->handover[0]), 4 * WORKER_HANDOVER_BURST);
+	ck_assert_uint_eq(handover_count(taker->handover[1]), 4 * WORKER_HANDOVER_BURST);
+	ck_assert_uint_eq(worker_pass(taker), WORKER_HANDOVER_BURST);
+	ck_assert_uint_eq(worker_pass(taker), WORKER_HANDOVER_BURST);
+	ck_assert_uint_eq(worker_pass(taker), WORKER_HANDOVER_BURST);
+	ck_assert_uint_lt(handover_count(taker->handover[0]), 4 * WORKER_HANDOVER_BURST);
+	ck_assert_uint_lt(handover_count(taker->handover[1]), 4 * WORKER_HANDOVER_BURST);
+	bench_run(b);
+	bench_discard(b);
 	bench_destroy(b);
 }
 END_TEST
@@ -445,4 +503,6 @@ PACKET_MAIN("steer", PLAIN_TEST(packets_in_the_wrong_queue_reach_their_owner_in_
 	PLAIN_TEST(an_owner_that_does_not_run_costs_drops_by_name_only),
 	PLAIN_TEST(frames_of_all_sizes_keep_their_bytes_and_their_order),
 	PLAIN_TEST(frames_wait_in_the_ring_while_their_owner_has_no_buffers),
+	PLAIN_TEST(a_queue_goes_on_when_its_counts_wrap),
+	PLAIN_TEST(no_giver_waits_for_another_to_have_nothing),
 	PLAIN_TEST(one_worker_owns_everything))

@@ -563,8 +563,9 @@ START_TEST(a_table_without_routes_costs_256_kib)
 {
 	enum {
 		TABLE_COST = 256 << 10,
-		N_TABLES = 16,	   /* a whole number of huge pages */
-		SLACK = 512 << 10, /* what the process needs beside them */
+		N_TABLES = 64,
+		/* What the process needs beside them: huge pages at their ends, and the sanitizer's shadow, an eighth. */
+		SLACK = (4 << 20) + (512 << 10),
 	};
 	struct lpm_pool *pool;
 	struct lpm *lpm[N_TABLES];
