@@ -477,7 +477,7 @@ void dp_totals(const struct dp *dp, struct dp_totals *out)
 		sum->tx += w->stats.tx;
 		sum->punted += w->stats.punted;
 		sum->consumed += w->stats.consumed;
-		sum->held += w->stats.held + rte_ring_count(w->inject) + handover_waiting(w);
+		sum->held += w->stats.held + rte_ring_count(w->inject) + worker_waiting(w);
 		for (unsigned int j = 0; j < dp->n_reasons * dp->n_stages; j++)
 			out->dropped += w->drops[j];
 	}

@@ -140,7 +140,7 @@ static json_t *worker_row(const struct dp *dp, const struct worker *w)
 		.sleeps = w->sleeps,
 		.held = w->stats.held,
 		.inject_queue = rte_ring_count(w->inject),
-		.handover_queue = handover_waiting(w),
+		.handover_queue = worker_waiting(w),
 		.handed_over = w->handed_over,
 		.taken_over = w->taken_over,
 		.mail_lost = w->mail_lost,

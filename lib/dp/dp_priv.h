@@ -19,7 +19,6 @@ uint32_t worker_sample_cost(void);
 /* handover.c */
 int handover_create(struct worker *w, unsigned int n_workers);
 void handover_destroy(struct worker *w);
-uint32_t handover_waiting(const struct worker *w);
 void handover_empty(struct worker *w);
 void handover_publish(struct worker *w);
 

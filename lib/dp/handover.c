@@ -46,7 +46,7 @@ void handover_destroy(struct worker *w)
 	rte_free(w->handover);
 }
 
-uint32_t handover_waiting(const struct worker *w)
+uint32_t worker_waiting(const struct worker *w)
 {
 	uint32_t n = 0;
 

@@ -191,6 +191,9 @@ void worker_hand_over(struct worker *to, struct worker *from, unsigned int stage
 void worker_hand_over_frames(struct worker *to, struct worker *from, unsigned int stage,
 	struct rte_mbuf **pkts, unsigned int n);
 
+/* What others have given it and it has not taken yet. Any thread; a burst old or not. */
+uint32_t worker_waiting(const struct worker *w);
+
 /* One packet; false: the ring has no room, and the packet is still the caller's. */
 bool worker_try_hand_over(
 	struct worker *to, struct worker *from, unsigned int stage, struct rte_mbuf *m);

@@ -16,13 +16,17 @@
 #include "link/link_priv.h"
 #include "link/steer.h"
 
-enum { REFUSED_SHARE = 100 }; /* of all packets, one in so many */
-#define SATURATED 0.95	      /* who is that busy takes no more: its own packets would suffer */
+enum {
+	REFUSED_SHARE = 100, /* of all packets, one in so many */
+	TRY_SHARE = 16,	     /* likewise, what is moved to see whether more gets done */
+};
+#define SATURATED 0.95 /* who is that busy takes no more: its own packets would suffer */
 #define HARM	  0.98 /* fewer packets than this part of those before: more than the noise */
 
 /* What was seen since the last time. */
 struct seen {
 	uint64_t load[STEER_BUCKETS], total; /* packets */
+	bool is_steered;		     /* by us, and so counted */
 	uint64_t refused[WORKER_MAX];	     /* those that found no room with a worker */
 };
 
@@ -42,7 +46,8 @@ static void bucket_loads(const struct dp *dp, uint64_t *before, struct seen *see
 		seen->total += seen->load[b];
 		before[b] = sum;
 	}
-	if (seen->total > 0)
+	seen->is_steered = seen->total > 0;
+	if (seen->is_steered)
 		return;
 	seen->total = STEER_BUCKETS;
 	for (unsigned int b = 0; b < STEER_BUCKETS; b++)
@@ -128,6 +133,26 @@ static void rebalance_move(struct dp *dp, json_t *rows, unsigned int bucket, uns
 	json_array_append_new(rows, move_row(bucket, from, to));
 }
 
+/* Has it time for more? Who finds something in each pass may have, if nothing queues up: it finds a little. */
+static bool has_room(const struct dp *dp, const struct seen *seen, unsigned int worker)
+{
+	return dp->load[worker].busy < SATURATED ||
+	       (seen->is_steered && worker_waiting(dp->workers[worker]) < WORKER_HANDOVER_SIZE / 8);
+}
+
+/* Evened out, or tried, when that makes no difference that busy time would show. */
+static uint64_t packets_to_give(
+	const struct dp *dp, const struct seen *seen, unsigned int from, unsigned int to)
+{
+	uint64_t n = packets_to_move(dp, seen->load, from, to);
+
+	if (from == to || !has_room(dp, seen, to))
+		return 0;
+	if (seen->is_steered && dp->load[from].busy >= SATURATED)
+		n = RTE_MAX(n, seen->total / TRY_SHARE);
+	return n;
+}
+
 /* What all workers get done, packets a second; 0 while each of them has time left. */
 static double rate_at_limit(const struct dp *dp)
 {
@@ -183,8 +208,8 @@ static void even_out(struct dp *dp, double step, struct seen *seen, json_t *rows
 	workers_by_load(dp, refused, &from, &to);
 	if (refused[from] > refused[to])
 		left = (refused[from] - refused[to]) / 2;
-	else if (dp->load[to].busy < SATURATED)
-		left = packets_to_move(dp, seen->load, from, to);
+	else
+		left = packets_to_give(dp, seen, from, to);
 	left = RTE_MIN(left, (uint64_t)(step * (double)seen->total));
 	while ((bucket = bucket_find(link_state(dp)->steer, from, seen->load, left)) !=
 		STEER_BUCKETS) {

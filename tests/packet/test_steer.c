@@ -311,6 +311,28 @@ START_TEST(rebalancing_takes_back_what_made_things_worse)
 }
 END_TEST
 
+/* Who takes a little in each pass is always busy, and can do more, if nothing queues up. */
+START_TEST(rebalancing_tries_who_is_busy_but_keeps_up)
+{
+	struct bench *b = bench_steered(2);
+	struct handover_queue *queue = b->dp->workers[1]->handover[0];
+
+	json_decref(rebalance_at(b, 1000000));
+	send_flows(b);
+	bench_run(b);
+	bench_discard(b);
+	b->dp->load[1].busy = 0.99;
+	ck_assert_uint_gt(moved_to(bench_call(b, "worker.rebalance", NULL), 1), 0);
+	send_flows(b);
+	bench_run(b);
+	bench_discard(b);
+	queue->taken -= WORKER_HANDOVER_SIZE / 2;
+	ck_assert_uint_eq(moved_to(bench_call_only(b, "worker.rebalance", NULL), 1), 0);
+	queue->taken += WORKER_HANDOVER_SIZE / 2;
+	bench_destroy(b);
+}
+END_TEST
+
 START_TEST(rebalancing_goes_on_while_more_gets_done)
 {
 	struct bench *b = bench_steered(2);
@@ -436,8 +458,8 @@ START_TEST(a_queue_goes_on_when_its_counts_wrap)
 	for (unsigned int to = 0; to < 2; to++) {
 		struct handover_queue *queue = b->dp->workers[to]->handover[1 - to];
 
-		queue->written = queue->published = queue->taken = queue->taken_seen =
-			UINT32_MAX - N_PACKETS;
+		queue->written = queue->taken_seen = UINT32_MAX - N_PACKETS;
+		queue->published = queue->taken = UINT32_MAX - N_PACKETS;
 	}
 	send_flows(b);
 	bench_run(b);
@@ -499,6 +521,7 @@ PACKET_MAIN("steer", PLAIN_TEST(packets_in_the_wrong_queue_reach_their_owner_in_
 	PLAIN_TEST(rebalancing_takes_load_from_the_busiest),
 	PLAIN_TEST(rebalancing_takes_back_what_found_no_room),
 	PLAIN_TEST(rebalancing_takes_back_what_made_things_worse),
+	PLAIN_TEST(rebalancing_tries_who_is_busy_but_keeps_up),
 	PLAIN_TEST(rebalancing_goes_on_while_more_gets_done),
 	PLAIN_TEST(an_owner_that_does_not_run_costs_drops_by_name_only),
 	PLAIN_TEST(frames_of_all_sizes_keep_their_bytes_and_their_order),
