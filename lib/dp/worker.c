@@ -71,7 +71,7 @@ unsigned int worker_pass(struct worker *w)
 
 	for (i = 0; i < w->n_sources; i++)
 		node_run(w, &w->nodes[i]);
-	if ((w->given | w->told) != 0)
+	if (worker_owes(w))
 		handover_publish(w);
 	entered = LANE_ROOM - w->room - w->spare;
 	while (w->pending != 0) {

@@ -93,6 +93,12 @@ struct worker {
 	struct stage_node nodes[];
 } __rte_cache_aligned;
 
+/* Has it given something that others do not see yet, or that they may sleep through? The next passes see to that. */
+static inline bool worker_owes(const struct worker *w)
+{
+	return (w->given | w->told) != 0;
+}
+
 /* Runs the pipeline once over what the sources have. Returns the packets that entered. */
 unsigned int worker_pass(struct worker *w);
 

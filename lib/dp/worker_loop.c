@@ -12,7 +12,7 @@
  * is the only system call of a worker, and only an idle one makes it.
  *
  * Nothing is overlooked on the way to sleep: the worker first says that it sleeps and arms what
- * wakes it, then runs one more pass, and sleeps only if that found nothing. Who puts something into
+ * wakes it, then runs one more pass, and sleeps only if that found nothing and gave nothing. Who puts something into
  * a ring after that pass finds the flag (worker_wake()); a queue that interrupts was armed before.
  * Whether it does interrupt is not taken on trust: see idle_judge().
  */
@@ -151,7 +151,8 @@ static bool idle_sleep(struct loop *loop)
 	atomic_store_explicit(&w->is_asleep, true, memory_order_seq_cst);
 	if (is_long)
 		is_armed = sources_arm(w);
-	is_awake = loop_pass(loop) || atomic_load_explicit(&w->stop, memory_order_relaxed);
+	is_awake = loop_pass(loop) || worker_owes(w) ||
+		   atomic_load_explicit(&w->stop, memory_order_relaxed);
 	if (!is_awake)
 		wake = worker_wait(w, RTE_MIN(is_armed ? (uint32_t)IDLE_ARMED_NS : loop->sleep_ns,
 					      idle_ns_to_due(w)));

@@ -365,3 +365,14 @@ json_t *rules_load(struct bench *b, struct client *client, const char *text)
 	free(path);
 	return message;
 }
+
+int64_t bench_link_mtu(struct bench *b, const char *dev)
+{
+	char *params = mem_printf("{\"dev\": \"%s\"}", dev);
+	json_t *links = bench_call(b, "link.show", params);
+	int64_t mtu = json_int_at(links, "0.mtu");
+
+	json_decref(links);
+	free(params);
+	return mtu;
+}

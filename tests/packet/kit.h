@@ -81,6 +81,8 @@ const char *json_text_at(json_t *json, const char *path);
 int64_t json_int_at(json_t *json, const char *path);
 /* The answer of a command as one line of sorted JSON. Heap. */
 char *bench_answer(struct bench *b, const char *method, const char *params);
+/* As `link show` has it. */
+int64_t bench_link_mtu(struct bench *b, const char *dev);
 /* Fails the test unless the command is refused with a text that contains `text`. */
 void bench_expect_error(struct bench *b, const char *method, const char *params, const char *text);
 

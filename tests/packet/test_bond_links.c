@@ -169,17 +169,6 @@ START_TEST(a_bond_keeps_its_address_when_its_first_member_leaves)
 }
 END_TEST
 
-static int64_t mtu_of(struct bench *b, const char *dev)
-{
-	char *params = mem_printf("{\"dev\": \"%s\"}", dev);
-	json_t *links = bench_call(b, "link.show", params);
-	int64_t mtu = json_int_at(links, "0.mtu");
-
-	json_decref(links);
-	free(params);
-	return mtu;
-}
-
 START_TEST(an_mtu_is_at_most_that_of_all_members)
 {
 	struct bench *b = bond_start(&(struct bond_spec){ XOR ALL_TWO, .links = VLAN_7 });
@@ -187,12 +176,12 @@ START_TEST(an_mtu_is_at_most_that_of_all_members)
 	bench_expect_error(b, "link.set", "{\"dev\": \"bond0\", \"mtu\": 1501}",
 		"the link takes MTUs of 68 to 1500");
 	json_decref(bench_call(b, "link.set", "{\"dev\": \"m1\", \"mtu\": 1400}"));
-	ck_assert_int_eq(mtu_of(b, "bond0"), 1400);
-	ck_assert_int_eq(mtu_of(b, "bond0.7"), 1400);
+	ck_assert_int_eq(bench_link_mtu(b, "bond0"), 1400);
+	ck_assert_int_eq(bench_link_mtu(b, "bond0.7"), 1400);
 	json_decref(bench_call(b, "link.set", "{\"dev\": \"m2\", \"mtu\": 1300}"));
 	json_decref(bench_call(b, "link.set", "{\"dev\": \"m2\", \"master\": \"bond0\"}"));
-	ck_assert_int_eq(mtu_of(b, "bond0"), 1300);
-	ck_assert_int_eq(mtu_of(b, "bond0.7"), 1300);
+	ck_assert_int_eq(bench_link_mtu(b, "bond0"), 1300);
+	ck_assert_int_eq(bench_link_mtu(b, "bond0.7"), 1300);
 	bench_destroy(b);
 }
 END_TEST

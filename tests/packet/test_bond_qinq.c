@@ -280,28 +280,17 @@ START_TEST(a_fail_over_is_announced_with_both_tags)
 }
 END_TEST
 
-static int64_t mtu_of(struct bench *b, const char *dev)
-{
-	char *params = mem_printf("{\"dev\": \"%s\"}", dev);
-	json_t *links = bench_call(b, "link.show", params);
-	int64_t mtu = json_int_at(links, "0.mtu");
-
-	json_decref(links);
-	free(params);
-	return mtu;
-}
-
 START_TEST(an_mtu_goes_up_through_both_vlans)
 {
 	struct bench *b = start(XOR ALL_TWO);
 
 	bench_expect_error(b, "link.set", "{\"dev\": \"svc\", \"mtu\": 1501}", "68 to 1500");
 	json_decref(bench_call(b, "link.set", "{\"dev\": \"m1\", \"mtu\": 1400}"));
-	ck_assert_int_eq(mtu_of(b, "svc"), 1400);
-	ck_assert_int_eq(mtu_of(b, "svc.9"), 1400);
+	ck_assert_int_eq(bench_link_mtu(b, "svc"), 1400);
+	ck_assert_int_eq(bench_link_mtu(b, "svc.9"), 1400);
 	json_decref(bench_call(b, "link.set", "{\"dev\": \"svc\", \"mtu\": 1300}"));
-	ck_assert_int_eq(mtu_of(b, "svc.9"), 1300);
-	ck_assert_int_eq(mtu_of(b, "bond0"), 1400);
+	ck_assert_int_eq(bench_link_mtu(b, "svc.9"), 1300);
+	ck_assert_int_eq(bench_link_mtu(b, "bond0"), 1400);
 	bench_destroy(b);
 }
 END_TEST

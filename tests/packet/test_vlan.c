@@ -445,19 +445,6 @@ START_TEST(each_link_counts_its_own_packets)
 }
 END_TEST
 
-static int64_t mtu_of(struct bench *b, const char *dev)
-{
-	char params[32];
-	json_t *links;
-	int64_t mtu;
-
-	snprintf(params, sizeof(params), "{\"dev\": \"%s\"}", dev);
-	links = bench_call(b, "link.show", params);
-	mtu = json_int_at(links, "0.mtu");
-	json_decref(links);
-	return mtu;
-}
-
 START_TEST(an_mtu_is_at_most_that_of_the_link_below)
 {
 	struct bench *b = bench_start(vlan_config);
@@ -467,11 +454,11 @@ START_TEST(an_mtu_is_at_most_that_of_the_link_below)
 	json_decref(bench_call(b, "link.set", "{\"dev\": \"lan.7\", \"mtu\": 1300}"));
 	json_decref(bench_call(b, "link.set", "{\"dev\": \"lan\", \"mtu\": 1400}"));
 	bench_run(b);
-	ck_assert_int_eq(mtu_of(b, "lan.7"), 1300);
-	ck_assert_int_eq(mtu_of(b, "lan.8"), 1400);
-	ck_assert_int_eq(mtu_of(b, "svc.9"), 1400);
+	ck_assert_int_eq(bench_link_mtu(b, "lan.7"), 1300);
+	ck_assert_int_eq(bench_link_mtu(b, "lan.8"), 1400);
+	ck_assert_int_eq(bench_link_mtu(b, "svc.9"), 1400);
 	json_decref(bench_call(b, "link.set", "{\"dev\": \"lan\", \"mtu\": 1500}"));
-	ck_assert_int_eq(mtu_of(b, "lan.8"), 1400);
+	ck_assert_int_eq(bench_link_mtu(b, "lan.8"), 1400);
 	bench_destroy(b);
 }
 END_TEST
