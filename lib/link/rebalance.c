@@ -3,7 +3,7 @@
 /*
  * `worker rebalance` evens out how busy workers are. It takes buckets from the busiest worker for
  * the idlest one: as many packets as half of the difference is worth at what a packet costs there.
- * A worker whose hand-over ring had no room is busier than any: it loses buckets with half of what was refused.
+ * A worker whose hand-over queue had no room is busier than any: it loses buckets with half of what was refused.
  * Where hardware steers nobody counts packets by bucket; then all buckets of a worker count alike.
  *
  * Who polls a queue for others may be busy all the time, and to hand a packet over may cost it more than to
