@@ -10,13 +10,15 @@
 
 /* Queues */
 
-static struct handover_queue *queue_create(uint32_t n_slots)
+static struct handover_queue *queue_create(uint32_t n_slots, uint16_t taker)
 {
 	struct handover_queue *queue = rte_zmalloc(
 		"handover", sizeof(*queue) + n_slots * sizeof(queue->slots[0]), HANDOVER_APART);
 
-	if (queue != NULL)
+	if (queue != NULL) {
 		queue->n_slots = n_slots;
+		queue->taker = taker;
+	}
 	return queue;
 }
 
@@ -32,7 +34,7 @@ int handover_create(struct worker *w, unsigned int n_workers)
 	for (unsigned int i = 0; i < n_workers; i++) {
 		if (i == w->id)
 			continue;
-		w->handover[i] = queue_create(n_slots);
+		w->handover[i] = queue_create(n_slots, w->id);
 		if (w->handover[i] == NULL)
 			return -ENOMEM;
 	}
@@ -131,7 +133,7 @@ static __rte_always_inline unsigned int hand_over(struct worker *to, struct work
 	if (n_freed > 0)
 		rte_mempool_put_bulk(from->pool, freed, n_freed);
 	if (sent > 0)
-		from->given |= UINT64_C(1) << to->id;
+		from->given |= UINT64_C(1) << queue->taker;
 	queue->written += sent;
 	from->handed_over += sent;
 	return sent;

@@ -34,7 +34,9 @@ static_assert(sizeof(struct handover) == RTE_CACHE_LINE_SIZE, "one cache line");
 
 /* Counts of slots since the beginning, modulo 2^32. */
 struct handover_queue {
-	uint32_t n_slots; /* a power of two; never changes */
+	/* Never change. */
+	uint32_t n_slots; /* a power of two */
+	uint16_t taker;	  /* the reader's id: its own is in a line that it writes in every pass */
 	/* The writer's. */
 	alignas(HANDOVER_APART) uint32_t written;
 	uint32_t taken_seen;				    /* what it knows of `taken` */

@@ -62,9 +62,10 @@ struct worker {
 	uint16_t n_stages, n_sources; /* the sources come first */
 	uint16_t id;		      /* index in dp->workers */
 	uint16_t drop_index;	      /* of the stage "drop" */
-	uint8_t is_sampling;	      /* this pass measures */
-	uint32_t sample_cost;	      /* TSC cycles that measuring takes by itself */
-	struct dp *dp;		      /* read-only here: tables published by the control thread */
+	uint16_t first_giver; /* whose hand-over queue is looked at first in the next pass */
+	uint8_t is_sampling;  /* this pass measures */
+	uint32_t sample_cost; /* TSC cycles that measuring takes by itself */
+	struct dp *dp;	      /* read-only here: tables published by the control thread */
 	struct rte_mempool *pool;
 	struct rte_ring *inject;   /* packets that enter at meta->start_stage; many producers */
 	struct rte_ring *mail_in;  /* control thread to worker */
@@ -86,7 +87,6 @@ struct worker {
 	_Atomic bool is_asleep __rte_cache_aligned; /* cleared by itself or by who wakes it */
 	int wake_fd;				    /* eventfd: written by worker_wake() */
 	uint16_t n_givers;			    /* workers, itself included */
-	uint16_t first_giver; /* whose queue is looked at first in the next pass */
 	/* What each of them gives it; NULL: itself. */
 	struct handover_queue **handover;
 	void *slot[MODULE_MAX] __rte_cache_aligned; /* by module id */

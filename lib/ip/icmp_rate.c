@@ -3,9 +3,9 @@
 /*
  * How many ICMP errors may be sent (RFC 1812 4.3.2.8, RFC 4443 2.4 f), with Linux's tunables and meanings: to one
  * destination, one in icmp_ratelimit (IPv6: icmp.ratelimit) milliseconds with bursts of
- * ICMP_PEER_BURST; to all together, of both families, icmp_msgs_per_sec with bursts of icmp_msgs_burst. Both are token buckets that keep their credit in
- * TSC cycles. An error takes from both or from neither, so that one greedy destination does not use
- * up what all share. Run by the worker that owns the buckets.
+ * ICMP_PEER_BURST; to all together, of both families, icmp_msgs_per_sec with bursts of icmp_msgs_burst.
+ * Both are token buckets that keep their credit in TSC cycles. An error takes from both or from neither, so
+ * that one greedy destination does not use up what all share. Run by the worker that owns the buckets.
  *
  * Each worker has its share of the common limit, but buckets of its own for destinations: what one
  * sender causes mostly comes by one worker. The table of destinations is small and forgets one when
