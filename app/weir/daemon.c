@@ -134,6 +134,8 @@ static int daemon_init_events(struct daemon *d)
 {
 	static const struct timeval period = { .tv_usec = TICK_MS * 1000 };
 
+	/* The kernel's word for more signals of a TAP than it keeps would end us until lib/link handles it. */
+	signal(SIGIO, SIG_IGN);
 	d->tick = event_new(d->events, -1, EV_PERSIST, on_tick, d);
 	d->wake = event_new(d->events, d->dp->wake_fd, EV_READ | EV_PERSIST, on_wake, d);
 	d->sigterm = evsignal_new(d->events, SIGTERM, on_stop, d);

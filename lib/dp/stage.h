@@ -49,7 +49,8 @@ struct stage {
 	/*
 	 * Sources, or NULL: the worker is about to sleep. Arranges that what comes wakes it, and says
 	 * whether that holds for everything; else the worker sleeps for a short time only. disarm
-	 * is called when it is awake again. A pass follows arm before the worker really sleeps.
+	 * is called when it is awake again, also after a short sleep that a device has ended. A pass
+	 * follows arm before the worker really sleeps.
 	 */
 	bool (*arm)(struct worker *w);
 	void (*disarm)(struct worker *w);

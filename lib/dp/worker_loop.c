@@ -157,7 +157,7 @@ static bool idle_sleep(struct loop *loop)
 		wake = worker_wait(w, RTE_MIN(is_armed ? (uint32_t)IDLE_ARMED_NS : loop->sleep_ns,
 					      idle_ns_to_due(w)));
 	worker_say_awake(w);
-	if (is_long)
+	if (is_long || wake == WAKE_DEVICE)
 		sources_disarm(w);
 	loop->sleep_ns = RTE_MIN(2 * loop->sleep_ns, (uint32_t)IDLE_SLEEP_MAX_NS);
 	is_awake = is_awake || wake != WAKE_TIME;

@@ -48,9 +48,10 @@ struct link_polls {
 	bool can_interrupt; /* all of them have a descriptor */
 	struct link_poll {
 		uint16_t port, queue, ifindex;
-		bool is_unmarked; /* the driver does not write the port into packets */
-		uint8_t exit;	  /* enum link_way: where its packets go first */
-		int fd;		  /* readable when packets come; -1: there is none */
+		bool is_unmarked;  /* the driver does not write the port into packets */
+		uint8_t exit;	   /* enum link_way: where its packets go first */
+		int fd;		   /* readable when packets come; -1: there is none */
+		bool is_signalled; /* the driver looks at `fd` only after a SIGIO */
 	} poll[];
 };
 

@@ -5,6 +5,9 @@
  * every frame that `plain` (lib/ip) did not take and resets its metadata. Run by the owning worker, which
  * alone writes the counters; the table of links and the poll list are the control thread's.
  */
+#include <pthread.h>
+#include <signal.h>
+
 #include "dp/trace.h"
 #include "link/link_priv.h"
 #include "net/vlan.h"
@@ -97,9 +100,17 @@ static void rx_disarm(struct worker *w)
 {
 	struct link_worker *lw = worker_slot(w, &link_module);
 	const struct link_polls *polls = atomic_load_explicit(&lw->polls, memory_order_acquire);
+	bool is_signalled = false;
 
-	for (unsigned int i = 0; polls != NULL && polls->can_interrupt && i < polls->n; i++)
-		(void)rte_eth_dev_rx_intr_disable(polls->poll[i].port, polls->poll[i].queue);
+	for (unsigned int i = 0; polls != NULL && i < polls->n; i++) {
+		if (polls->can_interrupt)
+			(void)rte_eth_dev_rx_intr_disable(
+				polls->poll[i].port, polls->poll[i].queue);
+		is_signalled = is_signalled || polls->poll[i].is_signalled;
+	}
+	/* Handled before this returns. */
+	if (is_signalled)
+		(void)pthread_kill(pthread_self(), SIGIO);
 }
 
 static void rx_format(const struct trace_record *record, char *buf, size_t size)

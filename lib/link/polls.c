@@ -4,7 +4,9 @@
  * The list of receive queues that each worker polls: made anew for every change and published as a whole,
  * the old one retired. Queues with a descriptor wake their worker. Control thread; `rx` reads.
  */
+#include <fcntl.h>
 #include <rte_log.h>
+#include <signal.h>
 #include <sys/epoll.h>
 
 #include "base/mem.h"
@@ -48,6 +50,21 @@ static int queue_fd(uint16_t port, uint16_t queue)
 }
 
 /*
+ * A driver may look at the queue only after a signal of its descriptor (net_tap; F_SETSIG in fcntl(2)). Any thread
+ * takes it, on a busy machine late, so a worker that is woken sends itself one. Real-time signals are queued: when
+ * too many wait, the kernel sends SIGIO in place of them, which then means the same and cannot fail.
+ */
+static bool fd_is_signalled(int fd)
+{
+	int flags = fd < 0 ? -1 : fcntl(fd, F_GETFL);
+	struct sigaction action;
+
+	return flags >= 0 && (flags & O_ASYNC) != 0 &&
+	       sigaction(fcntl(fd, F_GETSIG), NULL, &action) == 0 && action.sa_handler != SIG_DFL &&
+	       sigaction(SIGIO, &action, NULL) == 0;
+}
+
+/*
  * Lets a queue wake the worker. An interrupt is an edge, and nothing has to be read for the next one.
  * Where there is none to switch, the descriptor is the queue itself (net_tap): level-triggered, since
  * that driver may show a packet later than its descriptor does. Its descriptor, or -1.
@@ -88,6 +105,7 @@ void polls_add(
 	const struct link_polls *old = atomic_load_explicit(&lw->polls, memory_order_relaxed);
 	unsigned int n = old == NULL ? 0 : old->n;
 	struct link_polls *polls = polls_alloc(n + 1);
+	int fd = poll_watch(w, link->port, queue);
 
 	for (unsigned int i = 0; i < n; i++)
 		polls->poll[i] = old->poll[i];
@@ -98,7 +116,8 @@ void polls_add(
 		.ifindex = link->ifindex,
 		.is_unmarked = is_unmarked,
 		.exit = poll_exit(link),
-		.fd = poll_watch(w, link->port, queue),
+		.fd = fd,
+		.is_signalled = fd_is_signalled(fd),
 	};
 	polls_count_interrupts(polls);
 	polls_publish(dp, w, polls);

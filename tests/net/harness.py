@@ -9,6 +9,7 @@ import contextlib
 import ctypes
 import errno
 import fcntl
+import functools
 import json
 import os
 import re
@@ -71,6 +72,22 @@ def wait_until(condition, timeout=10.0, what="condition"):
         time.sleep(min(0.02 + waited / 8, 0.2))
 
 
+# What weir and its peers say, and what tshark itself needs. All else it would guess from port numbers, and find malformed.
+TSHARK_READS = re.compile(r"_ws.*|frame|data|eth|ethertype|vlan|ieee8021ad|llc|arp|slow|lacp|marker|udp|tcp|icmp|icmpv6"
+                          r"|ip|ipv6(\..*)?")
+
+
+@functools.cache
+def tshark_home():
+    """Its directory of settings."""
+    # pylint: disable-next=consider-using-with
+    home = tempfile.TemporaryDirectory(prefix=f"{PREFIX}-{os.getpid()}-")
+    names = [line.split("\t")[2] for line in run("tshark", "-G", "protocols").stdout.splitlines()]
+    others = [name for name in names if not TSHARK_READS.fullmatch(name)]
+    Path(home.name, "disabled_protos").write_text("\n".join(others), encoding="utf-8")
+    return home
+
+
 def tshark_problems(path):
     """What tshark finds wrong with the frames of a capture, headers and checksums, a line each."""
     checks = [word for layer in ("ip", "udp", "tcp") for word in ("-o", f"{layer}.check_checksum:TRUE")]
@@ -78,9 +95,9 @@ def tshark_problems(path):
     # The start of a TCP segment that an ICMP error quotes is summed up as if it were all of it: no wonder it is wrong.
     wrong = ('(_ws.expert.severity == "Error" && !((icmp || icmpv6) && tcp)) || _ws.malformed'
              ' || ip.checksum.status == "Bad" || icmp.checksum.status == "Bad" || icmpv6.checksum.status == "Bad"')
-    # Guesses by port number: what is in a datagram to 54328 is no concern of ours.
-    checks += ["--disable-protocol", "elasticsearch"]
-    return run("tshark", "-n", "-r", path, *checks, "-Y", wrong, "-T", "fields", *fields).stdout.splitlines()
+    done = run("tshark", "-n", "-r", path, *checks, "-Y", wrong, "-T", "fields", *fields,
+               env={**os.environ, "WIRESHARK_CONFIG_DIR": tshark_home().name})
+    return done.stdout.splitlines()
 
 
 class Capture:

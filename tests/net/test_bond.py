@@ -356,7 +356,7 @@ def capture_both(lab, there):
 
 def bridged(switch, devs, own, bond):
     """A kernel's bridge with these devices, which asks nobody where the bond is."""
-    switch.ip_all(["link add br0 address " + SWITCH_MAC + " type bridge",
+    switch.ip_all(["link add br0 address " + SWITCH_MAC + " type bridge mcast_snooping 0",
                    *(f"link set {dev} master br0 up" for dev in devs), "link set br0 up",
                    f"address add {own} dev br0", f"neigh add {bond} lladdr {BOND_MAC} nud permanent dev br0"])
 

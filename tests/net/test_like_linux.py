@@ -199,7 +199,8 @@ def test_tshark_would_find_what_is_wrong(lab):
     """The check itself: a wrong checksum and a length beyond the frame are found."""
     good = Ether(src=LAN_MAC, dst=WEIR_LAN_MAC) / IP(src="10.1.0.2", dst="10.2.0.2") / TO_US
     path = lab.dir / "broken.pcap"
-    wrpcap(str(path), [good])
+    guessed = Ether(src=LAN_MAC, dst=WEIR_LAN_MAC) / IP(src="10.1.0.2", dst="10.2.0.2") / UDP(sport=44818) / b"no EtherNet/IP"
+    wrpcap(str(path), [good, guessed])
     assert tshark_problems(path) == []
     for broken in (IP(src="10.1.0.2", dst="10.2.0.2", chksum=0x1234), IP(src="10.1.0.2", dst="10.2.0.2", ihl=4)):
         wrpcap(str(path), [good, Ether(src=LAN_MAC, dst=WEIR_LAN_MAC) / broken / TO_US])

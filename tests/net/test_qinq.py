@@ -190,7 +190,8 @@ def switch(lab, home):
     there = lab.namespace("sw")
     for dev in ("p10", "p20"):
         home.ip("link", "set", dev, "netns", there.name)
-    there.ip_all(["link add br0 type bridge", *(f"link set {dev} master br0 mtu 1508 up" for dev in ("p10", "p20")),
+    there.ip_all(["link add br0 type bridge mcast_snooping 0",
+                  *(f"link set {dev} master br0 mtu 1508 up" for dev in ("p10", "p20")),
                   "link set br0 mtu 1508 promisc on up"])
     for dev in ("p10", "p20"):
         there.exec("bridge", "link", "set", "dev", dev, "isolated", "on")
