@@ -273,10 +273,14 @@ class Counts:
         self.before = self.now()
 
     def now(self):
-        originated = self.weir.quiet()["originated"]
-        reasons = self.weir.drop_reasons()
-        dropped = sum(reasons.get(reason, 0) for reason in ("link_tx_full", "link_down", "bond_no_member"))
-        return dropped, originated, tx_of(self.weir, "m0") + tx_of(self.weir, "m1")
+        """What a bond says by itself in the middle of this would be counted on one side only."""
+        while True:
+            originated = self.weir.quiet()["originated"]
+            reasons = self.weir.drop_reasons()
+            dropped = sum(reasons.get(reason, 0) for reason in ("link_tx_full", "link_down", "bond_no_member"))
+            left = tx_of(self.weir, "m0") + tx_of(self.weir, "m1")
+            if self.weir.quiet()["originated"] == originated:
+                return dropped, originated, left
 
     def since(self):
         """(dropped on the way out, made by weir itself, sent by members)"""

@@ -91,7 +91,7 @@ def test_ping_of_any_size_is_answered(net, address, size):
 
 
 def test_ping_flood_loses_nothing(net):
-    sent, received, output = net.lan.ping(WAN, "-f", count=2000, interval=0.002)
+    sent, received, output = net.lan.ping(WAN, "-f", count=2000, interval=0)
     assert (sent, received) == (2000, 2000), output
 
 
