@@ -225,9 +225,7 @@ class Namespace:
         text = re.sub(r"\d+(\.\d+)? ?ms|time=\S+|^rtt .*$", "", text, flags=re.M)
         # Timestamps: the first is absolute, the others count from it.
         text = re.sub(r"-?\d+ absolute|(?<=\t)-?\d+$", "TIME", text, flags=re.M)
-        lines = [" ".join(line.split()) for line in text.splitlines() if line.strip()]
-        # tracepath has two probes on the way when an answer comes between them.
-        return done.returncode, [line for line, before in zip(lines, [None, *lines]) if line != before]
+        return done.returncode, [" ".join(line.split()) for line in text.splitlines() if line.strip()]
 
     def capture(self, path, dev=None):
         """From now on, what comes in, at the usual device or another one, goes to a file, for Capture.check()."""

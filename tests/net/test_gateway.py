@@ -19,6 +19,7 @@ from gateway_lab import (FAMILIES, FAR_MTU, INNER, LAN, OUTER, OUTSIDE, PORTS, W
 from harness import wait_until
 from iperf import SERVER_PORT, iperf3
 from mappings import Mappings
+from path_tools import both_see
 
 STUN_PORT = 3478
 BINDING_REQUEST, BINDING_RESPONSE = bytes.fromhex("0001 0000 2112a442") + bytes(12), bytes.fromhex("0101")
@@ -211,7 +212,7 @@ def path_commands(family):
 @each_family
 def test_a_path_through_nat_looks_as_through_linux(weir, linux, family, command):
     host, words, wanted = path_commands(family)[command]
-    theirs, ours = (getattr(lab, host).sees(words) for lab in (linux, weir))
+    ours, theirs = both_see(words, getattr(weir, host), getattr(linux, host))
     assert wanted in "\n".join(theirs[1])
     assert ours == theirs
 

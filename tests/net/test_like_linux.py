@@ -16,7 +16,7 @@ from scapy.packet import Raw
 from scapy.utils import wrpcap
 
 from harness import LAN_MAC, WEIR_LAN_MAC, tshark_problems
-from path_tools import path_tools, traceroute_to_nowhere
+from path_tools import both_see, path_tools, traceroute_to_nowhere
 
 # Linux counts unreachable routes per sender, with limits of its own: each case has its own sender.
 SENDERS = [f"10.1.0.{n}" for n in range(11, 20)]
@@ -91,7 +91,8 @@ COMMANDS = {
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_command_sees_the_same(weir, linux, command):
-    assert weir.lan.sees(COMMANDS[command]) == linux.lan.sees(COMMANDS[command])
+    ours, theirs = both_see(COMMANDS[command], weir.lan, linux.lan)
+    assert ours == theirs
 
 
 def options(data):
