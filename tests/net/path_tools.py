@@ -7,7 +7,8 @@ WAIT_S = "10"  # for answers that do come, on a busy machine
 def path_tools(peer, near, far):
     """{name: command} from lan. The peer is wan's, near and far are the router's addresses on lan and on wan."""
     family = "-6" if ":" in peer else "-4"
-    traceroute, tracepath = ["traceroute", family, "-n", "-w", WAIT_S], ["tracepath", family, "-n", "-m", "5"]
+    traceroute, tracepath = ([tool, family, "-n", "-m", "5"] for tool in ("traceroute", "tracepath"))
+    traceroute += ["-w", WAIT_S]
     return {
         "traceroute_udp": [*traceroute, "-q", "2", peer],
         "traceroute_icmp": [*traceroute, "-I", "-q", "2", peer],
@@ -29,10 +30,12 @@ def traceroute_to_nowhere(sender, to):
 
 def both_see(words, *hosts):
     """
-    What each host sees by a command. An ICMP error that another CPU brings in marks the socket once more when tracepath has
-    read it already, which then sends the next probe too early: where they differ by that it is asked again.
+    What each host sees by a command. The kernel marks a socket as failed after it has queued an ICMP error, so that
+    a tool which another CPU wakes in between has read the error before the mark: tracepath then sends twice,
+    and traceroute looks for errors only, to its end. A router on the same CPU never gives them the chance.
+    Where hosts differ by that they are asked again.
     """
     seen = [host.sees(words) for host in hosts]
-    if seen[0] != seen[1] and words[0] == "tracepath":
+    if seen[0] != seen[1] and words[0] in ("tracepath", "traceroute"):
         seen = [host.sees(words) for host in hosts]
     return seen

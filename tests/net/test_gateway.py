@@ -178,7 +178,7 @@ def test_several_workers_give_an_endpoint_one_port_as_well(lab):
 def path_commands(family):
     """{name: (host, words, what must be in the answer)}"""
     flag, head = f"-{family}", 28 if family == 4 else 48
-    trace = ["traceroute", flag, "-n", "-w", "2", "-q", "2", "-N", "1"]
+    trace = ["traceroute", flag, "-n", "-m", "8", "-w", "2", "-q", "2", "-N", "1"]
     ping = ["ping", flag, "-n", "-c", "2", "-i", "0.05", "-w", "2"]
     path = ["tracepath", flag, "-n", "-m", "8"]
     outer, outside, gateway = OUTER[family], OUTSIDE[family], address(family, 1, 1)
