@@ -221,7 +221,7 @@ static const struct field sysctl_fields[] = {
 		"number of neighbours up to which none is removed"),
 	SYSCTL_INT(gc_thresh3, 1, ADJ_MAX / 2, "1024",
 		"number of learned neighbours that is never exceeded"),
-	SYSCTL_INT(unres_qlen, 1, HOLD_QUEUE_MAX, "8",
+	SYSCTL_INT(unres_qlen, 1, HOLD_QUEUE_MAX, "101",
 		"packets that wait for one unresolved neighbour, per worker"),
 	{ .name = "arp_notify",
 		.type = FIELD_BOOL,

@@ -173,7 +173,7 @@ enum hold_verdict {
 /* hold_stage.c */
 enum {
 	HOLD_SLOTS = 256,	/* neighbours waited for, per worker */
-	HOLD_QUEUE_MAX = 64,	/* highest unres_qlen */
+	HOLD_QUEUE_MAX = 128,	/* highest unres_qlen */
 	HOLD_INDEX_SIZE = 1024, /* hash of slots, a quarter full at most */
 };
 

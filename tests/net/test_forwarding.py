@@ -21,6 +21,12 @@ def test_first_pings_arrive_although_neighbours_are_unknown(fresh_router):
     assert (sent, received) == (5, 5), output
 
 
+def test_a_burst_to_an_unknown_neighbour_waits_whole_for_it(fresh_router):
+    """As many as Linux keeps for one, whose queue is as long."""
+    sent, received, output = fresh_router.lan.ping("10.2.0.2", "-l", 100, count=100, interval=0)
+    assert (sent, received) == (100, 100), output
+
+
 @pytest.mark.parametrize("size", [0, 56, 1472, 4000, 20000])
 def test_ping_of_any_size_passes(router, size):
     sent, received, output = router.lan.ping("10.2.0.2", "-s", size)

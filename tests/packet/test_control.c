@@ -246,7 +246,7 @@ static const struct {
 	{ "sysctl.set", "{\"name\": \"neigh.retrans_time\", \"value\": \"-1s\"}", "retrans_time" },
 	{ "sysctl.set", "{\"name\": \"neigh.retrans_time\", \"value\": \"2days\"}",
 		"neigh.retrans_time: " },
-	{ "sysctl.set", "{\"name\": \"neigh.unres_qlen\", \"value\": \"65\"}", "unres_qlen" },
+	{ "sysctl.set", "{\"name\": \"neigh.unres_qlen\", \"value\": \"129\"}", "unres_qlen" },
 	{ "trace.start", "{\"count\": 0}", "count" },
 	{ "trace.start", "{\"filter\": \"udp and and\"}", "filter" },
 	{ "trace.start", "{\"filter\": \"host no.such.name.example\"}", "unknown host" },

@@ -177,7 +177,7 @@ static void arp_no_buffer(struct bench *b)
 
 static void neigh_queue_full(struct bench *b)
 {
-	for (unsigned int i = 0; i < 9; i++)
+	for (unsigned int i = 0; i < 102; i++)
 		send_ip4(b, &(struct ip4_spec){ .dst = "198.51.100.20" });
 }
 
@@ -202,9 +202,9 @@ static void neigh_no_slot(struct bench *b)
 
 static void neigh_held_max(struct bench *b)
 {
-	/* A quarter of the 8192 buffers: 32 hosts of 64 packets, and one packet more. */
-	bench_sysctl(b, "neigh.unres_qlen", "64");
-	send_to_hosts(b, 32, 64);
+	/* A quarter of the 8192 buffers: 16 hosts of 128 packets, and one packet more. */
+	bench_sysctl(b, "neigh.unres_qlen", "128");
+	send_to_hosts(b, 16, 128);
 	send_ip4(b, &(struct ip4_spec){ .dst = "198.51.100.20" });
 }
 

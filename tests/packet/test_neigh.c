@@ -126,12 +126,12 @@ START_TEST(a_full_queue_loses_its_oldest_packets)
 	struct bench *b = neigh_bench();
 	struct drops drops = drops_take(b);
 
-	for (uint16_t i = 0; i < 11; i++)
+	for (uint16_t i = 0; i < 104; i++)
 		push_packet(b, peer, i);
 	drops_expect(b, &drops, "neigh_queue_full", 3);
 	bench_discard(b);
 	push_answer(b, peer);
-	for (uint16_t i = 3; i < 11; i++)
+	for (uint16_t i = 3; i < 104; i++)
 		expect_numbered(b, peer, i);
 	bench_expect_nothing(b);
 	drops_expect(b, &drops, "neigh_queue_full", 3);
@@ -143,17 +143,17 @@ START_TEST(the_length_of_the_queue_is_a_setting)
 {
 	struct bench *b = neigh_bench();
 
-	bench_sysctl(b, "neigh.unres_qlen", "64");
-	for (uint16_t i = 0; i < 64; i++)
+	bench_sysctl(b, "neigh.unres_qlen", "128");
+	for (uint16_t i = 0; i < 128; i++)
 		push_packet(b, peer, i);
 	ck_assert_uint_eq(bench_drops(b, "neigh_queue_full"), 0);
 	bench_sysctl(b, "neigh.unres_qlen", "2");
-	push_packet(b, peer, 64); /* makes room down to the new length */
-	ck_assert_uint_eq(bench_drops(b, "neigh_queue_full"), 63);
+	push_packet(b, peer, 128); /* makes room down to the new length */
+	ck_assert_uint_eq(bench_drops(b, "neigh_queue_full"), 127);
 	bench_discard(b);
 	push_answer(b, peer);
-	expect_numbered(b, peer, 63);
-	expect_numbered(b, peer, 64);
+	expect_numbered(b, peer, 127);
+	expect_numbered(b, peer, 128);
 	bench_destroy(b);
 }
 END_TEST
