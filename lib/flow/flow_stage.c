@@ -201,26 +201,12 @@ static __rte_always_inline bool is_steady(const struct flow_burst *b,
 	return (int32_t)(b->now - hot->udp_stream_at) < 0;
 }
 
-/* Out of line: its numbers would take the registers of all the rest. */
-static __rte_noinline bool tcp_is_quick(
-	struct tcp_track *track, const struct rte_tcp_hdr *tcp, uint32_t l4_len, unsigned int dir)
-{
-	uint32_t header_len = (tcp->data_off >> 4) * 4u;
-	struct tcp_segment segment;
-
-	/* Where there is less than a header this reads something else, and comes to the same. */
-	if (unlikely(header_len < sizeof(*tcp)) || unlikely(header_len > l4_len))
-		return false;
-	segment = tcp_segment_read(tcp, l4_len - header_len);
-	return tcp_track_quick(track, &segment, dir);
-}
-
 /* Lengths in the L4 header fit the packet, and the protocol's state goes on as it was. */
 static __rte_always_inline bool l4_is_quick(const struct flow_burst *b, const uint8_t *l4,
 	uint32_t l4_len, const struct flow_verdict *verdict, struct flow_hot *hot, unsigned int dir)
 {
 	if (verdict->proto == IPPROTO_TCP)
-		return tcp_is_quick(&hot->tcp, (const struct rte_tcp_hdr *)l4, l4_len, dir);
+		return tcp_track_quick(&hot->tcp, (const struct rte_tcp_hdr *)l4, l4_len, dir);
 	if (verdict->proto == IPPROTO_UDP) {
 		uint16_t len = rte_be_to_cpu_16(((const struct rte_udp_hdr *)l4)->dgram_len);
 

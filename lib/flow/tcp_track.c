@@ -488,11 +488,16 @@ static struct tcp_result track_judge(struct tcp_track *track, struct tcp_track_r
 /* What tcp_track_quick() asks of every segment, found out when something out of the ordinary has happened. */
 static void track_set_steady(struct tcp_track *track)
 {
-	bool is_steady = track->state == TCP_STATE_ESTABLISHED && tcp_track_is_assured(track) &&
-			 track->side[0].max_win != 0 && track->side[1].max_win != 0;
+	unsigned int of_both = track->side_flags[0] & track->side_flags[1];
+	unsigned int of_any = track->side_flags[0] | track->side_flags[1];
+	bool is_steady = is_established(track) && track->last_class == TCP_CLASS_ACK &&
+			 track->side[0].max_win != 0 && track->side[1].max_win != 0 &&
+			 (of_both & TCP_SIDE_ACKED) && !(of_any & TCP_SIDE_ZERO_WINDOW);
 
-	track->side_flags[FLOW_ORIG] &= (uint16_t)~TCP_SIDE_STEADY;
-	track->side_flags[FLOW_ORIG] |= is_steady ? TCP_SIDE_STEADY : 0;
+	for (unsigned int dir = 0; dir < 2; dir++) {
+		track->side_flags[dir] &= (uint16_t)~TCP_SIDE_STEADY;
+		track->side_flags[dir] |= is_steady ? TCP_SIDE_STEADY : 0;
+	}
 }
 
 struct tcp_result tcp_track_update(struct tcp_track *track, struct tcp_track_rare *rare,

@@ -122,8 +122,7 @@ enum tcp_side_flag {
 	TCP_SIDE_ZERO_WINDOW = 1 << 10, /* sent the last ACK, and that closed the window */
 	TCP_SIDE_SEEN = 1 << 11,	/* has taken part (the reply side: `seen reply`) */
 	TCP_SIDE_ASSURED = 1 << 12,	/* on the original side: the connection is */
-	/* On the original side: established and assured, the windows of both sides are known. */
-	TCP_SIDE_STEADY = 1 << 13,
+	TCP_SIDE_STEADY = 1 << 13, /* on both sides: what tcp_track_quick() asks of a connection */
 };
 
 /* A connection. Lives in the flow's hot line: everything that ordinary segments touch. */
@@ -248,14 +247,19 @@ static inline bool tcp_seq_is_before(uint32_t a, uint32_t b)
 	return (int32_t)(a - b) < 0;
 }
 
-/* Are the options nothing, or the timestamps of RFC 7323 appendix A and nothing else? */
-static inline bool tcp_segment_has_plain_options(const struct tcp_segment *seg)
+/* Do options begin as those of RFC 7323 appendix A do, 12 bytes that are timestamps and nothing else? */
+static inline bool tcp_options_are_timestamps(const void *options)
 {
 	static const uint8_t timestamps[4] = { 1, 1, 8, 10 };
 
+	return memcmp(options, timestamps, sizeof(timestamps)) == 0;
+}
+
+/* Are they that, or nothing? */
+static inline bool tcp_segment_has_plain_options(const struct tcp_segment *seg)
+{
 	return seg->options_len == 0 ||
-	       (seg->options_len == 12 &&
-		       memcmp(seg->options, timestamps, sizeof(timestamps)) == 0);
+	       (seg->options_len == 12 && tcp_options_are_timestamps(seg->options));
 }
 
 /* The oldest acknowledgement that is still believed: van Rooij's 66000, or the largest window. */
@@ -323,17 +327,22 @@ static inline uint32_t tcp_track_advance(struct tcp_track *track, uint32_t flags
 	return flags;
 }
 
+/* Is it the same ACK again? Its sequence and acknowledgement numbers as in the packet, its window likewise. */
+static inline uint16_t tcp_ack_hash(uint64_t numbers, rte_be16_t win_be)
+{
+	return (uint16_t)_mm_crc32_u64(win_be, numbers);
+}
+
 /* Counts ACKs that come again and again, the sign of an end that is gone. Flags as above. */
 static inline uint32_t tcp_track_count_retrans(
 	struct tcp_track *track, uint32_t flags, const struct tcp_segment *seg, unsigned int dir)
 {
 	const uint32_t zero_windows =
 		tcp_side_flag(0, TCP_SIDE_ZERO_WINDOW) | tcp_side_flag(1, TCP_SIDE_ZERO_WINDOW);
-	uint16_t hash = (uint16_t)_mm_crc32_u64(seg->win, (uint64_t)seg->ack << 32 | seg->seq);
+	uint16_t hash = tcp_ack_hash(
+		rte_cpu_to_be_64((uint64_t)seg->seq << 32 | seg->ack), rte_cpu_to_be_16(seg->win));
 
-	/* One branch: by themselves the first two could not be predicted. */
-	if (unlikely(((track->last_dir ^ dir) | (track->last_end ^ seg->end) |
-			     (uint32_t)(track->last_hash ^ hash)) == 0)) {
+	if (track->last_dir == dir && track->last_end == seg->end && track->last_hash == hash) {
 		track->n_retrans += track->n_retrans < UINT8_MAX;
 		return flags;
 	}
@@ -347,37 +356,111 @@ static inline uint32_t tcp_track_count_retrans(
 }
 
 /*
+ * Length of a header that is an ACK's, perhaps with data, opens a window and has no options but the timestamps of
+ * RFC 7323 appendix A. 0: it is something else.
+ */
+static inline uint32_t tcp_plain_ack_len(const struct rte_tcp_hdr *header)
+{
+	const unsigned int unlike_ack =
+		RTE_TCP_SYN_FLAG | RTE_TCP_FIN_FLAG | RTE_TCP_RST_FLAG | RTE_TCP_ACK_FLAG;
+	const unsigned int plain = 5 << 4 | RTE_TCP_ACK_FLAG << 8;
+	const unsigned int timed = 8 << 4 | RTE_TCP_ACK_FLAG << 8;
+	uint16_t word; /* data offset, then flags */
+
+	memcpy(&word, &header->data_off, sizeof(word));
+	word &= 0xf0 | unlike_ack << 8;
+	if (unlikely(header->rx_win == 0))
+		return 0;
+	if (likely(word == plain))
+		return 20;
+	return word == timed && tcp_options_are_timestamps(header + 1) ? 32 : 0;
+}
+
+/*
+ * tcp_track.last_end and all behind it as one word, after an ordinary ACK: written at once, and compared
+ * at once. n_retrans, at its top, is 0.
+ */
+static inline uint64_t tcp_track_last(
+	uint32_t end, const struct rte_tcp_hdr *header, unsigned int dir)
+{
+	static const uint64_t ack[2] = {
+		(uint64_t)(TCP_STATE_ESTABLISHED | TCP_CLASS_ACK << 4) << 48,
+		(uint64_t)(TCP_STATE_ESTABLISHED | TCP_CLASS_ACK << 4 | 1 << 7) << 48,
+	};
+	uint64_t numbers;
+
+	memcpy(&numbers, &header->sent_seq, sizeof(numbers));
+	return ack[dir] | (uint64_t)tcp_ack_hash(numbers, header->rx_win) << 32 | end;
+}
+static_assert(offsetof(struct tcp_track, last_end) == sizeof(struct tcp_track) - 8 &&
+		      offsetof(struct tcp_track, last_hash) == sizeof(struct tcp_track) - 4 &&
+		      offsetof(struct tcp_track, n_retrans) == sizeof(struct tcp_track) - 1,
+	"tcp_track_last()");
+
+/*
  * The common case: an ACK, with or without data, in window, of an established and assured
  * connection. False: not that case, nothing has changed, ask tcp_track_update(). True: accepted,
- * exactly as tcp_track_update() would have; the timeout is tcp_track_timeout()'s.
+ * exactly as tcp_track_update() would have; the timeout is tcp_track_timeout()'s. Of l4_len bytes
+ * there may be less than a header: what is read behind them comes to nothing.
+ *
+ * The four numbers of a side are one vector, and a segment is one that can be compared with it: of
+ * sequence numbers, too, the difference is positive if they are new. No branch but the one that leaves.
  */
-static inline bool tcp_track_quick(
-	struct tcp_track *track, const struct tcp_segment *seg, unsigned int dir)
+static inline bool tcp_track_quick(struct tcp_track *track, const struct rte_tcp_hdr *header,
+	uint32_t l4_len, unsigned int dir)
 {
-	const struct tcp_side *sender = &track->side[dir], *receiver = &track->side[dir ^ 1];
-	const uint8_t unlike_ack =
-		RTE_TCP_SYN_FLAG | RTE_TCP_FIN_FLAG | RTE_TCP_RST_FLAG | RTE_TCP_ACK_FLAG;
-	uint32_t oldest = receiver->end - tcp_side_ack_window(sender);
-	uint32_t flags = tcp_track_load_flags(track);
+	/* Of the 16 bytes behind the ports: seq twice, window, ack. */
+	const __m128i order = _mm_setr_epi8(3, 2, 1, 0, 3, 2, 1, 0, 11, 10, -1, -1, 7, 6, 5, 4);
+	const __m128i zero = _mm_setzero_si128();
+	__m128i *sender = (__m128i *)&track->side[dir], *receiver = (__m128i *)&track->side[dir ^ 1];
+	const uint32_t flags = track->side_flags[dir], header_len = tcp_plain_ack_len(header);
+	uint32_t len = l4_len - header_len, gained, unacked;
+	__m128i sent, received, segment, lens, gain, edge;
+	uint64_t last, last_before;
 
-	if (!(flags & tcp_side_flag(FLOW_ORIG, TCP_SIDE_STEADY)) ||
-		(seg->flags & unlike_ack) != RTE_TCP_ACK_FLAG ||
-		!tcp_segment_has_plain_options(seg))
+	if (unlikely(!(flags & TCP_SIDE_STEADY)) || unlikely(header_len == 0) ||
+		unlikely(l4_len < header_len))
 		return false;
-	/* tcp_seq_is_before() four times, in one branch: is one of the differences negative? */
-	if ((int32_t)((sender->max_end - seg->seq) |
-		      (seg->end - (sender->end - receiver->max_win)) | (receiver->end - seg->ack) |
-		      (seg->ack - oldest)) < 0)
+	sent = _mm_loadu_si128(sender);
+	received = _mm_loadu_si128(receiver);
+	segment = _mm_shuffle_epi8(_mm_loadu_si128((const __m128i *)&header->sent_seq), order);
+	lens = _mm_cvtsi32_si128((int)len);
+	segment = _mm_add_epi32(segment, _mm_unpacklo_epi32(lens, lens));
+	segment = _mm_blend_epi16(segment,
+		_mm_sll_epi32(segment, _mm_cvtsi32_si128((int)(flags & TCP_SIDE_SCALE))), 0x30);
+	/* end, max_end, max_win, max_ack by how much they were below the segment's. */
+	gain = _mm_sub_epi32(segment, sent);
+	gained = (uint32_t)_mm_cvtsi128_si32(gain);
+	gain = _mm_max_epi32(gain, zero);
+	/* Lanes 0 and 1: what it acknowledges, how far the window goes that it opens; both less the other side's. */
+	edge = _mm_add_epi32(_mm_shuffle_epi32(segment, 0xff),
+		_mm_blend_epi16(zero, _mm_srli_si128(segment, 4), 0x0c));
+	edge = _mm_sub_epi32(edge, received);
+	unacked = (uint32_t)-_mm_cvtsi128_si32(edge);
+	/* An end beyond the window makes a window larger; that is left to the other function. */
+	if (unlikely(_mm_extract_epi32(gain, 1) != 0) ||
+		unlikely((int32_t)(gained + track->side[dir ^ 1].max_win) < 0) ||
+		unlikely(unacked > tcp_side_ack_window(&track->side[dir])))
 		return false;
-	flags = tcp_track_advance(track, flags, seg->end, seg->ack, seg->ack,
-		(uint32_t)seg->win << (flags >> dir * 16 & TCP_SIDE_SCALE), true, dir);
-	tcp_track_store_flags(track, tcp_track_count_retrans(track, flags, seg, dir));
-	/* All of their byte, so that it need not be read. */
-	track->state = TCP_STATE_ESTABLISHED;
-	track->last_class = TCP_CLASS_ACK;
-	track->last_dir = (uint8_t)dir & 1;
+	_mm_storeu_si128(sender, _mm_add_epi32(sent, gain));
+	edge = _mm_blend_epi16(zero, _mm_max_epi32(edge, zero), 0x0c);
+	_mm_storeu_si128(receiver, _mm_add_epi32(received, edge));
+	static_assert(TCP_SIDE_UNACKED == 1 << 7, "to where the sign is moved");
+	track->side_flags[dir] = (uint16_t)(flags | (-gained >> 24 & TCP_SIDE_UNACKED));
+	track->side_flags[dir ^ 1] &= (uint16_t)~((unacked == 0) << 7);
+	last = tcp_track_last((uint32_t)_mm_cvtsi128_si32(segment), header, dir);
+	memcpy(&last_before, &track->last_end, sizeof(last_before));
+	/* Is it the last one again, whatever n_retrans? */
+	if (unlikely((last_before ^ last) << 8 == 0))
+		track->n_retrans += track->n_retrans < UINT8_MAX;
+	else
+		memcpy(&track->last_end, &last, sizeof(last));
 	return true;
 }
+static_assert(offsetof(struct tcp_side, end) == 0 && offsetof(struct tcp_side, max_end) == 4 &&
+		      offsetof(struct tcp_side, max_win) == 8 &&
+		      offsetof(struct tcp_side, max_ack) == 12,
+	"lanes of tcp_track_quick()");
 
 /* The timeout that begins anew with the segment just accepted. */
 static inline enum tcp_timeout tcp_track_timeout(

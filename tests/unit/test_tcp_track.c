@@ -448,19 +448,23 @@ struct connection {
 	unsigned int n_quick;
 };
 
+/* A segment with len bytes of data. */
 static struct tcp_result connection_send(struct connection *conn, const struct tcp_sysctl *conf,
-	const struct tcp_segment *seg, unsigned int dir, bool may_be_quick)
+	const struct rte_tcp_hdr *header, uint32_t len, unsigned int dir, bool may_be_quick)
 {
+	struct tcp_segment seg = tcp_segment_read(header, len);
+
 	if (!conn->has_begun) {
 		conn->has_begun = true;
-		return tcp_track_new(&conn->track, &conn->rare, conf, seg);
+		return tcp_track_new(&conn->track, &conn->rare, conf, &seg);
 	}
-	if (may_be_quick && tcp_track_quick(&conn->track, seg, dir)) {
+	if (may_be_quick &&
+		tcp_track_quick(&conn->track, header, (header->data_off >> 4) * 4u + len, dir)) {
 		conn->n_quick++;
 		return (struct tcp_result){ .verdict = TCP_ACCEPT,
 			.timeout = tcp_track_timeout(&conn->track, conf) };
 	}
-	return tcp_track_update(&conn->track, &conn->rare, conf, seg, dir);
+	return tcp_track_update(&conn->track, &conn->rare, conf, &seg, dir);
 }
 
 static void script_run(const struct script *script, const uint32_t isn[2], bool may_be_quick)
@@ -472,9 +476,8 @@ static void script_run(const struct script *script, const uint32_t isn[2], bool 
 		step < script->steps + STEPS_MAX && (step->flags != 0 || step->verdict != 0);
 		step++) {
 		struct rte_tcp_hdr *header = header_make(step, isn);
-		struct tcp_segment seg = tcp_segment_read(header, step->len);
 		struct tcp_result got =
-			connection_send(&conn, &conf, &seg, step->dir, may_be_quick);
+			connection_send(&conn, &conf, header, step->len, step->dir, may_be_quick);
 
 		ck_assert_msg(got.verdict == step->verdict && got.reason == step->reason &&
 				      timeouts_are_equal(&conf, got.timeout, step->timeout) &&
@@ -503,13 +506,13 @@ START_TEST(only_sane_flags_pass)
 	struct tcp_sysctl conf = conf_make(0);
 
 	for (unsigned int flags = 0; flags < 256; flags++) {
-		struct tcp_segment seg = { .flags = flags, .win = 1000 };
+		struct rte_tcp_hdr header = { .data_off = 5 << 4, .tcp_flags = flags };
 		struct connection conn = { 0 };
 		bool is_sane = false;
 
 		for (size_t i = 0; i < sizeof(sane); i++)
 			is_sane |= (flags & ~(P | E | W)) == sane[i];
-		ck_assert_msg((connection_send(&conn, &conf, &seg, 0, false).reason !=
+		ck_assert_msg((connection_send(&conn, &conf, &header, 0, 0, false).reason !=
 				      TCP_REASON_FLAGS) == is_sane,
 			"flags %#x", flags);
 	}
@@ -526,10 +529,9 @@ static void connection_open(struct connection *conn, const struct tcp_sysctl *co
 	*conn = (struct connection){ 0 };
 	for (size_t i = 0; i < sizeof(open) / sizeof(open[0]); i++) {
 		struct rte_tcp_hdr *header = header_make(&open[i], isn);
-		struct tcp_segment seg = tcp_segment_read(header, 0);
 
-		ck_assert_int_eq(
-			connection_send(conn, conf, &seg, open[i].dir, false).verdict, TCP_ACCEPT);
+		ck_assert_int_eq(connection_send(conn, conf, header, 0, open[i].dir, false).verdict,
+			TCP_ACCEPT);
 		free(header);
 	}
 }
@@ -545,10 +547,10 @@ START_TEST(plain_and_timestamped_segments_are_quick)
 		.options = _i ? &timestamps : NULL };
 	struct connection conn;
 	struct rte_tcp_hdr *header = header_make(&step, initial[0]);
-	struct tcp_segment seg = tcp_segment_read(header, 100);
 
 	connection_open(&conn, &conf, initial[0], &sack_ok);
-	ck_assert(tcp_track_quick(&conn.track, &seg, FLOW_ORIG));
+	ck_assert(tcp_track_quick(
+		&conn.track, header, (header->data_off >> 4) * 4u + 100, FLOW_ORIG));
 	free(header);
 }
 END_TEST
@@ -644,9 +646,10 @@ START_TEST(quick_path_agrees_with_the_full_one)
 			struct options options;
 			struct step step = random_step(&random, &full, isn, &options);
 			struct rte_tcp_hdr *header = header_make(&step, isn);
-			struct tcp_segment seg = tcp_segment_read(header, step.len);
-			struct tcp_result a = connection_send(&quick, &conf, &seg, step.dir, true);
-			struct tcp_result b = connection_send(&full, &conf, &seg, step.dir, false);
+			struct tcp_result a =
+				connection_send(&quick, &conf, header, step.len, step.dir, true);
+			struct tcp_result b =
+				connection_send(&full, &conf, header, step.len, step.dir, false);
 
 			/* Each ck_assert is a write to a file, even when all is well. */
 			if (!is_alike(&a, &b) || !is_same(&quick, &full) ||
