@@ -206,7 +206,7 @@ static unsigned int commit_again(struct flow_worker *fw, const struct rte_mbuf *
 		flow_end(fw, table, f->flow);
 		return pkt_drop(meta, &flow_module, FLOW_DROP_NAT_CHANGED);
 	}
-	verdict->policy_gen = __atomic_load_n(&fw->state->policy_gen, __ATOMIC_ACQUIRE);
+	verdict->gen[FLOW_GEN_POLICY] = __atomic_load_n(&fw->state->policy_gen, __ATOMIC_ACQUIRE);
 	verdict->mark = f->mark;
 	verdict->class = f->class;
 	verdict->queue[FLOW_ORIG] = verdict->queue[FLOW_REPLY] = 0;
@@ -293,14 +293,15 @@ static void forward_keep_route(const struct flow_worker *fw, struct flow_table *
 	struct flow_verdict *verdict = flow_verdict_at(table, ref >> 1);
 	/* Pairs with the release in lib/fib: what is looked up now is not older than this. */
 	uint32_t generation = __atomic_load_n(fw->route_gen, __ATOMIC_ACQUIRE);
+	uint32_t *known = &verdict->gen[flow_gen_route(ref & 1)];
 	struct flow_tuple sent;
 
-	if (verdict->adj[ref & 1] != ADJ_NONE && verdict->route_gen[ref & 1] == generation)
+	if (verdict->adj[ref & 1] != ADJ_NONE && *known == generation)
 		return;
 	flow_tuple_at(table, ref >> 1, !(ref & 1), &sent);
 	sent = flow_invert(&sent);
 	verdict->adj[ref & 1] = route_lookup(fw, table->family, verdict->ns, meta->in_link, &sent);
-	verdict->route_gen[ref & 1] = generation;
+	*known = generation;
 }
 
 /*

@@ -296,8 +296,6 @@ void flow_begin_at(struct flow_worker *fw, struct flow_table *table, uint32_t in
 	const struct flow_first *f, const struct flow_begin *begin);
 /* Counts a packet and its bytes. */
 void flow_count(struct flow_table *table, uint32_t ref, uint32_t bytes);
-/* After flow_hot_count(): carries into the upper halves. */
-void flow_count_high(struct flow_table *table, uint32_t ref, uint32_t bytes);
 
 /*
  * insert.c: makes the connection of a packet that has walked the hooks. FLOW_N_DROPS: f->flow is its
@@ -356,15 +354,17 @@ void flow_moves_tick(struct dp *dp);
 bool flow_are_moving(const struct dp *dp);
 extern const struct bucket_mover flow_bucket_mover;
 
-/* What counting in the hot line does inline: true when a lower half has run over. */
+/* The same, of the hot line alone. False: nothing is counted, as one of the halves would run over. */
 static __rte_always_inline bool flow_hot_count(
 	struct flow_hot *hot, unsigned int dir, uint32_t bytes)
 {
-	uint32_t sum = hot->bytes[dir] + bytes, packets = hot->packets[dir] + 1;
+	const uint64_t packet = UINT64_C(1) << 32;
+	uint64_t sum = hot->count[dir] + (packet | bytes);
 
-	hot->bytes[dir] = sum;
-	hot->packets[dir] = packets;
-	return (sum < bytes) | (packets == 0);
+	if (unlikely((uint32_t)sum < bytes) || unlikely(sum < packet))
+		return false;
+	hot->count[dir] = sum;
+	return true;
 }
 
 /* flow_ctl.c */

@@ -41,8 +41,9 @@ void flow_info_read(
 	static_assert(FLOW_TICK_MS == 100, "left_ms");
 	for (unsigned int dir = 0; dir < 2; dir++) {
 		flow_tuple_at(table, index, dir, &info->tuple[dir]);
-		info->packets[dir] = wide(hot->packets[dir], cold->packets_high[dir]);
-		info->bytes[dir] = wide(hot->bytes[dir], cold->bytes_high[dir]);
+		info->packets[dir] =
+			wide((uint32_t)(hot->count[dir] >> 32), cold->packets_high[dir]);
+		info->bytes[dir] = wide((uint32_t)hot->count[dir], cold->bytes_high[dir]);
 	}
 }
 

@@ -60,7 +60,7 @@ static void fill(struct worker *w, struct flow_worker *fw, struct flow_table *ta
 		.ns = f->ns,
 		.status = (uint16_t)(f->status | flow_status_of(f)),
 		.class = f->class,
-		.policy_gen = __atomic_load_n(&fw->state->policy_gen, __ATOMIC_ACQUIRE),
+		.gen[FLOW_GEN_POLICY] = __atomic_load_n(&fw->state->policy_gen, __ATOMIC_ACQUIRE),
 		.mark = f->mark,
 	};
 	cold->in_link = f->in_link;

@@ -73,11 +73,14 @@ int flow_table_init(struct flow_table *table, uint8_t family, uint32_t capacity,
 	table->entries = flow_map((capacity + 1) * entry_size(family), &table->memory);
 	table->cold = flow_map((capacity + 1) * sizeof(*table->cold), &table->memory);
 	table->wheel = flow_map(FLOW_WHEEL_SLOTS * sizeof(*table->wheel), &table->memory);
-	if (table->buckets != NULL && table->entries != NULL && table->cold != NULL &&
-		table->wheel != NULL)
-		return 0;
-	flow_table_fini(table);
-	return -ENOMEM;
+	if (table->buckets == NULL || table->entries == NULL || table->cold == NULL ||
+		table->wheel == NULL) {
+		flow_table_fini(table);
+		return -ENOMEM;
+	}
+	/* Entry 0, where whoever has found none looks, too, is not that of any flow_scope(). */
+	flow_verdict_at(table, 0)->pad = 1;
+	return 0;
 }
 
 void flow_table_fini(struct flow_table *table)
@@ -232,6 +235,7 @@ static void ref_remove(struct flow_table *table, uint64_t hash, uint32_t ref)
 			if (bucket->tag[i] == 0 || bucket->ref[i] != ref)
 				continue;
 			bucket->tag[i] = 0;
+			bucket->ref[i] = 0;
 			if (before == NULL || !bucket_is_empty(bucket))
 				return;
 			uint32_t index = before->next;

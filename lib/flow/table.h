@@ -46,8 +46,11 @@ struct flow_verdict {
 	uint16_t status; /* enum flow_status */
 	uint16_t class;
 	uint32_t adj[2];
-	uint32_t route_gen[2]; /* adj is the answer of these */
-	uint32_t policy_gen;
+	/*
+	 * [2 * direction]: adj is the answer of that generation of routes. [1]: that of the rules that have
+	 * judged it. So who asks for both reads one word, gen[direction] and what is behind it.
+	 */
+	uint32_t gen[3];
 	uint32_t mark;
 	/* What translation adds to checksums of the original direction, in network order (RFC 1624). */
 	uint16_t ip_delta, l4_delta;
@@ -55,10 +58,17 @@ struct flow_verdict {
 };
 static_assert(sizeof(struct flow_verdict) == 40, "with two IPv4 tuples one line");
 
+enum { FLOW_GEN_POLICY = 1 };
+
+static inline unsigned int flow_gen_route(unsigned int dir)
+{
+	return 2 * dir;
+}
+
 /* What packets write. */
 struct flow_hot {
-	uint32_t packets[2], bytes[2]; /* lower halves; the upper ones are cold */
-	uint32_t last_seen;	       /* tick */
+	uint64_t count[2];  /* packets << 32 | bytes, lower halves; the upper ones are cold */
+	uint32_t last_seen; /* tick */
 	union {
 		struct tcp_track tcp;
 		uint32_t udp_stream_at; /* tick from which on a stream is one */
@@ -110,10 +120,11 @@ struct flow_cold {
 static_assert(sizeof(struct flow_cold) == 64, "one cache line");
 
 struct flow_bucket {
-	uint16_t tag[FLOW_BUCKET_REFS]; /* upper bits of the hash; 0: empty */
-	uint32_t ref[FLOW_BUCKET_REFS];
-	uint32_t next; /* chained bucket; 0: none */
-	uint32_t pad[3];
+	uint16_t tag[FLOW_BUCKET_REFS]; /* flow_tag(); 0: empty */
+	uint32_t ref[FLOW_BUCKET_REFS +
+		     1]; /* 0, a connection that is no packet's: empty, and the last one */
+	uint32_t next;	 /* chained bucket; 0: none */
+	uint32_t pad[2];
 } __rte_cache_aligned;
 static_assert(sizeof(struct flow_bucket) == 64, "one cache line");
 
@@ -218,10 +229,12 @@ static inline uint32_t flow_scope(uint8_t proto, uint16_t ns)
 	return proto | (uint32_t)ns << 16;
 }
 
+enum { FLOW_HASH_TAG = 1 }; /* in every hash, so that no tag is 0 */
+
 static __rte_always_inline uint64_t flow4_hash(
 	const struct hash_seed *seed, uint64_t addrs, uint32_t ports_be, uint32_t scope)
 {
-	return hash_two(seed, addrs, (uint64_t)scope << 32 | ports_be);
+	return hash_two(seed, addrs, (uint64_t)scope << 32 | ports_be) | FLOW_HASH_TAG;
 }
 
 static __rte_always_inline uint64_t flow6_hash(
@@ -231,20 +244,19 @@ static __rte_always_inline uint64_t flow6_hash(
 
 	memcpy(word, addrs, sizeof(word));
 	return hash_two(seed, hash_two(seed, word[0], word[1]) ^ word[2],
-		hash_mix(word[3] ^ seed->word[0],
-			((uint64_t)scope << 32 | ports_be) ^ seed->word[1]));
+		       hash_mix(word[3] ^ seed->word[0],
+			       ((uint64_t)scope << 32 | ports_be) ^ seed->word[1])) |
+	       FLOW_HASH_TAG;
 }
 
 static inline uint16_t flow_tag(uint64_t hash)
 {
-	uint16_t tag = (uint16_t)(hash >> 48);
-
-	return tag == 0 ? 1 : tag;
+	return (uint16_t)hash;
 }
 
 static inline struct flow_bucket *flow_bucket_of(const struct flow_table *table, uint64_t hash)
 {
-	return &table->buckets[(uint32_t)hash & table->bucket_mask];
+	return &table->buckets[(uint32_t)(hash >> 32) & table->bucket_mask];
 }
 
 /* Two bits for each of the eight tags that is this one. */

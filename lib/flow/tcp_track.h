@@ -412,7 +412,8 @@ static inline bool tcp_track_quick(struct tcp_track *track, const struct rte_tcp
 	/* Of the 16 bytes behind the ports: seq twice, window, ack. */
 	const __m128i order = _mm_setr_epi8(3, 2, 1, 0, 3, 2, 1, 0, 11, 10, -1, -1, 7, 6, 5, 4);
 	const __m128i zero = _mm_setzero_si128();
-	__m128i *sender = (__m128i *)&track->side[dir], *receiver = (__m128i *)&track->side[dir ^ 1];
+	__m128i *sender = (__m128i *)&track->side[dir],
+		*receiver = (__m128i *)&track->side[dir ^ 1];
 	const uint32_t flags = track->side_flags[dir], header_len = tcp_plain_ack_len(header);
 	uint32_t len = l4_len - header_len, gained, unacked;
 	__m128i sent, received, segment, lens, gain, edge;
@@ -423,7 +424,10 @@ static inline bool tcp_track_quick(struct tcp_track *track, const struct rte_tcp
 		return false;
 	sent = _mm_loadu_si128(sender);
 	received = _mm_loadu_si128(receiver);
-	segment = _mm_shuffle_epi8(_mm_loadu_si128((const __m128i *)&header->sent_seq), order);
+	segment = _mm_loadu_si128(
+		(const __m128i *)(const void *)((const uint8_t *)header +
+						offsetof(struct rte_tcp_hdr, sent_seq)));
+	segment = _mm_shuffle_epi8(segment, order);
 	lens = _mm_cvtsi32_si128((int)len);
 	segment = _mm_add_epi32(segment, _mm_unpacklo_epi32(lens, lens));
 	segment = _mm_blend_epi16(segment,
@@ -447,7 +451,7 @@ static inline bool tcp_track_quick(struct tcp_track *track, const struct rte_tcp
 	_mm_storeu_si128(receiver, _mm_add_epi32(received, edge));
 	static_assert(TCP_SIDE_UNACKED == 1 << 7, "to where the sign is moved");
 	track->side_flags[dir] = (uint16_t)(flags | (-gained >> 24 & TCP_SIDE_UNACKED));
-	track->side_flags[dir ^ 1] &= (uint16_t)~((unacked == 0) << 7);
+	track->side_flags[dir ^ 1] &= (uint16_t) ~((unacked == 0) << 7);
 	last = tcp_track_last((uint32_t)_mm_cvtsi128_si32(segment), header, dir);
 	memcpy(&last_before, &track->last_end, sizeof(last_before));
 	/* Is it the last one again, whatever n_retrans? */

@@ -169,21 +169,14 @@ void flow_begin_at(struct flow_worker *fw, struct flow_table *table, uint32_t in
 	}
 }
 
-void flow_count_high(struct flow_table *table, uint32_t ref, uint32_t bytes)
-{
-	const struct flow_hot *hot = flow_hot_at(table, ref >> 1);
-	struct flow_cold *cold = &table->cold[ref >> 1];
-	unsigned int dir = ref & 1;
-
-	cold->bytes_high[dir] += hot->bytes[dir] < bytes;
-	cold->packets_high[dir] += hot->packets[dir] == 0;
-}
-
 void flow_count(struct flow_table *table, uint32_t ref, uint32_t bytes)
 {
-	struct flow_hot *hot = flow_hot_at(table, ref >> 1);
 	unsigned int dir = ref & 1;
+	uint64_t *count = &flow_hot_at(table, ref >> 1)->count[dir];
+	struct flow_cold *cold = &table->cold[ref >> 1];
+	uint32_t sum = (uint32_t)*count + bytes, packets = (uint32_t)(*count >> 32) + 1;
 
-	if (unlikely(flow_hot_count(hot, dir, bytes)))
-		flow_count_high(table, ref, bytes);
+	*count = (uint64_t)packets << 32 | sum;
+	cold->bytes_high[dir] += sum < bytes;
+	cold->packets_high[dir] += packets == 0;
 }

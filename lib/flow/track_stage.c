@@ -262,7 +262,7 @@ static unsigned int known(struct worker *w, struct flow_worker *fw, struct flow_
 	unsigned int other;
 
 	fw->n_found++;
-	if (verdict->policy_gen != policy)
+	if (verdict->gen[FLOW_GEN_POLICY] != policy)
 		return judge_anew(fw, table, ref, meta, f);
 	switch (flow_update(fw, table, ref, m, meta, f)) {
 	case FLOW_PASS:
