@@ -18,13 +18,13 @@ PCAP_FRAMES_MAX = 4096
 class Load:
     """A source of packets: the device string, and what has to be in the environment."""
 
-    def __init__(self, args, directory, family, size, n_packets, n_queues=1, name="load", vids=(None,)):
-        load = lab.packets(lab.rng_of(2), family, size, n_packets)
+    def __init__(self, args, directory, family, size, n_packets, n_queues=1, name="load", vids=(None,), half=None):
+        load = lab.packets(lab.rng_of(2), family, size, n_packets, half)
         self.env, self.cost = {}, None
         if n_packets <= PCAP_FRAMES_MAX:
             path = f"{directory}/{name}.pcap"
             lab.write_pcap(path, load, vids)
-            self.device = "net_pcap0" + f",rx_pcap={path}" * n_queues + ",infinite_rx=1"
+            self.device = f"net_pcap{half or 0}" + f",rx_pcap={path}" * n_queues + ",infinite_rx=1"
             return
         lab.write_records(f"{directory}/{name}.gen", load)
         self.cost = f"{directory}/{name}.cost"
@@ -235,26 +235,37 @@ def workers(args, directory):
     table = lab.random_routes(lab.rng_of(1), 4, args.routes)
     one = Load(args, directory, 4, "64", args.frames)
     two = Load(args, directory, 4, "64", args.frames, n_queues=2, name="two")
+    halves = [Load(args, directory, 4, "64", args.frames, name=f"half{half}", half=half) for half in range(2)]
     sink = "net_null0,no-rx=1"  # it has a transmit queue for every worker
 
     def daemon(name, load, device, **settings):
         # Buffers go round through all of the pool when one worker takes them and another frees them:
         # with more of them than the caches hold, both wait for memory.
-        return Daemon(args, directory, name, load, table, devices=[device, sink], mbufs=16384, **settings)
+        return Daemon(args, directory, name, load, table, **{"devices": [device, sink], "mbufs": 16384, **settings})
+
+    # Of two queues of one port these drivers keep counters in one cache line; of two ports they do not.
+    lines = [{"device": load.device, "mac": 1} for load in halves]
+    lines += [{"device": f"net_null{half},no-rx=1", "hops": True} for half in range(2)]
 
     behind_one = {"device": one.device, "steering": "software"}
     single = daemon("single", one, one.device)
     both = daemon("both", two, {"device": two.device, "queues": 2}, lcores="0-1")
+    ports = daemon("ports", halves[0], None, lcores="0-1", devices=lines)
+    one_of_ports = daemon("one_of_ports", halves[0], None, devices=lines)
     steered = daemon("steered", one, behind_one, lcores="0-1")
     tracked = daemon("tracked", one, one.device, more=TRACKED)
     steered_tracked = daemon("steered_tracked", one, behind_one, lcores="0-1", more=TRACKED)
     figures = lab.rounds(args.rounds, single.measure, both.measure,
                          lambda: steered.measure(rebalance, may_drop=1.0), tracked.measure,
-                         lambda: steered_tracked.measure(rebalance, may_drop=1.0))
+                         lambda: steered_tracked.measure(rebalance, may_drop=1.0), one_of_ports.measure, ports.measure)
     result = {"load": f"{args.frames} frames of 64 bytes, {args.routes} routes",
               "one worker, Mpps": lab.summary(figures[0]),
               "two workers, a queue each, Mpps": lab.summary(figures[1]),
               "two to one": lab.ratios(figures[1], figures[0]),
+              "one worker, two ports, Mpps": lab.summary(figures[5]),
+              "two workers, two ports, a queue each, Mpps": lab.summary(figures[6]),
+              "two to one, two ports": lab.ratios(figures[6], figures[5]),
+              "two, two ports, to one of one port": lab.ratios(figures[6], figures[0]),
               "one worker, connections tracked, Mpps": lab.summary(figures[3])}
     for name, run, mpps, alone in (("", steered, figures[2], figures[0]),
                                    (", connections tracked", steered_tracked, figures[4], figures[3])):

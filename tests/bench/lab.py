@@ -50,12 +50,14 @@ def checksum(data):
 
 
 class Packet:
-    """What one packet of a load is; as a frame, or as a record of the generator (gen.c)."""
+    """What one packet of a load is; as a frame, or as a record of the generator (gen.c). half: of the destinations."""
 
-    def __init__(self, rng, family, size):
+    def __init__(self, rng, family, size, half=None):
         pick = random_unicast4 if family == 4 else random_unicast6
         self.family, self.size = family, size
         self.src, self.dst = pick(rng), pick(rng)
+        while half not in (None, self.dst[0] >> 7):
+            self.dst = pick(rng)
         self.sport, self.dport = rng.randrange(1024, 65536), rng.randrange(1, 65536)
 
     def frame(self):
@@ -73,9 +75,9 @@ class Packet:
             "=HBB", self.size, self.family == 6, 17)
 
 
-def packets(rng, family, size, n):
+def packets(rng, family, size, n, half=None):
     sizes = SIZES[size]
-    return [Packet(rng, family, max(sizes[i % len(sizes)], 62 if family == 6 else 0)) for i in range(n)]
+    return [Packet(rng, family, max(sizes[i % len(sizes)], 62 if family == 6 else 0), half) for i in range(n)]
 
 
 def tagged(frame, vid):
@@ -114,38 +116,48 @@ def random_routes(rng, family, n):
     return [f"{socket.inet_ntop(kind, value.to_bytes(bits // 8, 'big'))}/{length}" for value, length in sorted(found)]
 
 
-def hops(family):
-    return [f"10.0.0.{i + 2}" if family == 4 else f"fd00::{i + 2:x}" for i in range(N_NEXT_HOPS)]
+def hops(family, half=0):
+    return [f"10.{128 * half}.0.{i + 2}" if family == 4 else f"fd00::{i + 2:x}" for i in range(N_NEXT_HOPS)]
+
+
+def is_upper(prefix):
+    return ":" not in prefix and int(prefix.split(".")[0]) >= 128
 
 
 def write_config(path, socket_path, devices, routes, rng, lcores="1", idle="poll", family=4, mbufs=65536, routes6=(),
                  more=""):
     """
-    devices: device strings, or dicts of link settings, also of VLANs on p0. The one with "hops", else the last
-    one, has the next hops. routes6: of IPv6, besides those of IPv4. more: sections as text.
+    devices: device strings, or dicts of link settings, also of VLANs on p0; "mac" is the last byte of its address.
+    The one with "hops", else the last one, has the next hops; of two with "hops" each has those of one half of
+    IPv4. routes6: of IPv6, besides those of IPv4. more: sections as text.
     """
     tables = [(family, routes), *([(6, routes6)] if routes6 else [])]
     with open(path, "w", encoding="utf-8") as out:
         out.write(f'workers: {{ lcores = "{lcores}"; idle = "{idle}"; }};\ncontrol: {{ socket = "{socket_path}"; }};\n'
                   f"memory: {{ mbufs = {mbufs}; }};\n")
         links = []
-        hop_link = next((i for i, device in enumerate(devices) if isinstance(device, dict) and device.get("hops")),
-                        len(devices) - 1)
+        hop_links = [i for i, device in enumerate(devices) if isinstance(device, dict) and device.get("hops")]
+        hop_links = hop_links or [len(devices) - 1]
+        n_halves = len(hop_links)
         for i, device in enumerate(devices):
             settings = {"device": device} if isinstance(device, str) else device
-            mac = 1 if "parent" in settings else i + 1
-            addresses = '"10.0.0.1/8", "fd00::1/64"' if tables[-1][0] == 6 else '"10.0.0.1/8"'
             text = "".join(f" {key} = {json.dumps(value)};" for key, value in settings.items()
-                           if key != "hops")
-            links.append(f'  {{ name = "p{i}"; mac = "02:00:00:00:00:{mac:02x}";{text}'
-                         f'{f" addresses = [ {addresses} ];" if i == hop_link else ""} }}')
+                           if key not in ("hops", "mac"))
+            if i in hop_links:
+                addresses = [f"10.{128 * hop_links.index(i)}.0.1/{7 + n_halves}"]
+                addresses += ["fd00::1/64"] if tables[-1][0] == 6 else []
+                text += f" addresses = {json.dumps(addresses)};"
+            mac = settings.get("mac", 1 if "parent" in settings else i + 1)
+            links.append(f'  {{ name = "p{i}"; mac = "02:00:00:00:00:{mac:02x}";{text} }}')
         out.write("links = (\n" + ",\n".join(links) + "\n);\n")
         out.write("neighbors = (\n" + ",\n".join(
-            f'  {{ to = "{hop}"; lladdr = "02:00:00:00:01:{i:02x}"; dev = "p{hop_link}"; }}'
-            for kind, _ in tables for i, hop in enumerate(hops(kind))) + "\n);\n")
+            f'  {{ to = "{hop}"; lladdr = "02:00:00:00:01:{i:02x}"; dev = "p{link}"; }}'
+            for kind, _ in tables for half, link in enumerate(hop_links)
+            for i, hop in enumerate(hops(kind, half))) + "\n);\n")
+        defaults = {4: ["0.0.0.0/0", "128.0.0.0/1"][:n_halves], 6: ["::/0"]}
         out.write("routes = (\n" + ",\n".join(
-            f'  {{ to = "{prefix}"; via = "{rng.choice(hops(kind))}"; }}'
-            for kind, table in tables for prefix in ["0.0.0.0/0" if kind == 4 else "::/0", *table]) + "\n);\n")
+            f'  {{ to = "{prefix}"; via = "{rng.choice(hops(kind, n_halves > 1 and is_upper(prefix)))}"; }}'
+            for kind, table in tables for prefix in [*defaults[kind], *table]) + "\n);\n")
         out.write(more)
 
 
