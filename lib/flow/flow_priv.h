@@ -354,7 +354,7 @@ void flow_moves_tick(struct dp *dp);
 bool flow_are_moving(const struct dp *dp);
 extern const struct bucket_mover flow_bucket_mover;
 
-/* The same, of the hot line alone. False: nothing is counted, as one of the halves would run over. */
+/* What flow_count() does, in the hot line alone. False: nothing is counted, as one of the halves would run over. */
 static __rte_always_inline bool flow_hot_count(
 	struct flow_hot *hot, unsigned int dir, uint32_t bytes)
 {

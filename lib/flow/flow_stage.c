@@ -21,7 +21,6 @@ enum { L4_CHECKED = sizeof(struct rte_tcp_hdr) };
 
 /* A burst between its passes. */
 struct flow_burst {
-	struct flow_worker *fw;
 	struct flow_table *table;
 	char *entries; /* of table */
 	const struct adj *adjs;
@@ -29,11 +28,6 @@ struct flow_burst {
 	uint32_t now;
 	uint64_t hash[LANE_SIZE]; /* of its tuple; 0: not for the quick way */
 };
-
-static __rte_always_inline size_t flow_entry_size(const bool is_ip6)
-{
-	return is_ip6 ? sizeof(struct flow6) : sizeof(struct flow4);
-}
 
 /* Of such a packet the tuple is in the first bytes of its headers, and nothing else is unusual about it. */
 static __rte_always_inline bool is_simple(const struct pkt_meta *meta)
@@ -310,17 +304,17 @@ static __rte_always_inline unsigned int flow6_one(
 static __rte_always_inline void flow_run(
 	struct worker *w, struct stage_node *node, const bool is_ip6)
 {
+	struct flow_worker *fw = flow_worker(w);
 	uint64_t route_gen, policy_gen;
 	struct flow_burst b;
 
-	b.fw = flow_worker(w);
-	b.table = &b.fw->table[is_ip6 ? FLOW_IP6 : FLOW_IP4];
+	b.table = &fw->table[is_ip6 ? FLOW_IP6 : FLOW_IP4];
 	b.entries = b.table->entries;
-	b.adjs = b.fw->adjs;
-	b.now = flow_now(b.fw);
+	b.adjs = fw->adjs;
+	b.now = flow_now(fw);
 	/* Pair with the releases of whoever changes routes and rules. */
-	route_gen = __atomic_load_n(b.fw->route_gen, __ATOMIC_ACQUIRE);
-	policy_gen = __atomic_load_n(&b.fw->state->policy_gen, __ATOMIC_ACQUIRE);
+	route_gen = __atomic_load_n(fw->route_gen, __ATOMIC_ACQUIRE);
+	policy_gen = __atomic_load_n(&fw->state->policy_gen, __ATOMIC_ACQUIRE);
 	b.gen[FLOW_ORIG] = policy_gen << 32 | route_gen;
 	b.gen[FLOW_REPLY] = route_gen << 32 | policy_gen;
 	burst_hash(&b, node, is_ip6);

@@ -42,7 +42,7 @@ void flow_unmap(void *ptr, size_t size)
 
 static size_t entry_size(uint8_t family)
 {
-	return family == AF_INET ? sizeof(struct flow4) : sizeof(struct flow6);
+	return flow_entry_size(family == AF_INET6);
 }
 
 static size_t buckets_size(const struct flow_table *table)

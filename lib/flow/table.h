@@ -94,6 +94,11 @@ struct flow6 {
 } __rte_cache_aligned;
 static_assert(sizeof(struct flow6) == 192, "three cache lines");
 
+static __rte_always_inline size_t flow_entry_size(const bool is_ip6)
+{
+	return is_ip6 ? sizeof(struct flow6) : sizeof(struct flow4);
+}
+
 /*
  * Connections by steering bucket of their original direction, for the day when that moves to another
  * worker; and those that could not go along then.

@@ -68,7 +68,8 @@ static inline uint32_t tcp_options_sack(const struct tcp_segment *seg)
 	const uint8_t *value = NULL;
 	uint8_t kind;
 
-	if (tcp_segment_has_plain_options(seg))
+	if (seg->options_len == 0 ||
+		(seg->options_len == 12 && tcp_options_are_timestamps(seg->options)))
 		return sack;
 	while ((kind = tcp_option_next(seg, &at, &value, &len)) != TCP_OPTION_END) {
 		if (kind != TCP_OPTION_SACK || len % 8 != 0)

@@ -207,6 +207,65 @@ static enum tcp_reason window_reason(
 	return is_ack_recent ? TCP_REASON_NONE : TCP_REASON_ACK_UNDER;
 }
 
+/*
+ * Moves the windows on by a segment that is in window. sack is what it acknowledges with SACK, win is scaled,
+ * has_ack whether it acknowledges anything at all.
+ */
+static void track_advance(struct tcp_track *track, const struct window_view *view, uint32_t win,
+	bool has_ack, unsigned int dir)
+{
+	struct tcp_side *sender = &track->side[dir], *receiver = &track->side[dir ^ 1];
+	uint16_t *flags = &track->side_flags[dir];
+	uint32_t seen_win = win + (view->sack - view->ack);
+
+	if (sender->max_win < seen_win)
+		sender->max_win = seen_win;
+	if (tcp_seq_is_before(sender->end, view->end)) {
+		sender->end = view->end;
+		*flags |= TCP_SIDE_UNACKED;
+	}
+	if (has_ack &&
+		(!(*flags & TCP_SIDE_ACKED) || tcp_seq_is_before(sender->max_ack, view->ack))) {
+		sender->max_ack = view->ack;
+		*flags |= TCP_SIDE_ACKED;
+	}
+	/* It may have begun in the window and ended beyond: the window was larger than we knew. */
+	if (receiver->max_win != 0 && tcp_seq_is_before(sender->max_end, view->end))
+		receiver->max_win += view->end - sender->max_end;
+	/* A closed window still takes a probe of one byte (RFC 9293 3.8.6.1). */
+	if (!tcp_seq_is_before(view->sack + win, receiver->max_end))
+		receiver->max_end = view->sack + win + (win == 0);
+	if (view->ack == receiver->end)
+		track->side_flags[dir ^ 1] &= (uint16_t)~TCP_SIDE_UNACKED;
+}
+
+/* Notes which side has just closed its window; the other one has not. */
+static void track_note_window(
+	struct tcp_track *track, const struct tcp_segment *seg, unsigned int dir)
+{
+	track->side_flags[FLOW_ORIG] &= (uint16_t)~TCP_SIDE_ZERO_WINDOW;
+	track->side_flags[FLOW_REPLY] &= (uint16_t)~TCP_SIDE_ZERO_WINDOW;
+	if (seg->win == 0)
+		track->side_flags[dir] |= TCP_SIDE_ZERO_WINDOW;
+}
+
+/* Counts ACKs that come again and again, the sign of an end that is gone. */
+static void track_count_retrans(
+	struct tcp_track *track, const struct tcp_segment *seg, unsigned int dir)
+{
+	uint16_t hash = tcp_ack_hash(
+		rte_cpu_to_be_64((uint64_t)seg->seq << 32 | seg->ack), rte_cpu_to_be_16(seg->win));
+
+	if (track->last_dir == dir && track->last_end == seg->end && track->last_hash == hash) {
+		track->n_retrans += track->n_retrans < UINT8_MAX;
+		return;
+	}
+	track->last_end = seg->end;
+	track->last_hash = hash;
+	track->n_retrans = 0;
+	track_note_window(track, seg, dir);
+}
+
 /* Is the segment in window? Moves the windows on if so. */
 static struct tcp_result judge_window(struct tcp_track *track, const struct tcp_sysctl *conf,
 	const struct tcp_segment *seg, unsigned int dir)
@@ -214,7 +273,7 @@ static struct tcp_result judge_window(struct tcp_track *track, const struct tcp_
 	struct window_view view = { seg->seq, seg->end, seg->ack, seg->ack };
 	bool has_ack = (seg->flags & RTE_TCP_ACK_FLAG) != 0;
 	bool is_reset = (seg->flags & RTE_TCP_RST_FLAG) != 0;
-	uint32_t win = seg->win, flags;
+	uint32_t win = seg->win;
 	enum tcp_reason reason;
 
 	if (track->side_flags[dir ^ 1] & TCP_SIDE_HAS_SACK)
@@ -238,11 +297,9 @@ static struct tcp_result judge_window(struct tcp_track *track, const struct tcp_
 	}
 	if (!(seg->flags & RTE_TCP_SYN_FLAG))
 		win <<= track->side_flags[dir] & TCP_SIDE_SCALE;
-	flags = tcp_track_advance(track, tcp_track_load_flags(track), view.end, view.ack, view.sack,
-		win, has_ack, dir);
+	track_advance(track, &view, win, has_ack, dir);
 	if (segment_class(seg) == TCP_CLASS_ACK)
-		flags = tcp_track_count_retrans(track, flags, seg, dir);
-	tcp_track_store_flags(track, flags);
+		track_count_retrans(track, seg, dir);
 	return result_keep(TCP_ACCEPT, TCP_REASON_NONE);
 }
 
@@ -278,10 +335,7 @@ static struct tcp_result track_note_unsynced(struct tcp_track *track, struct tcp
 	track->last_class = class;
 	track->last_dir = dir;
 	track->last_end = seg->end;
-	track->side_flags[FLOW_ORIG] &= ~TCP_SIDE_ZERO_WINDOW;
-	track->side_flags[FLOW_REPLY] &= ~TCP_SIDE_ZERO_WINDOW;
-	if (seg->win == 0)
-		track->side_flags[dir] |= TCP_SIDE_ZERO_WINDOW;
+	track_note_window(track, seg, dir);
 	rare->syn_win = seg->win;
 	if (class == TCP_CLASS_SYN && dir == FLOW_ORIG) {
 		rare->syn_flags = tcp_options_of_syn(seg);

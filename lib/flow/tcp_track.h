@@ -255,13 +255,6 @@ static inline bool tcp_options_are_timestamps(const void *options)
 	return memcmp(options, timestamps, sizeof(timestamps)) == 0;
 }
 
-/* Are they that, or nothing? */
-static inline bool tcp_segment_has_plain_options(const struct tcp_segment *seg)
-{
-	return seg->options_len == 0 ||
-	       (seg->options_len == 12 && tcp_options_are_timestamps(seg->options));
-}
-
 /* The oldest acknowledgement that is still believed: van Rooij's 66000, or the largest window. */
 static inline uint32_t tcp_side_ack_window(const struct tcp_side *sender)
 {
@@ -270,89 +263,10 @@ static inline uint32_t tcp_side_ack_window(const struct tcp_side *sender)
 	return sender->max_win > least ? sender->max_win : least;
 }
 
-/*
- * The flags of both sides as one word, so that who changes some of them and reads them again does not wait:
- * a load that is wider than the stores before it is not served before those have left the core.
- */
-static inline uint32_t tcp_track_load_flags(const struct tcp_track *track)
-{
-	uint32_t flags;
-
-	memcpy(&flags, track->side_flags, sizeof(flags));
-	return flags;
-}
-
-static inline void tcp_track_store_flags(struct tcp_track *track, uint32_t flags)
-{
-	memcpy(track->side_flags, &flags, sizeof(flags));
-}
-
-/* A flag of one side in that word. */
-static inline uint32_t tcp_side_flag(unsigned int dir, enum tcp_side_flag flag)
-{
-	return (uint32_t)flag << dir * 16;
-}
-static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "side_flags[0] is the lower half");
-
-/*
- * The inner part of both paths: moves the windows on by a segment that is in window. ack and sack
- * are what it acknowledges without and with SACK, win is scaled, has_ack whether it has one at all.
- * Takes the flags of both sides, and returns them as they are then.
- */
-static inline uint32_t tcp_track_advance(struct tcp_track *track, uint32_t flags, uint32_t end,
-	uint32_t ack, uint32_t sack, uint32_t win, bool has_ack, unsigned int dir)
-{
-	struct tcp_side *sender = &track->side[dir], *receiver = &track->side[dir ^ 1];
-	uint32_t seen_win = win + (sack - ack);
-
-	if (sender->max_win < seen_win)
-		sender->max_win = seen_win;
-	if (tcp_seq_is_before(sender->end, end)) {
-		sender->end = end;
-		flags |= tcp_side_flag(dir, TCP_SIDE_UNACKED);
-	}
-	if (has_ack && (!(flags & tcp_side_flag(dir, TCP_SIDE_ACKED)) ||
-			       tcp_seq_is_before(sender->max_ack, ack))) {
-		sender->max_ack = ack;
-		flags |= tcp_side_flag(dir, TCP_SIDE_ACKED);
-	}
-	/* It may have begun in the window and ended beyond: the window was larger than we knew. */
-	if (receiver->max_win != 0 && tcp_seq_is_before(sender->max_end, end))
-		receiver->max_win += end - sender->max_end;
-	/* A closed window still takes a probe of one byte (RFC 9293 3.8.6.1). */
-	if (!tcp_seq_is_before(sack + win, receiver->max_end))
-		receiver->max_end = sack + win + (win == 0);
-	if (ack == receiver->end)
-		flags &= ~tcp_side_flag(dir ^ 1, TCP_SIDE_UNACKED);
-	return flags;
-}
-
 /* Is it the same ACK again? Its sequence and acknowledgement numbers as in the packet, its window likewise. */
 static inline uint16_t tcp_ack_hash(uint64_t numbers, rte_be16_t win_be)
 {
 	return (uint16_t)_mm_crc32_u64(win_be, numbers);
-}
-
-/* Counts ACKs that come again and again, the sign of an end that is gone. Flags as above. */
-static inline uint32_t tcp_track_count_retrans(
-	struct tcp_track *track, uint32_t flags, const struct tcp_segment *seg, unsigned int dir)
-{
-	const uint32_t zero_windows =
-		tcp_side_flag(0, TCP_SIDE_ZERO_WINDOW) | tcp_side_flag(1, TCP_SIDE_ZERO_WINDOW);
-	uint16_t hash = tcp_ack_hash(
-		rte_cpu_to_be_64((uint64_t)seg->seq << 32 | seg->ack), rte_cpu_to_be_16(seg->win));
-
-	if (track->last_dir == dir && track->last_end == seg->end && track->last_hash == hash) {
-		track->n_retrans += track->n_retrans < UINT8_MAX;
-		return flags;
-	}
-	track->last_end = seg->end;
-	track->last_hash = hash;
-	track->n_retrans = 0;
-	flags &= ~zero_windows;
-	if (seg->win == 0)
-		flags |= tcp_side_flag(dir, TCP_SIDE_ZERO_WINDOW);
-	return flags;
 }
 
 /*
@@ -375,6 +289,9 @@ static inline uint32_t tcp_plain_ack_len(const struct rte_tcp_hdr *header)
 		return 20;
 	return word == timed && tcp_options_are_timestamps(header + 1) ? 32 : 0;
 }
+
+static_assert(
+	__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "words of several fields, lower ones first");
 
 /*
  * tcp_track.last_end and all behind it as one word, after an ordinary ACK: written at once, and compared

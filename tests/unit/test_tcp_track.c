@@ -506,7 +506,9 @@ START_TEST(only_sane_flags_pass)
 	struct tcp_sysctl conf = conf_make(0);
 
 	for (unsigned int flags = 0; flags < 256; flags++) {
-		struct rte_tcp_hdr header = { .data_off = 5 << 4, .tcp_flags = flags };
+		struct rte_tcp_hdr header = {
+			.data_off = 5 << 4, .tcp_flags = flags, .rx_win = RTE_BE16(1000)
+		};
 		struct connection conn = { 0 };
 		bool is_sane = false;
 
